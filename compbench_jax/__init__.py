@@ -1,0 +1,13 @@
+"""compbench_jax: compositional generalisation of machine-learned interatomic potentials, in JAX.
+
+Data flows one way, and a room imports only from the rooms before it::
+
+    molecules -> labelling -> store -> splits -> batching -> models -> metrics
+              -> training -> evaluation -> report -> cli
+
+The conventions every docstring leans on (shapes, units, signs, padding) stand in ``docs/conventions.md``.
+"""
+
+from compbench_jax._version import __version__
+
+__all__ = ["__version__"]

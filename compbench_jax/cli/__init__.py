@@ -1,0 +1,1 @@
+"""The console script: parsing and wiring, no science."""

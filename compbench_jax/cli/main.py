@@ -1,0 +1,64 @@
+"""The console script ``compbench``: everything that is neither training nor evaluation."""
+
+import difflib
+import importlib
+import sys
+
+import tyro
+
+from compbench_jax._version import __version__
+from compbench_jax.cli.guard import guarded
+from compbench_jax.errors import CompBenchError
+
+COMMANDS = {
+    "molecules": "list the molecules of the registry",
+    "generate": "make a store of labelled frames (GFN2-xTB Langevin dynamics)",
+    "verify": "check a store: sums, shapes, molecules, labels recomputed on a sample",
+    "export": "write a store's frames as extended XYZ",
+    "tasks": "list the tasks, what each tests, and its molecules in a store",
+    "audit": "audit a task's split: divergence, coverage, novel environments and contacts",
+    "table": "one table from several results.json",
+    "figure": "one figure from several results.json",
+    "compare": "paired comparison of two evaluated runs",
+}
+
+
+def usage() -> str:
+    """The text of ``compbench --help``."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return (
+        f"compbench {__version__}: has an interatomic potential learned chemistry, or does it interpolate?\n\n"
+        f"usage: compbench COMMAND [options]      (compbench COMMAND --help explains one)\n\n{rows}\n\n"
+        "Training is `python train.py --help`, evaluation `python evaluate.py --help`."
+    )
+
+
+def run_command(arguments: list[str]) -> None:
+    """Parse and run one command line (without the program's name).
+
+    Raises:
+        CompBenchError: no such command.
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return
+    if arguments[0] == "--version":
+        print(__version__)
+        return
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(COMMANDS)}"
+        raise CompBenchError(f"no such command {name!r}: {hint}")
+    module = importlib.import_module(f"compbench_jax.cli.{name}")
+    module.run(tyro.cli(module.Arguments, prog=f"compbench {name}", args=rest))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(guarded(lambda: run_command(sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Labelled frames: levels of theory and the dynamics that samples geometries."""

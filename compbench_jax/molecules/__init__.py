@@ -1,0 +1,1 @@
+"""Molecules: fragments, registry, names, conformers, identity."""

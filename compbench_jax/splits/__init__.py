@@ -1,0 +1,1 @@
+"""Splits of a store's frames, and their audit."""

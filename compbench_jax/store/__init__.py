@@ -1,0 +1,1 @@
+"""The frame store: flat memory-mapped arrays with a JSON manifest."""

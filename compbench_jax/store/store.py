@@ -1,0 +1,183 @@
+"""Reading a frame store: memory maps, opened with every size checked, never a pickle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from compbench_jax.errors import DataError
+from compbench_jax.molecules.molecule import MAX_RADIUS, MolecularGraph
+from compbench_jax.store.frames import Frames, offsets_of, ragged_indices
+from compbench_jax.store.manifest import Manifest, file_sha256, manifest_hash, read_manifest
+
+SETS = ("primary", "secondary")
+"""Codes of the ``set`` array: 0 is a molecule's primary set, 1 its secondary set."""
+
+FRAME_FILES = {
+    "positions.npy": "float32",
+    "forces.npy": "float32",
+    "energy.npy": "float64",
+    "molecule.npy": "int32",
+    "set.npy": "int8",
+    "segment.npy": "int32",
+    "time.npy": "float32",
+    "temperature.npy": "float32",
+}
+GRAPH_FILES = {"numbers.npy": "int32", "bonds.npy": "int32", "environments.npy": "uint32"}
+FILES = FRAME_FILES | GRAPH_FILES
+
+
+@dataclass(frozen=True, eq=False)
+class FrameStore:
+    """A store opened for reading. Frames are ordered by molecule, set, segment and time.
+
+    Attributes:
+        path: folder of the store.
+        manifest: what the store says of itself.
+        graphs: the molecules with their atoms, bonds and environments.
+        energy, positions, forces: as in :class:`Frames`, memory-mapped over all frames.
+        molecule: int32 ``[n_frames]``, index into ``graphs``.
+        set: int8 ``[n_frames]``, index into ``SETS``.
+        segment: int32 ``[n_frames]``, number of the trajectory within its molecule and set.
+        time: fs since the start of the segment's production, float32 ``[n_frames]``.
+        temperature: kinetic temperature of the frame's vibrations in K, float32 ``[n_frames]`` (NaN where unknown).
+        offsets: first atom of each frame, int64 ``[n_frames + 1]``.
+    """
+
+    path: Path
+    manifest: Manifest
+    graphs: tuple[MolecularGraph, ...]
+    energy: np.ndarray
+    positions: np.ndarray
+    forces: np.ndarray
+    molecule: np.ndarray
+    set: np.ndarray
+    segment: np.ndarray
+    time: np.ndarray
+    temperature: np.ndarray
+    offsets: np.ndarray
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.energy)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the manifest: names this exact data."""
+        return manifest_hash(self.path)
+
+    def gather(self, indices: Sequence[int] | np.ndarray) -> Frames:
+        """Copy the frames with these indices into memory, in the given order."""
+        indices = np.asarray(indices, np.int64)
+        lengths = self.offsets[indices + 1] - self.offsets[indices]
+        rows = ragged_indices(self.offsets[indices], lengths)
+        molecule = np.asarray(self.molecule[indices])
+        numbers = np.concatenate([self.graphs[m].numbers for m in molecule]) if len(indices) else np.zeros(0, np.int32)
+        return Frames(
+            numbers=numbers,
+            positions=np.asarray(self.positions[rows]),
+            forces=np.asarray(self.forces[rows]),
+            energy=np.asarray(self.energy[indices]),
+            molecule=molecule,
+            offsets=offsets_of(lengths),
+        )
+
+    def select(self, molecule: int, set: str) -> np.ndarray:
+        """Indices of one molecule's frames of one set (``"primary"`` or ``"secondary"``), in order, int64."""
+        return np.flatnonzero((self.molecule == molecule) & (self.set == SETS.index(set)))
+
+
+def load_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Memory-map one array of a store, refusing pickles and anything but the promised dtype and shape."""
+    path = folder / name
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} is missing: copy it again from the source of the store, or generate the store again"
+        ) from error
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(
+            f"{path} is truncated or not a plain array: copy it again, or generate the store again"
+        ) from error
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
+        raise DataError(
+            f"{path} holds {array.dtype}{list(array.shape)}, the manifest promises {dtype}{list(shape)}: copy it again"
+        )
+    return array
+
+
+def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
+    """Open the store in a folder.
+
+    Args:
+        path: the folder that ``compbench generate`` wrote.
+        checksums: also compare the SHA-256 of every array with the manifest (reads everything once).
+
+    Raises:
+        DataError: missing, damaged, newer or inconsistent files, each named.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    if set(manifest.files) != set(FILES):
+        odd = sorted(set(manifest.files) ^ set(FILES))
+        raise DataError(
+            f"{folder / 'manifest.json'} lists other arrays than a store has ({', '.join(odd)}): generate it again"
+        )
+    arrays = {}
+    for name, dtype in FILES.items():
+        entry = manifest.files[name]
+        if entry.dtype != dtype:
+            raise DataError(f"{folder / name} is declared {entry.dtype}, expected {dtype}: generate the store again")
+        arrays[name.removesuffix(".npy")] = load_array(folder, name, dtype, entry.shape)
+        if checksums and file_sha256(folder / name) != entry.sha256:
+            raise DataError(
+                f"{folder / name} differs from its SHA-256 in the manifest: copy it again, or regenerate the store"
+            )
+    atom_offsets, bond_offsets = offsets_of(manifest.n_atoms), offsets_of(manifest.n_bonds)
+    molecule = np.array(arrays["molecule"])
+    n_frames, n_molecules = len(arrays["energy"]), len(manifest.molecules)
+    if any(arrays[key].shape != (n_frames,) for key in ("molecule", "set", "segment", "time", "temperature")):
+        raise DataError(f"{folder}: the per-frame arrays have different lengths: generate the store again")
+    if n_frames and not (molecule.min() >= 0 and molecule.max() < n_molecules):
+        raise DataError(
+            f"{folder / 'molecule.npy'} names a molecule that the manifest does not list: regenerate the store"
+        )
+    offsets = offsets_of(np.asarray(manifest.n_atoms, np.int64)[molecule] if n_frames else [])
+    expected = {
+        "positions": (int(offsets[-1]), 3),
+        "forces": (int(offsets[-1]), 3),
+        "numbers": (int(atom_offsets[-1]),),
+        "environments": (int(atom_offsets[-1]), MAX_RADIUS + 1),
+        "bonds": (int(bond_offsets[-1]), 2),
+    }
+    for key, shape in expected.items():
+        if arrays[key].shape != shape:
+            raise DataError(
+                f"{folder / key}.npy has shape {arrays[key].shape}, the molecules need {shape}: generate it again"
+            )
+    graphs = tuple(
+        MolecularGraph(
+            molecule=item,
+            numbers=np.array(arrays["numbers"][atom_offsets[i] : atom_offsets[i + 1]]),
+            bonds=np.array(arrays["bonds"][bond_offsets[i] : bond_offsets[i + 1]]),
+            environments=np.array(arrays["environments"][atom_offsets[i] : atom_offsets[i + 1]]),
+        )
+        for i, item in enumerate(manifest.molecules)
+    )
+    return FrameStore(
+        path=folder,
+        manifest=manifest,
+        graphs=graphs,
+        energy=arrays["energy"],
+        positions=arrays["positions"],
+        forces=arrays["forces"],
+        molecule=molecule,
+        set=np.array(arrays["set"]),
+        segment=np.array(arrays["segment"]),
+        time=np.array(arrays["time"]),
+        temperature=np.array(arrays["temperature"]),
+        offsets=offsets,
+    )

@@ -1,0 +1,92 @@
+"""Task modules of the benchmark: each yields the four frame sets of a split."""
+
+import difflib
+import re
+from collections.abc import Callable
+from typing import Never
+
+from compbench_jax.errors import TaskError
+from compbench_jax.splits.controls import ControlRandom, Oracle
+from compbench_jax.splits.task import Task
+from compbench_jax.tasks.chain_extension import ChainExtension
+from compbench_jax.tasks.chain_interpolation import ChainInterpolation
+from compbench_jax.tasks.fragment_combination import FragmentCombination
+from compbench_jax.tasks.fragment_duplication import FragmentDuplication
+from compbench_jax.tasks.fragment_transfer import FragmentTransfer
+from compbench_jax.tasks.proximity import Proximity
+
+__all__ = ["CONTROLS", "SUBTASKS", "TASKS", "Task", "get_task"]
+
+TASKS: dict[str, type[Task]] = {
+    task.kind: task for task in (ChainExtension, FragmentDuplication, FragmentCombination, FragmentTransfer)
+}
+"""The four tasks by name."""
+
+SUBTASKS: dict[str, type[Task]] = {task.kind: task for task in (ChainInterpolation, Proximity)}
+"""The two subtasks by name."""
+
+CONTROLS: dict[str, type[Task]] = {control.kind: control for control in (ControlRandom, Oracle)}
+"""The two controls by name; each is made of a task or subtask."""
+
+
+def get_task(text: str) -> Task:
+    """The task that a text names.
+
+    ``chain_extension``, ``fragment_duplication[NH2]``, ``fragment_combination[OH,COOH]``,
+    ``control_random(fragment_transfer)``, ``control_random(proximity,seed=3)``,
+    ``oracle(chain_extension[diacid])``. Without brackets the defaults hold. ``get_task(task.name) == task``
+    for every task.
+
+    Raises:
+        TaskError: unknown task or fragment, or a text of another form.
+    """
+    text = text.strip()
+    control = re.fullmatch(r"(\w+)\s*\((.*)\)", text)
+    if control is not None:
+        return _control(control[1], control[2])
+    task = re.fullmatch(r"([\w-]+)\s*(?:\[(.*)\])?", text)
+    if task is None:
+        raise TaskError(
+            f"{text!r} is not a task: write NAME, NAME[PARAMETER,…], control_random(TASK) or oracle(TASK)"
+        )
+    kind, inside = task[1], task[2]
+    if kind in CONTROLS:
+        raise TaskError(
+            f"{kind} is a control and needs a task: write {kind}(TASK), e.g. {kind}(chain_extension)"
+        )
+    known = TASKS | SUBTASKS
+    if kind not in known:
+        _unknown(kind)
+    parameters = [part.strip() for part in inside.split(",")] if inside is not None else []
+    if inside is not None and not all(parameters):
+        raise TaskError(
+            f"{text!r} has an empty parameter: leave the brackets out for the defaults, {known[kind]().name}"
+        )
+    return known[kind].from_parameters(parameters)
+
+
+def _control(kind: str, inside: str) -> Task:
+    """The control of that kind of the task written between its parentheses."""
+    if kind not in CONTROLS:
+        _unknown(kind)
+    seeded = re.fullmatch(r"(.*?)\s*,\s*seed\s*=\s*(.*?)\s*", inside)
+    make: dict[str, Callable[[Task, int], Task]] = {
+        ControlRandom.kind: ControlRandom,
+        Oracle.kind: lambda task, seed: Oracle(task),
+    }
+    if seeded is None:
+        return make[kind](get_task(inside), 0)
+    if kind == Oracle.kind:
+        raise TaskError(f"oracle({inside}): an oracle has nothing random: leave the seed out")
+    if not seeded[2].isdecimal():
+        raise TaskError(
+            f"{kind}({inside}): seed {seeded[2]!r} is not a whole number: write {kind}({seeded[1]},seed=3)"
+        )
+    return make[kind](get_task(seeded[1]), int(seeded[2]))
+
+
+def _unknown(kind: str) -> Never:
+    known = [*TASKS, *SUBTASKS, *(f"{control}(TASK)" for control in CONTROLS)]
+    close = difflib.get_close_matches(kind.replace("-", "_"), [*TASKS, *SUBTASKS, *CONTROLS], n=1)
+    hint = f"did you mean {close[0]!r}? Tasks are" if close else "tasks are"
+    raise TaskError(f"no such task {kind!r}: {hint} {', '.join(known)}")

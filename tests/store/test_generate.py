@@ -1,0 +1,142 @@
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from compbench_jax.errors import DataError
+from compbench_jax.labelling.settings import PRESETS
+from compbench_jax.labelling.shards import read_shard, shard_key
+from compbench_jax.molecules.registry import find_molecule
+from compbench_jax.store.generate import SHARDS, Plan, generate
+from compbench_jax.store.store import open_store
+
+TINY = dataclasses.replace(
+    PRESETS["mini"], primary_frames=4, primary_segments=2, secondary_frames=4, secondary_segments=2,
+    tuning_frames=2, equilibration=10.0,
+)  # fmt: skip
+
+
+def plan_in(folder, settings=TINY):
+    molecules = (find_molecule("ethane"), find_molecule("ethanol"))
+    return Plan(folder, molecules, "gfn2-xtb", settings, "mini")
+
+
+def quiet(*_):
+    return None
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    plan = plan_in(tmp_path_factory.mktemp("generated") / "store")
+    generate(plan, 1, quiet, quiet)
+    return plan
+
+
+def contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def test_store_is_whole_and_verifies(finished):
+    from compbench_jax.store.verify import verify
+
+    store = open_store(finished.out, checksums=True)
+    assert store.n_frames == 2 * (4 + 4) and store.manifest.tuning_frames == 2
+    assert not (finished.out / SHARDS).exists()
+    assert all(check.passed for check in verify(store, sample=3, seed=0) if check.name != "kinetic temperature")
+
+
+def test_interrupted_work_is_taken_up_and_the_workers_do_not_matter(finished, tmp_path):
+    plan = plan_in(tmp_path / "again")
+
+    class Stop(Exception):
+        pass
+
+    done = []
+
+    def stop_after_three():
+        done.append(1)
+        if len(done) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        generate(plan, 2, quiet, stop_after_three)
+    kept = {p: p.stat().st_mtime_ns for p in (plan.out / SHARDS).glob("*.npz")}
+    assert len(kept) >= 3
+    damaged = sorted(kept)[0]
+    os.truncate(damaged, damaged.stat().st_size // 2)
+    seen = []
+    generate(plan, 2, lambda *counts: seen.append(counts), quiet)
+    assert seen == [(len(kept) - 1, 8)]
+    assert contents(plan.out) == contents(finished.out)
+
+
+def test_a_finished_store_is_left_alone_and_never_mixed(finished):
+    before = contents(finished.out)
+    generate(finished, 1, lambda *_: pytest.fail("nothing was to be done"), quiet)
+    assert contents(finished.out) == before
+    other = dataclasses.replace(finished, settings=dataclasses.replace(TINY, seed=1))
+    with pytest.raises(DataError, match="other settings"):
+        generate(other, 1, quiet, quiet)
+
+
+def test_shards_are_named_by_what_decides_them(tmp_path):
+    keys = [shard_key(job) for job in plan_in(tmp_path).jobs()]
+    assert len(set(keys)) == len(keys) == 8
+    more = dataclasses.replace(TINY, primary_frames=6, primary_segments=3)
+    assert set(keys) < {shard_key(job) for job in plan_in(tmp_path, more).jobs()}
+    warmer = dataclasses.replace(TINY, temperature=310.0)
+    assert not set(keys) & {shard_key(job) for job in plan_in(tmp_path, warmer).jobs()}
+
+
+def test_a_missing_or_foreign_shard_is_no_shard(tmp_path):
+    job = plan_in(tmp_path).jobs()[0]
+    assert read_shard(job) is None
+    job.path.parent.mkdir(parents=True)
+    job.path.write_bytes(b"PK\x03\x04 not a zip")
+    assert read_shard(job) is None
+    np.savez(job.path, energy=np.zeros(2))
+    assert read_shard(job) is None
+
+
+COMMAND = [
+    sys.executable, "-m", "compbench_jax.cli.main", "generate", "--molecules", "ethane", "ethanol", "--workers", "2",
+    "--settings", "primary_frames", "4", "primary_segments", "2", "secondary_frames", "4", "secondary_segments", "2",
+    "tuning_frames", "2", "equilibration", "10",
+]  # fmt: skip
+
+
+def run_with_kills(out, kills, rng, longest):
+    """Start the command, SIGKILL it after a random time, as often as asked, then let it finish."""
+    for _ in range(kills):
+        process = subprocess.Popen([*COMMAND, "--out", str(out)], stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.3, longest))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([*COMMAND, "--out", str(out)], check=True, stderr=subprocess.DEVNULL)
+
+
+def test_sigkill_loses_nothing(finished, tmp_path):
+    run_with_kills(tmp_path / "killed", 2, random.Random(1), 5.0)
+    assert contents(tmp_path / "killed") == contents(finished.out)
+
+
+@pytest.mark.slow
+def test_ten_sigkills_lose_nothing(finished, tmp_path):
+    for trial in range(3):
+        run_with_kills(tmp_path / "killed", 10, random.Random(trial), 6.0)
+        assert contents(tmp_path / "killed") == contents(finished.out)
+        shutil.rmtree(tmp_path / "killed")
+
+
+def test_manifest_records_the_settings_and_the_level(finished):
+    content = json.loads((finished.out / "manifest.json").read_text())
+    assert content["settings"]["temperature"] == 300.0 and content["settings"]["seed"] == TINY.seed
+    assert content["level"]["method"] == "GFN2-xTB" and content["created"]["tblite"]
