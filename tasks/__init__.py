@@ -46,14 +46,10 @@ def get_task(text: str) -> Task:
         return _control(control[1], control[2])
     task = re.fullmatch(r"([\w-]+)\s*(?:\[(.*)\])?", text)
     if task is None:
-        raise TaskError(
-            f"{text!r} is not a task: write NAME, NAME[PARAMETER,…], control_random(TASK) or oracle(TASK)"
-        )
+        raise TaskError(f"{text!r} is not a task: write NAME, NAME[PARAMETER,…], control_random(TASK) or oracle(TASK)")
     kind, inside = task[1], task[2]
     if kind in CONTROLS:
-        raise TaskError(
-            f"{kind} is a control and needs a task: write {kind}(TASK), e.g. {kind}(chain_extension)"
-        )
+        raise TaskError(f"{kind} is a control and needs a task: write {kind}(TASK), e.g. {kind}(chain_extension)")
     known = TASKS | SUBTASKS
     if kind not in known:
         _unknown(kind)
@@ -79,9 +75,7 @@ def _control(kind: str, inside: str) -> Task:
     if kind == Oracle.kind:
         raise TaskError(f"oracle({inside}): an oracle has nothing random: leave the seed out")
     if not seeded[2].isdecimal():
-        raise TaskError(
-            f"{kind}({inside}): seed {seeded[2]!r} is not a whole number: write {kind}({seeded[1]},seed=3)"
-        )
+        raise TaskError(f"{kind}({inside}): seed {seeded[2]!r} is not a whole number: write {kind}({seeded[1]},seed=3)")
     return make[kind](get_task(seeded[1]), int(seeded[2]))
 
 

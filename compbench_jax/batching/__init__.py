@@ -1,0 +1,1 @@
+"""Neighbour lists, packing and padded graph batches (NumPy up to the batch)."""

@@ -1,0 +1,194 @@
+"""A set of frames ready for a potential: neighbour lists, targets, and padded batches of one shape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jraph
+import numpy as np
+from ase.data import chemical_symbols
+
+from compbench_jax.batching.neighbours import EdgeLists, neighbour_lists, refuse_not_finite
+from compbench_jax.batching.packing import (
+    BatchShape,
+    Packed,
+    fixed_shape,
+    pack,
+    pack_tightly,
+    padding,
+    refuse_too_large,
+)
+from compbench_jax.errors import DataError
+from compbench_jax.store.frames import Frames, offsets_of, ragged_indices
+
+
+@dataclass(frozen=True, eq=False)
+class GraphDataset:
+    """Frames with their edges, and how to batch them. Made by :meth:`build`.
+
+    A batch is a ``jraph.GraphsTuple`` of NumPy arrays, in Å, eV and eV/Å:
+
+    - ``nodes``: ``positions`` float32 ``[n_node, 3]``, ``species`` int32 ``[n_node]`` (index into
+      ``elements``), ``forces`` float32 ``[n_node, 3]``; zero on padding;
+    - ``senders``, ``receivers`` int32 ``[n_edge]``, sorted by receiver; padding edges join the first padding
+      node to itself; ``edges`` is None;
+    - ``globals``: ``energy`` float32 ``[n_graph]``, the interaction energy; ``frame`` int32 ``[n_graph]``,
+      the position of the graph in ``frames``, −1 for padding;
+    - ``n_node``, ``n_edge`` int32 ``[n_graph]``: the real graphs, then one padding graph that owns all
+      padding nodes and edges (one node at least), then empty slots.
+
+    Attributes:
+        frames: the labelled geometries.
+        edges: their neighbour lists.
+        elements: atomic numbers that ``species`` indexes, ascending.
+        species: int32 ``[n_atoms]``.
+        reference: Σ of the reference energies of a frame's atoms, eV, float64 ``[n_frames]``.
+        targets: interaction energies ``frames.energy − reference``, eV, float32 ``[n_frames]`` (subtracted in
+            float64).
+        cutoff: Å.
+        batch_size: mean number of structures a batch.
+        shape: array sizes of every batch.
+    """
+
+    frames: Frames
+    edges: EdgeLists
+    elements: tuple[int, ...]
+    species: np.ndarray
+    reference: np.ndarray
+    targets: np.ndarray
+    cutoff: float
+    batch_size: int
+    shape: BatchShape
+
+    @classmethod
+    def build(
+        cls,
+        frames: Frames,
+        *,
+        elements: Sequence[int],
+        reference_energies: Sequence[float],
+        cutoff: float,
+        batch_size: int,
+        shape: BatchShape | None = None,
+    ) -> "GraphDataset":
+        """Compute neighbour lists and targets, and choose the shape of the batches.
+
+        Args:
+            frames: at least one.
+            elements: atomic numbers known to the potential, ascending.
+            reference_energies: eV an atom of each element.
+            cutoff: Å.
+            batch_size: mean number of structures a batch.
+            shape: to share with another set (one compilation less); by default one that suits these frames.
+
+        Raises:
+            DataError: no frames, an element that is not among ``elements``, a label or position that is not
+                finite, or a frame that the given shape cannot hold.
+        """
+        elements = tuple(int(number) for number in elements)
+        counts = compositions(frames, elements)
+        refuse_not_finite(frames, frames.forces, "force")
+        refuse_not_finite(frames, frames.energy, "energy")
+        edges = neighbour_lists(frames, cutoff)
+        if shape is None:
+            shape = fixed_shape(frames.n_atoms, edges.n_edges, batch_size)
+        refuse_too_large(frames.n_atoms, edges.n_edges, shape)
+        reference = counts @ np.asarray(reference_energies, np.float64)
+        return cls(
+            frames=frames,
+            edges=edges,
+            elements=elements,
+            species=np.searchsorted(elements, frames.numbers).astype(np.int32),
+            reference=reference,
+            targets=(frames.energy - reference).astype(np.float32),
+            cutoff=cutoff,
+            batch_size=batch_size,
+            shape=shape,
+        )
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.frames.n_frames
+
+    def epoch(self, seed: int, epoch: int) -> list[Packed]:
+        """Batches of one training epoch: every frame once, mixed by ``seed`` and ``epoch``."""
+        rng = np.random.default_rng([seed, epoch])
+        return pack(self.frames.n_atoms, self.edges.n_edges, self.shape, self.batch_size, rng)
+
+    def sequential(self) -> list[Packed]:
+        """Batches for evaluation: every frame once, in as few batches as will do, the same in every call."""
+        return pack_tightly(self.frames.n_atoms, self.edges.n_edges, self.shape)
+
+    def padding(self, plan: Sequence[Packed]) -> tuple[float, float]:
+        """Fractions of the nodes and of the edges in the batches of a plan that are padding."""
+        return padding(plan, self.frames.n_atoms, self.edges.n_edges)
+
+    def batch(self, item: Packed) -> jraph.GraphsTuple:
+        """Assemble one batch of a plan (layout: see the class)."""
+        shape, indices = item
+        n_real = len(indices)
+        atom_starts, edge_starts = self.frames.offsets[indices], self.edges.offsets[indices]
+        atoms = self.frames.offsets[indices + 1] - atom_starts
+        edges = self.edges.offsets[indices + 1] - edge_starts
+        first_nodes = offsets_of(atoms)
+        n_atoms, n_edges = int(first_nodes[-1]), int(edges.sum())
+        if n_atoms >= shape.n_node or n_edges > shape.n_edge or n_real >= shape.n_graph:
+            raise ValueError(f"{n_real} structures of {n_atoms} atoms and {n_edges} edges do not fit {shape}")
+
+        positions = np.zeros((shape.n_node, 3), np.float32)
+        forces = np.zeros((shape.n_node, 3), np.float32)
+        species = np.zeros(shape.n_node, np.int32)
+        rows = ragged_indices(atom_starts, atoms)
+        positions[:n_atoms] = self.frames.positions[rows]
+        forces[:n_atoms] = self.frames.forces[rows]
+        species[:n_atoms] = self.species[rows]
+
+        senders = np.full(shape.n_edge, n_atoms, np.int32)
+        receivers = np.full(shape.n_edge, n_atoms, np.int32)
+        rows, shift = ragged_indices(edge_starts, edges), np.repeat(first_nodes[:-1], edges)
+        senders[:n_edges] = self.edges.senders[rows] + shift
+        receivers[:n_edges] = self.edges.receivers[rows] + shift
+
+        n_node, n_edge = np.zeros(shape.n_graph, np.int32), np.zeros(shape.n_graph, np.int32)
+        n_node[:n_real], n_node[n_real] = atoms, shape.n_node - n_atoms
+        n_edge[:n_real], n_edge[n_real] = edges, shape.n_edge - n_edges
+        energy, frame = np.zeros(shape.n_graph, np.float32), np.full(shape.n_graph, -1, np.int32)
+        energy[:n_real], frame[:n_real] = self.targets[indices], indices
+        return jraph.GraphsTuple(
+            nodes={"positions": positions, "species": species, "forces": forces},
+            edges=None,
+            senders=senders,
+            receivers=receivers,
+            n_node=n_node,
+            n_edge=n_edge,
+            globals={"energy": energy, "frame": frame},
+        )
+
+
+def compositions(frames: Frames, elements: Sequence[int]) -> np.ndarray:
+    """Number of atoms of each element in each frame, float64 ``[n_frames, n_elements]``.
+
+    Raises:
+        DataError: an atom of another element, named with its molecule; or ``elements`` not ascending.
+    """
+    known = np.asarray(elements, np.int64)
+    if not len(known) or (np.diff(known) <= 0).any():
+        raise DataError(f"the elements {tuple(elements)} must be atomic numbers in ascending order, each once")
+    species = np.minimum(np.searchsorted(known, frames.numbers), len(known) - 1)
+    unknown = known[species] != frames.numbers
+    owner = np.repeat(np.arange(frames.n_frames), frames.n_atoms)
+    if unknown.any():
+        atom = int(np.argmax(unknown))
+        names = ", ".join(map(symbol, known))
+        raise DataError(
+            f"molecule {int(frames.molecule[owner[atom]])} (frame {owner[atom]} of the set) contains "
+            f"{symbol(frames.numbers[atom])}, the potential knows only {names}: "
+            "train on a set with this element"
+        )
+    counts = np.bincount(owner * len(known) + species, minlength=frames.n_frames * len(known))
+    return counts.reshape(frames.n_frames, len(known)).astype(np.float64)
+
+
+def symbol(number: int) -> str:
+    """Chemical symbol of an atomic number, or the number itself where there is none."""
+    return chemical_symbols[number] if 0 < number < len(chemical_symbols) else f"atomic number {number}"

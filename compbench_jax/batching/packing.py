@@ -1,0 +1,198 @@
+"""Packing structures of many sizes into batches of one fixed shape, with little padding.
+
+The number of batches is fixed first. Structures are then dealt to them, larger ones first, each to the
+emptiest batch that has room (the rule of Graham, SIAM J. Appl. Math. 17, 416, 1969). Sizes are blurred at
+random before they are ranked, so that every epoch mixes anew.
+
+Giving each structure of a shuffled list to the first batch with room (first-fit) pads about as little only if
+the half-empty batches at the end of an epoch get smaller shapes of their own: each is one more compilation,
+and the structures in them weigh more in the mean loss of their batch. Dealing needs one shape, ends no epoch
+with a stump, and gives every batch nearly the same number of structures, atoms and edges.
+"""
+
+import heapq
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from compbench_jax.errors import DataError
+
+BLUR = 0.2
+"""Sizes are multiplied by up to 1 ± this before they are ranked, so that similar ones trade places."""
+
+TRIALS = 8
+"""Epochs that are dealt to find the capacities."""
+
+ATTEMPTS = 32
+"""Attempts at dealing an epoch before a batch is added. Most succeed at once: an epoch is no fuller than the
+fullest of eight others with probability 8/9, each for nodes and for edges."""
+
+
+class BatchShape(NamedTuple):
+    """Array sizes of a padded batch: one compilation each.
+
+    Attributes:
+        n_node: nodes, at least one of them padding.
+        n_edge: edges.
+        n_graph: graphs, one of them the padding graph.
+    """
+
+    n_node: int
+    n_edge: int
+    n_graph: int
+
+
+class Packed(NamedTuple):
+    """One batch of a plan: its shape and the frames in it.
+
+    Attributes:
+        shape: sizes to pad to.
+        indices: int64 ``[n]``, frames of the set, fewer than ``shape.n_graph``.
+    """
+
+    shape: BatchShape
+    indices: np.ndarray
+
+
+def fixed_shape(n_node: np.ndarray, n_edge: np.ndarray, batch_size: int) -> BatchShape:
+    """The shape for a set of structures: what the fullest batch of a few trial epochs needs.
+
+    Args:
+        n_node: atoms of each structure, ``[n]``.
+        n_edge: edges of each structure, ``[n]``.
+        batch_size: mean number of structures a batch. The set is dealt to round(n / batch_size) batches, so
+            that the mean is exact up to this rounding; a smaller set is a single batch.
+
+    Raises:
+        DataError: no structures, or a batch size below one.
+    """
+    if not len(n_node):
+        raise DataError("there are no frames to make batches of: choose a set that is not empty")
+    if batch_size < 1:
+        raise DataError(f"the batch size is {batch_size}: give at least 1")
+    bins = number_of_batches(len(n_node), batch_size)
+    batches: list[np.ndarray] = []
+    for trial in range(TRIALS):
+        batches += _deal(n_node, n_edge, bins, np.random.default_rng(trial)) or []
+    nodes = max(int(n_node[batch].sum()) for batch in batches)
+    edges = max(int(n_edge[batch].sum()) for batch in batches)
+    graphs = max(len(batch) for batch in batches)
+    # Graph slots are a few numbers each: room for half as many again serves sets of smaller molecules.
+    return BatchShape(nodes + 1, -(-edges // 16) * 16, graphs + -(-graphs // 2) + 1)
+
+
+def number_of_batches(n_frames: int, batch_size: int) -> int:
+    """Batches an epoch: the nearest integer to n_frames / batch_size, at least one."""
+    return max(1, (2 * n_frames + batch_size) // (2 * batch_size))
+
+
+def pack(
+    n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape, batch_size: int, rng: np.random.Generator
+) -> list[Packed]:
+    """Deal all structures to batches, in random company and random order.
+
+    The number of batches is round(n / batch_size) wherever the shape allows it: always, in practice, for the
+    set that the shape was made from.
+
+    Raises:
+        DataError: a structure does not fit the shape.
+    """
+    bins = max(number_of_batches(len(n_node), batch_size), _least_batches(n_node, n_edge, shape))
+    dealt = _deal_into(n_node, n_edge, shape, bins, rng, ATTEMPTS)
+    return [Packed(shape, dealt[i]) for i in rng.permutation(len(dealt))]
+
+
+def pack_tightly(n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape) -> list[Packed]:
+    """Deal all structures to as few batches as will do, always in the same way: for evaluation.
+
+    Raises:
+        DataError: a structure does not fit the shape.
+    """
+    bins = _least_batches(n_node, n_edge, shape)
+    # Worth more effort the fewer batches there are, for then one more is a larger part of them.
+    attempts = min(2 * ATTEMPTS, 4 + 20_000 // max(1, len(n_node)))
+    dealt = _deal_into(n_node, n_edge, shape, bins, np.random.default_rng(0), attempts)
+    return [Packed(shape, batch) for batch in dealt]
+
+
+def padding(plan: Sequence[Packed], n_node: np.ndarray, n_edge: np.ndarray) -> tuple[float, float]:
+    """Fractions of nodes and of edges in the batches of a plan that are padding."""
+    real_nodes = sum(int(n_node[item.indices].sum()) for item in plan)
+    real_edges = sum(int(n_edge[item.indices].sum()) for item in plan)
+    nodes, edges = sum(item.shape.n_node for item in plan), sum(item.shape.n_edge for item in plan)
+    return 1 - real_nodes / max(nodes, 1), 1 - real_edges / max(edges, 1)
+
+
+def refuse_too_large(n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape) -> None:
+    """Raise a :class:`DataError` naming the first structure that no batch of this shape can hold."""
+    too_large = (n_node >= shape.n_node) | (n_edge > shape.n_edge)
+    if too_large.any():
+        index = int(np.argmax(too_large))
+        raise DataError(
+            f"frame {index} of the set has {n_node[index]} atoms and {n_edge[index]} edges, too many for a "
+            f"batch of {shape.n_node} nodes and {shape.n_edge} edges: let the set have a shape of its own"
+        )
+
+
+def _least_batches(n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape) -> int:
+    """A lower bound on the number of batches, after checking that every structure fits in one."""
+    refuse_too_large(n_node, n_edge, shape)
+    return max(
+        1,
+        -(-int(n_node.sum()) // max(shape.n_node - 1, 1)),
+        -(-int(n_edge.sum()) // max(shape.n_edge, 1)),
+        -(-len(n_node) // (shape.n_graph - 1)),
+    )
+
+
+def _deal_into(
+    n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape, bins: int, rng: np.random.Generator, attempts: int
+) -> list[np.ndarray]:
+    """Deal with ``bins`` batches if one of so many attempts succeeds, or with as few more as it takes."""
+    more = 1  # grows, so that a set that needs far more batches than the lower bound is soon dealt
+    while True:
+        for _ in range(attempts):
+            dealt = _deal(n_node, n_edge, bins, rng, shape)
+            if dealt is not None:
+                return dealt
+        bins += more
+        more += bins // 200
+
+
+def _deal(
+    n_node: np.ndarray,
+    n_edge: np.ndarray,
+    bins: int,
+    rng: np.random.Generator,
+    shape: BatchShape | None = None,
+) -> list[np.ndarray] | None:
+    """Deal once; None if something did not fit the shape."""
+    mean_nodes, mean_edges = max(n_node.sum() / bins, 1.0), max(n_edge.sum() / bins, 1.0)
+    rank = (n_node / mean_nodes + n_edge / mean_edges) * rng.uniform(1 - BLUR, 1 + BLUR, len(n_node))
+    order = np.argsort(-rank, kind="stable")
+    most_nodes, most_edges, most_graphs = (
+        (shape.n_node - 1, shape.n_edge, shape.n_graph - 1) if shape else (np.inf,) * 3
+    )
+    # The batches as a heap of (fullness in the scarcer resource, number): its root is the emptiest.
+    heap = [(0.0, number) for number in range(bins)]
+    nodes, edges = [0] * bins, [0] * bins
+    batches: list[list[int]] = [[] for _ in range(bins)]
+    for index, more_nodes, more_edges in zip(
+        order.tolist(), n_node[order].tolist(), n_edge[order].tolist(), strict=True
+    ):
+        refused = []
+        while heap:
+            _, number = heap[0]
+            new_nodes, new_edges = nodes[number] + more_nodes, edges[number] + more_edges
+            if new_nodes <= most_nodes and new_edges <= most_edges and len(batches[number]) < most_graphs:
+                break
+            refused.append(heapq.heappop(heap))
+        else:
+            return None
+        batches[number].append(index)
+        nodes[number], edges[number] = new_nodes, new_edges
+        heapq.heapreplace(heap, (max(new_nodes / mean_nodes, new_edges / mean_edges), number))
+        for entry in refused:
+            heapq.heappush(heap, entry)
+    return [np.array(batch, np.int64) for batch in batches if batch]

@@ -1,0 +1,50 @@
+"""``compbench audit``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Audit a task's split of a store: disjointness, coverage, divergence by radius, novel contacts."""
+
+    task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
+    """Name of the task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(proximity)"."""
+
+    data: Path
+    """Folder of the store."""
+
+    json: bool = False
+    """Print the audit as JSON instead of tables."""
+
+    cutoff: float = 5.0
+    """Å; two atoms that no bond joins are in contact when they are closer than this."""
+
+    draws: int = 200
+    """Random molecule-disjoint splits to compare D_C with. 0: none."""
+
+    seed: int = 0
+    """Seed of the random splits."""
+
+    layers: int | None = None
+    """Message-passing layers of a model, whose receptive field (layers × cutoff) is then given."""
+
+
+def run(arguments: Arguments) -> None:
+    """Split, audit, print."""
+    from compbench_jax.splits.audit import audit_json, audit_split
+    from compbench_jax.splits.audit_table import audit_table
+    from compbench_jax.store.store import open_store
+    from compbench_jax.tasks import get_task
+
+    task = get_task(arguments.task)
+    store = open_store(arguments.data)
+    audit = audit_split(store, task.split(store), arguments.cutoff, arguments.seed, arguments.draws, arguments.layers)
+    if arguments.json:
+        print(audit_json(audit), end="")
+    else:
+        Console(highlight=False).print(audit_table(audit))

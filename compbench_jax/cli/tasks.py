@@ -1,0 +1,78 @@
+"""``compbench tasks``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from compbench_jax.splits.task import Task
+    from compbench_jax.store.store import FrameStore
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """List the tasks: their parameters, what each tests, what it trains on and what it holds out."""
+
+    data: Path | None = None
+    """Folder of a store: also count each task's molecules and frames in it."""
+
+
+def run(arguments: Arguments) -> None:
+    """Print the tasks with their default parameters, then the controls."""
+    from compbench_jax.store.store import open_store
+    from compbench_jax.tasks import CONTROLS, SUBTASKS, TASKS
+
+    store = None if arguments.data is None else open_store(arguments.data)
+    table = Table("task", "", show_lines=True)
+    table.columns[0].no_wrap = True
+    for kind in (*TASKS.values(), *SUBTASKS.values()):
+        task = kind.from_parameters([])
+        counted = "" if store is None else f"\nin this store: {counts(task, store)}"
+        words = [task.in_words(task.trained_on), task.in_words(task.tested_on)]
+        table.add_row(f"[bold]{escape(task.name)}[/]", described(kind, *words) + counted)
+    for control in CONTROLS.values():
+        name = escape(f"{control.kind}(TASK)")
+        table.add_row(f"[bold]{name}[/]", described(control, control.trained_on, control.tested_on))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(escape(notes()))
+
+
+def described(kind: "type[Task]", trained_on: str, tested_on: str) -> str:
+    """What a task tests, as rich markup."""
+    lines = {"tests": kind.principle, "trained on": trained_on, "OOD test": tested_on}
+    rows = [f"[dim]{key}:[/] {escape(text)}" for key, text in lines.items()]
+    return "\n".join([f"[bold]{escape(kind.question)}[/]", *rows])
+
+
+def notes() -> str:
+    """How the parameters are written."""
+    from compbench_jax.molecules.fragments import BARE, FAMILIES, FRAGMENTS
+
+    fragments = ", ".join(f"{key} ({row.family})" for key, row in FRAGMENTS.items() if key != BARE.key)
+    families = ", ".join(family.replace(" ", "_") for family in FAMILIES)
+    return (
+        "Brackets hold the parameters; without them the defaults shown above are meant.\n"
+        f"  fragments: {fragments}\n"
+        f"  families (chain_extension, chain_interpolation; default alkane): {families}\n"
+        "  seeds of the random control: control_random(TASK,seed=1)\n"
+        "Quote names with brackets or parentheses in a shell: --task 'fragment_duplication[NH2]'."
+    )
+
+
+def counts(task: "Task", store: "FrameStore") -> str:
+    """The task's molecules and frames in a store, or why it cannot be built from it."""
+    from compbench_jax.errors import TaskError
+
+    try:
+        chosen, split = task.molecules(store.graphs), task.split(store)
+    except TaskError as error:
+        return f"[red]{escape(str(error).removeprefix(f'{task.name}: '))}[/]"
+    return (
+        f"{len(chosen.train)} molecules trained on, {len(chosen.ood)} OOD; frames: {len(split.train)} train, "
+        f"{len(split.validation)} validation, {len(split.id_test)} ID test, {len(split.ood_test)} OOD test"
+    )

@@ -1,0 +1,1 @@
+"""Metrics as per-frame sums and counts, accumulated on the device."""

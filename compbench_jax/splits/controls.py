@@ -1,0 +1,114 @@
+"""The two controls that come with every task: what of an OOD error is size, and what is amount of data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from compbench_jax.errors import TaskError
+from compbench_jax.molecules.molecule import MolecularGraph
+from compbench_jax.splits.checks import MoleculeSplit
+from compbench_jax.splits.frames import oracle_split
+from compbench_jax.splits.split import Split
+from compbench_jax.splits.task import Task
+from compbench_jax.store.store import FrameStore
+
+
+@dataclass(frozen=True)
+class ControlRandom(Task, control=True):
+    """The molecules of a task, dealt to train and OOD at random: as many to each side, but no system in it.
+
+    The ratio OOD/ID that is left here is the price of any unseen molecule; what a task has above it is
+    compositional. Sides have the task's numbers of *molecules*, and so of frames, since the sets of one store
+    are equally long. A random split may fail the audit's coverage (an element only in OOD); the audit says
+    so, and another seed helps.
+
+    Attributes:
+        task: whose molecules these are.
+        seed: of the deal.
+    """
+
+    kind: ClassVar[str] = "control_random"
+    principle: ClassVar[str] = "control: size"
+    question: ClassVar[str] = "What does the same potential lose on unseen molecules that were picked at random?"
+    trained_on: ClassVar[str] = "as many of the task's molecules, at random"
+    tested_on: ClassVar[str] = "the task's other molecules"
+
+    task: Task
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be dealt again."""
+        if isinstance(self.task, ControlRandom | Oracle):
+            raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
+        if self.seed < 0:
+            raise TaskError(f"{self.kind}({self.task.name}): seed {self.seed} is negative: give 0 or more")
+
+    @property
+    def name(self) -> str:
+        """``control_random(TASK)``, with the seed unless it is 0."""
+        return f"{self.kind}({self.task.name}{f',seed={self.seed}' if self.seed else ''})"
+
+    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
+        """Deal the task's molecules. Records of one InChIKey stay together, since they are one molecule."""
+        chosen = self.task.molecules(graphs)
+        records: dict[str, list[int]] = {}
+        for index in (*chosen.train, *chosen.ood):
+            records.setdefault(graphs[index].molecule.inchikey, []).append(index)
+        # By InChIKey, not by place: the deal must not depend on the order of the molecules in the store.
+        decks = [records[key] for key in sorted(records)]
+        train: list[int] = []
+        ood: list[int] = []
+        for place in np.random.default_rng(self.seed).permutation(len(decks)):
+            deck = decks[place]
+            (train if len(train) + len(deck) <= len(chosen.train) else ood).extend(deck)
+        return MoleculeSplit(tuple(sorted(train)), tuple(sorted(ood)))
+
+
+@dataclass(frozen=True)
+class Oracle(Task, control=True):
+    """A task that trains on frames of the OOD molecules too: the error to be had once no molecule is unseen.
+
+    Not molecule-disjoint, by definition and by declaration. Training: primary frames of both sides.
+    Validation and ID test: the task's own. OOD test: secondary frames of the OOD molecules without their
+    tuning frames, because the task's OOD test (their primary frames) is trained on here. Both are drawn from
+    the same ensemble by disjoint segments, so the oracle's OOD error may be set beside the task's as it is;
+    to compare both on the very same frames, evaluate the task's run on the oracle's split as well: its OOD
+    test is as new to that run. More is trained on, too: at equal epochs the oracle takes more steps, at equal
+    steps it sees each frame less often.
+
+    Attributes:
+        task: whose oracle this is.
+    """
+
+    kind: ClassVar[str] = "oracle"
+    principle: ClassVar[str] = "control: data"
+    question: ClassVar[str] = "How well does the same potential do once it is trained on the OOD molecules too?"
+    trained_on: ClassVar[str] = "the task's molecules and its OOD molecules"
+    tested_on: ClassVar[str] = "unseen (secondary) frames of the task's OOD molecules"
+    molecule_disjoint: ClassVar[bool] = False
+
+    task: Task
+
+    def __post_init__(self) -> None:
+        """Refuse an oracle of a control."""
+        if isinstance(self.task, ControlRandom | Oracle):
+            raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
+
+    @property
+    def name(self) -> str:
+        """``oracle(TASK)``."""
+        return f"{self.kind}({self.task.name})"
+
+    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
+        """The task's two sides; which frames of them are trained on is up to :meth:`split`."""
+        return self.task.molecules(graphs)
+
+    def split(self, store: FrameStore) -> Split:
+        """The oracle's four sets of frames; their ``molecule_disjoint`` is False."""
+        return oracle_split(store, self.name, self.molecules(store.graphs))
+
+    def groups(self, graphs: Sequence[MolecularGraph]) -> dict[int, str]:
+        """Those of the task, whose OOD molecules these are."""
+        return self.task.groups(graphs)

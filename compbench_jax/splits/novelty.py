@@ -1,0 +1,74 @@
+"""Where the novelty of an OOD molecule is: bonds from each atom to the nearest one that is new to train."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from compbench_jax.molecules.molecule import MAX_RADIUS, MolecularGraph
+from compbench_jax.splits.split import Split
+from compbench_jax.store.store import FrameStore
+
+
+def molecules_of(store: FrameStore, frames: np.ndarray) -> list[int]:
+    """Molecules that these frames belong to, each InChIKey once: indices into ``store.graphs``, ascending."""
+    first: dict[str, int] = {}
+    for m in np.unique(store.molecule[frames]):
+        first.setdefault(store.graphs[m].molecule.inchikey, int(m))
+    return list(first.values())
+
+
+def known_environments(graphs: Iterable[MolecularGraph], radius: int) -> np.ndarray:
+    """Identifiers of all environments of one radius in these molecules, uint32 ``[n]``, ascending."""
+    return np.unique(np.concatenate([graph.environments[:, radius] for graph in graphs]))
+
+
+def first_novel_radius(train: Sequence[MolecularGraph], ood: Sequence[MolecularGraph]) -> int | None:
+    """The smallest radius at which ``ood`` has an environment that ``train`` lacks; None if none up to 4."""
+    for radius in range(MAX_RADIUS + 1):
+        if not np.isin(known_environments(ood, radius), known_environments(train, radius)).all():
+            return radius
+    return None
+
+
+def bond_distances(graph: MolecularGraph, sources: np.ndarray) -> np.ndarray:
+    """Bonds on the shortest path from each atom to the nearest source; −1 where no path leads to one.
+
+    Args:
+        graph: the molecule.
+        sources: bool ``[n_atoms]``.
+
+    Returns:
+        int64 ``[n_atoms]``.
+    """
+    distance = np.where(sources, 0, -1)
+    i, j = graph.bonds[:, 0], graph.bonds[:, 1]
+    step = 0
+    while True:
+        reached = distance == step
+        ahead = np.zeros(graph.n_atoms, bool)
+        ahead[j[reached[i]]] = True
+        ahead[i[reached[j]]] = True
+        ahead &= distance < 0
+        if not ahead.any():
+            return distance
+        step += 1
+        distance[ahead] = step
+
+
+def novelty_distances(store: FrameStore, split: Split) -> dict[int, np.ndarray]:
+    """Bonds from each atom of each OOD molecule to the nearest novel atom.
+
+    An atom is novel if its environment, at the radius of first novelty of the whole split, is absent from
+    train.
+
+    Returns:
+        for every molecule of the OOD test (index into ``store.graphs``) int64 ``[n_atoms]``, in the atom
+        order of the store: 0 for novel atoms, −1 throughout a molecule without any.
+    """
+    train = [store.graphs[m] for m in molecules_of(store, split.train)]
+    ood = [int(m) for m in np.unique(store.molecule[split.ood_test])]
+    radius = first_novel_radius(train, [store.graphs[m] for m in ood])
+    if radius is None:
+        return {m: np.full(store.graphs[m].n_atoms, -1) for m in ood}
+    known = known_environments(train, radius)
+    return {m: bond_distances(store.graphs[m], ~np.isin(store.graphs[m].environments[:, radius], known)) for m in ood}

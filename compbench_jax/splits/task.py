@@ -1,0 +1,127 @@
+"""What a task is: a rule that says which molecules of a store are trained on and which are held out."""
+
+import string
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import ClassVar, Self, get_origin, get_type_hints
+
+from compbench_jax.errors import TaskError
+from compbench_jax.molecules.molecule import MolecularGraph
+from compbench_jax.splits.checks import MoleculeSplit, check_molecules
+from compbench_jax.splits.frames import molecule_disjoint_split
+from compbench_jax.splits.split import Split
+from compbench_jax.store.store import FrameStore
+
+
+class Task(ABC):
+    """A task of the benchmark. Subclasses are frozen dataclasses whose fields are the task's parameters.
+
+    The class attributes below are checked when a subclass is defined, so that a task without a principle or
+    with a parameter that has no default fails at import and not in the middle of a study.
+
+    Attributes:
+        kind: name without parameters, lower case, e.g. ``"fragment_duplication"``.
+        principle: of compositional generalisation, e.g. ``"productivity"``.
+        question: one sentence that says what the task asks of a potential; ends in a question mark.
+        trained_on: the training molecules in words; ``{parameter}`` stands for a field.
+        tested_on: the OOD molecules in words, likewise.
+        molecule_disjoint: False only for a control that trains on the OOD molecules on purpose.
+    """
+
+    kind: ClassVar[str]
+    principle: ClassVar[str]
+    question: ClassVar[str]
+    trained_on: ClassVar[str]
+    tested_on: ClassVar[str]
+    molecule_disjoint: ClassVar[bool] = True
+
+    def __init_subclass__(cls, control: bool = False) -> None:
+        """Check the definition of a task.
+
+        Args:
+            control: the class wraps another task, which cannot have a default.
+
+        Raises:
+            TypeError: an attribute is missing or malformed, or a parameter has no default.
+        """
+        super().__init_subclass__()
+        for attribute in ("kind", "principle", "question", "trained_on", "tested_on"):
+            if not isinstance(getattr(cls, attribute, None), str) or not getattr(cls, attribute).strip():
+                raise TypeError(f"task {cls.__name__} has no {attribute}: give it that class attribute, in words")
+        if not cls.kind.isidentifier() or cls.kind != cls.kind.lower():
+            raise TypeError(f"task {cls.__name__}: kind {cls.kind!r} must be a lower-case identifier")
+        if not cls.question.endswith("?") or cls.question.count("?") != 1:
+            raise TypeError(f"task {cls.__name__}: the question must be one sentence that ends in a question mark")
+        parameters = [
+            name
+            for name, hint in get_type_hints(cls).items()
+            if get_origin(hint) is not ClassVar and hint is not ClassVar
+        ]
+        if not control and any(not hasattr(cls, name) for name in parameters):
+            raise TypeError(f"task {cls.__name__}: every parameter needs a default, to be a task by itself")
+        for words in (cls.trained_on, cls.tested_on):
+            named = {name for _, name, _, _ in string.Formatter().parse(words) if name is not None}
+            if not named <= set(parameters):
+                raise TypeError(f"task {cls.__name__}: {words!r} names other things than parameters")
+
+    @classmethod
+    def from_parameters(cls, parameters: Sequence[str]) -> Self:
+        """The task with the parameters given in brackets: all of them, or none for the defaults.
+
+        Raises:
+            TaskError: too few or too many, or one is not valid.
+        """
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        if parameters and len(parameters) != len(names):
+            count = f"{len(names)} parameter{'s' * (len(names) != 1)}"
+            raise TaskError(
+                f"{cls.kind}[{','.join(parameters)}]: this task takes {count}: "
+                f"write {cls.kind}[{','.join(names).upper()}], or {cls.kind} for {cls().name}"
+            )
+        return cls(*parameters)
+
+    @property
+    def name(self) -> str:
+        """Canonical name with the parameters, as :func:`compbench_jax.tasks.get_task` reads it."""
+        values = [str(getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
+        return f"{self.kind}[{','.join(values)}]"
+
+    @abstractmethod
+    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
+        """The rule itself: molecules to train on and to hold out, by their ends and n. Unchecked."""
+
+    def molecules(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
+        """Molecules to train on and to hold out.
+
+        Args:
+            graphs: the molecules of a store; any part of the registry will do as long as both sides have
+                some.
+
+        Raises:
+            TaskError: a side is empty, or a molecule (an InChIKey) is on both sides.
+        """
+        chosen = self.select(graphs)
+        check_molecules(self.name, graphs, chosen, self.in_words(self.trained_on), self.in_words(self.tested_on))
+        return chosen
+
+    def split(self, store: FrameStore) -> Split:
+        """The four sets of frames: train, validation, ID test, OOD test (see ``splits.frames``).
+
+        Raises:
+            TaskError: as :meth:`molecules`; or a trajectory is missing, or a set is empty.
+        """
+        return molecule_disjoint_split(store, self.name, self.molecules(store.graphs))
+
+    def groups(self, graphs: Sequence[MolecularGraph]) -> dict[int, str]:
+        """Labels by which results on the OOD molecules are broken down further, in the order to show them.
+
+        Returns:
+            label of each OOD molecule (index into ``graphs``); empty for a task that has no groups of its
+            own.
+        """
+        return {}
+
+    def in_words(self, words: str) -> str:
+        """``trained_on`` or ``tested_on`` with the parameters filled in."""
+        return words.format_map(vars(self))

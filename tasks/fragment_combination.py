@@ -1,0 +1,47 @@
+"""Task ``fragment_combination``: two known fragments, unseen together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from compbench_jax.molecules.fragments import FRAGMENTS
+from compbench_jax.molecules.molecule import MolecularGraph
+from compbench_jax.splits.checks import MoleculeSplit
+from compbench_jax.splits.families import choose, has_ends, parse_different
+from compbench_jax.splits.task import Task
+
+
+@dataclass(frozen=True)
+class FragmentCombination(Task):
+    """Train on molecules with A or B at one end or both, test on molecules with both A and B.
+
+    Attributes:
+        first: A, a key or mono family of the fragment table; kept as the key.
+        second: B, likewise. The two are kept in the order of the fragment table, since theirs has no meaning.
+    """
+
+    kind: ClassVar[str] = "fragment_combination"
+    principle: ClassVar[str] = "systematicity: known fragments, unseen together"
+    question: ClassVar[str] = "Does a potential that knows two fragments hold for molecules with one of each?"
+    trained_on: ClassVar[str] = "{first}, {second}, {first}…{first} and {second}…{second}, all n"
+    tested_on: ClassVar[str] = "{first}…{second}, all n"
+
+    first: str = "NH2"
+    second: str = "COOH"
+
+    def __post_init__(self) -> None:
+        """Keep both fragments by their keys, in the order of the table."""
+        first, second = sorted(parse_different(self.kind, self.first, self.second), key=list(FRAGMENTS).index)
+        object.__setattr__(self, "first", first)
+        object.__setattr__(self, "second", second)
+
+    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
+        """A and B train apart, and are held out together."""
+        return choose(
+            graphs,
+            train=lambda molecule: any(
+                has_ends(molecule, fragment) or has_ends(molecule, fragment, fragment)
+                for fragment in (self.first, self.second)
+            ),
+            ood=lambda molecule: has_ends(molecule, self.first, self.second),
+        )

@@ -1,0 +1,95 @@
+import json
+
+import numpy as np
+import pytest
+
+from compbench_jax.cli import audit, tasks
+from compbench_jax.cli.main import run_command
+from compbench_jax.errors import CompBenchError, TaskError
+from compbench_jax.molecules.graph import molecular_graph
+from compbench_jax.molecules.registry import core_registry
+from compbench_jax.store.manifest import Manifest
+from compbench_jax.store.writer import Trajectory, write_store
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A store of the twelve alkanes with 2 primary and 3 secondary frames each, of which 1 tunes."""
+    graphs = [molecular_graph(molecule) for molecule in core_registry()[:12]]
+    rng = np.random.default_rng(0)
+    trajectories = [
+        Trajectory(
+            molecule=m,
+            set=set,
+            segment=0,
+            positions=rng.normal(scale=4, size=(count, graph.n_atoms, 3)).astype(np.float32),
+            forces=np.zeros((count, graph.n_atoms, 3), np.float32),
+            energy=np.zeros(count),
+            time=np.arange(count, dtype=np.float32),
+            temperature=np.full(count, np.nan, np.float32),
+        )
+        for m, graph in enumerate(graphs)
+        for set, count in (("primary", 2), ("secondary", 3))
+    ]
+    folder = tmp_path_factory.mktemp("alkanes") / "store"
+    write_store(folder, Manifest((), (), (), {}, {}, 1, (), {}), graphs, trajectories)
+    return folder
+
+
+def unwrapped(text):
+    """Text of a table without its rules and line breaks."""
+    return " ".join(word for word in text.split() if not set(word) & set("│┃━─"))
+
+
+def test_tasks_lists_every_task_with_its_question(capsys):
+    run_command(["tasks"])
+    text = unwrapped(capsys.readouterr().out)
+    for part in (
+        "chain_extension",
+        "fragment_duplication[COOH]",
+        "fragment_combination[NH2,COOH]",
+        "fragment_transfer[OH,NH2]",
+        "chain_interpolation",
+        "proximity[NH2,COOH]",
+        "control_random(TASK)",
+        "oracle(TASK)",
+        "OH (alcohol)",
+        "amino_acid",
+    ):
+        assert part in text, part
+    assert "in this store" not in text
+
+
+def test_tasks_counts_molecules_and_frames_or_says_why_not(capsys, data, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    tasks.run(tasks.Arguments(data=data))
+    text = unwrapped(capsys.readouterr().out)
+    assert "5 molecules trained on, 7 OOD; frames: 10 train, 5 validation, 10 ID test, 14 OOD test" in text
+    assert "8 molecules trained on, 4 OOD" in text
+    assert "in this store: the store has no OOD molecule (COOH…COOH, all n)" in text
+
+
+def test_audit_prints_tables(capsys, data):
+    run_command(["audit", "chain_extension", "--data", str(data), "--layers", "3"])
+    text = unwrapped(capsys.readouterr().out)
+    for part in ("Audit of chain_extension", "Sound", "200 random splits", "radius 2 (bonds)", "15 Å", "octane"):
+        assert part in text, part
+
+
+def test_audit_prints_json_and_nothing_else(capsys, data):
+    arguments = ["--data", str(data), "--json", "--cutoff", "4.5", "--draws", "10", "--seed", "2"]
+    run_command(["audit", "control_random(chain_extension,seed=1)", *arguments])
+    read = json.loads(capsys.readouterr().out)
+    assert read["task"] == "control_random(chain_extension,seed=1)"
+    assert (read["cutoff"], read["draws"], read["seed"]) == (4.5, 10, 2)
+    assert [row["radius"] for row in read["profile"]] == [0, 1, 2, 3, 4]
+    assert read["sets"]["ood_test"]["frames"] == 14
+
+
+def test_errors_reach_the_user(data, tmp_path):
+    with pytest.raises(TaskError, match="did you mean 'chain_extension'"):
+        audit.run(audit.Arguments("chain_extensoin", data))
+    with pytest.raises(TaskError, match="the store has no OOD molecule"):
+        audit.run(audit.Arguments("fragment_duplication", data))
+    with pytest.raises(CompBenchError, match="no store at"):
+        audit.run(audit.Arguments("chain_extension", tmp_path / "none"))

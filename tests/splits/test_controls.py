@@ -1,0 +1,113 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compbench_jax.errors import TaskError
+from compbench_jax.splits.controls import ControlRandom, Oracle
+from compbench_jax.splits.families import choose
+from compbench_jax.splits.task import Task
+
+
+@dataclass(frozen=True)
+class ShortToLong(Task):
+    kind: ClassVar[str] = "short_to_long"
+    principle: ClassVar[str] = "none"
+    question: ClassVar[str] = "Does it hold?"
+    trained_on: ClassVar[str] = "n up to {longest}"
+    tested_on: ClassVar[str] = "longer ones"
+    longest: int = 5
+
+    def select(self, graphs):
+        return choose(
+            graphs,
+            train=lambda molecule: molecule.n <= self.longest,
+            ood=lambda molecule: molecule.n > self.longest,
+        )
+
+    def groups(self, graphs):
+        return {index: f"n = {graphs[index].molecule.n}" for index in self.molecules(graphs).ood}
+
+
+@pytest.fixture(scope="module")
+def graphs(make_graph):
+    return [make_graph(f"m{n}", [1] * n) for n in range(2, 12)]
+
+
+@given(st.integers(2, 10), st.integers(0, 10**6))
+def test_the_random_control_deals_the_same_molecules_in_the_same_numbers(graphs, longest, seed):
+    task = ShortToLong(longest)
+    control = ControlRandom(task, seed)
+    chosen, dealt = task.molecules(graphs), control.molecules(graphs)
+    assert len(dealt.train) == len(chosen.train)
+    assert len(dealt.ood) == len(chosen.ood)
+    assert sorted(dealt.train + dealt.ood) == sorted(chosen.train + chosen.ood)
+    assert control.molecules(graphs) == dealt
+
+
+def test_the_deal_depends_on_the_seed_and_not_on_the_order_of_the_store(graphs):
+    deals = {ControlRandom(ShortToLong(), seed).molecules(graphs) for seed in range(20)}
+    assert len(deals) > 15
+    there = {graphs[i].molecule.name for i in ControlRandom(ShortToLong(), 3).molecules(graphs).train}
+    turned = graphs[::-1]
+    assert {turned[i].molecule.name for i in ControlRandom(ShortToLong(), 3).molecules(turned).train} == there
+
+
+def test_records_of_one_molecule_are_dealt_together(make_graph):
+    graphs = [make_graph(f"m{n}", [1] * n, key="TWIN" if n < 4 else None) for n in range(2, 12)]
+    for seed in range(30):
+        dealt = ControlRandom(ShortToLong(), seed).molecules(graphs)
+        assert len({0, 1} & set(dealt.train)) in (0, 2)
+        assert len(dealt.train) == 4
+
+
+def test_the_random_control_splits_frames_like_a_task(graphs, make_store):
+    store = make_store(graphs, frames=(4, 3), tuning=1)
+    task, control = ShortToLong().split(store), ControlRandom(ShortToLong(), 1).split(store)
+    assert control.task == "control_random(short_to_long[5],seed=1)"
+    assert control.molecule_disjoint
+    for part, frames in control.parts().items():
+        assert len(frames) == len(task.parts()[part])
+    assert not set(store.molecule[control.train]) & set(store.molecule[control.ood_test])
+
+
+def test_the_oracle_trains_on_the_ood_molecules_and_says_so(graphs, make_store):
+    store = make_store(graphs, frames=(4, 3), tuning=1)
+    task, oracle = ShortToLong().split(store), Oracle(ShortToLong()).split(store)
+    assert not Oracle.molecule_disjoint
+    assert not oracle.molecule_disjoint
+    assert oracle.train.tolist() == sorted([*task.train, *task.ood_test])
+    assert oracle.validation.tolist() == task.validation.tolist()
+    assert oracle.id_test.tolist() == task.id_test.tolist()
+    assert set(store.molecule[oracle.ood_test]) == set(store.molecule[task.ood_test])
+    assert not np.isin(oracle.ood_test, np.concatenate(list(task.parts().values()))).any()
+    assert (store.set[oracle.ood_test] == 1).all()
+
+
+def test_names_and_groups(graphs):
+    assert ControlRandom(ShortToLong()).name == "control_random(short_to_long[5])"
+    assert ControlRandom(ShortToLong(4), 7).name == "control_random(short_to_long[4],seed=7)"
+    assert Oracle(ShortToLong()).name == "oracle(short_to_long[5])"
+    assert Oracle(ShortToLong()).groups(graphs) == ShortToLong().groups(graphs)
+    assert ControlRandom(ShortToLong()).groups(graphs) == {}
+
+
+def test_controls_of_controls_and_negative_seeds_are_refused():
+    for control in (ControlRandom, Oracle):
+        for inner in (ControlRandom(ShortToLong()), Oracle(ShortToLong())):
+            with pytest.raises(TaskError, match="a control of a control: name the task itself"):
+                control(inner)
+    with pytest.raises(TaskError, match="seed -1 is negative"):
+        ControlRandom(ShortToLong(), -1)
+
+
+def test_the_errors_of_the_task_reach_the_user(make_graph):
+    graphs = [make_graph("a", [1, 2]), make_graph("b", [1] * 7, key="A")]
+    for control in (ControlRandom(ShortToLong()), Oracle(ShortToLong())):
+        with pytest.raises(TaskError, match=r"short_to_long\[5\]: OOD molecule b .* both are A"):
+            control.molecules(graphs)
+        with pytest.raises(TaskError, match=r"short_to_long\[5\]: the store has no OOD molecule"):
+            control.molecules(graphs[:1])
