@@ -1,0 +1,1 @@
+"""Evaluation of a trained potential: ID beside OOD, with intervals."""

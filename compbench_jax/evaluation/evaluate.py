@@ -1,0 +1,156 @@
+"""Evaluation of a trained potential on a split: every metric of the benchmark, ID, OOD and their ratio."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compbench_jax.batching.dataset import GraphDataset, compositions
+from compbench_jax.errors import RunError
+from compbench_jax.evaluation.assemble import assemble
+from compbench_jax.evaluation.breakdown import TestSet, same_molecules
+from compbench_jax.evaluation.predict import Predictions, make_step, predict, shared_shape, with_shape
+from compbench_jax.evaluation.results import array_bytes, save
+from compbench_jax.evaluation.settings import Settings
+from compbench_jax.metrics.aggregate import centred_errors, complete_table, referenced_errors
+from compbench_jax.metrics.sums import COLUMNS
+from compbench_jax.splits.split import Split
+from compbench_jax.store.frames import Frames
+from compbench_jax.store.store import FrameStore
+from compbench_jax.training.checkpoint import LoadedRun
+
+PREDICTIONS = "predictions"
+TEST_PARTS = {"id": "id_test", "ood": "ood_test"}
+ENERGY_ERROR = COLUMNS.index("energy_error")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Results (see ``docs`` and ``results.NOTES``) and the predictions they were computed from.
+
+    Attributes:
+        results: contents of ``results.json``.
+        predictions: of ``"id"`` and ``"ood"``.
+        frames: indices of the predicted frames into the store, int64, likewise.
+    """
+
+    results: dict[str, Any]
+    predictions: dict[str, Predictions]
+    frames: dict[str, np.ndarray]
+
+    def save_predictions(self, folder: str | Path) -> None:
+        """Write ``{id,ood}_{energy,forces,frames}.npy``: total energies eV float64, forces eV/Å float32,
+        store indices.
+
+        Raises:
+            RunError: a file could not be written.
+        """
+        for part, predictions in self.predictions.items():
+            arrays = {"energy": predictions.energy, "forces": predictions.forces, "frames": self.frames[part]}
+            for name, array in arrays.items():
+                save(Path(folder) / f"{part}_{name}.npy", array_bytes(array))
+
+
+def fit_sample(store: FrameStore, train: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Train frames for the per-element fit: at most ``most`` (but one a molecule), as many of each molecule,
+    int64 ascending.
+    """
+    owners = store.molecule[train]
+    molecules = np.unique(owners)
+    if len(train) <= most:
+        return np.sort(train)
+    rng = np.random.default_rng([seed, len(train)])
+    each = max(1, most // len(molecules))
+    chosen = [rng.permutation(train[owners == molecule])[:each] for molecule in molecules]
+    return np.sort(np.concatenate(chosen))
+
+
+def evaluate(
+    run: LoadedRun,
+    store: FrameStore,
+    split: Split,
+    settings: Settings | None = None,
+    groups: Mapping[int, str] | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+) -> Evaluation:
+    """Predict both test sets of a split and compute everything that ``results.json`` holds.
+
+    Args:
+        run: the trained potential.
+        store: where the frames are.
+        split: which frames test; train frames serve the per-element fit of the energy errors, and the audit's
+            novelty.
+        settings: bootstrap and batches.
+        groups: the task's own labels of OOD molecules (index into ``store.graphs``), in the order to show
+            them.
+        progress: called with the number of frames done, and of frames in all.
+
+    Raises:
+        DataError: an element that the potential does not know.
+        RunError: a prediction that is not finite.
+    """
+    settings = settings or Settings()
+    fit_frames = fit_sample(store, split.train, settings.fit_frames, settings.seed)
+    indices = {"id": split.id_test, "ood": split.ood_test, "fit": fit_frames}
+    sets = dict(zip(indices, _datasets(run, [store.gather(i) for i in indices.values()], settings), strict=True))
+    step, rows = make_step(run.potential), max(item.n_frames for item in sets.values())
+    total, done = sum(item.n_frames for item in sets.values()), 0
+
+    def advance(frames: int) -> None:
+        nonlocal done
+        done += frames
+        if progress is not None:
+            progress(done, total)
+
+    predictions = {}
+    for part, dataset in sets.items():
+        predictions[part] = predict(step, run.params, dataset, rows=rows, progress=advance)
+        _refuse_not_finite(predictions[part], dataset.frames, store, part)
+
+    elements = run.potential.normalisation.elements
+    fit_errors = predictions["fit"].sums[:, ENERGY_ERROR].astype(np.float64)
+    fit_compositions = compositions(sets["fit"].frames, elements)
+    tests = {}
+    for part in TEST_PARTS:
+        frames, table = sets[part].frames, predictions[part].sums
+        errors = table[:, ENERGY_ERROR].astype(np.float64)
+        referenced = referenced_errors(errors, compositions(frames, elements), fit_errors, fit_compositions)
+        molecule = same_molecules(store.graphs)[frames.molecule]
+        complete = complete_table(table, referenced, centred_errors(errors, molecule))
+        tests[part] = TestSet.build(store.graphs, frames, predictions[part].forces, complete)
+    results = assemble(run, store, split, tests, settings.samples, settings.seed, groups or {}, len(fit_frames))
+    return Evaluation(
+        results,
+        {part: predictions[part] for part in TEST_PARTS},
+        {part: np.asarray(indices[part], np.int64) for part in TEST_PARTS},
+    )
+
+
+def _datasets(run: LoadedRun, frames: list[Frames], settings: Settings) -> list[GraphDataset]:
+    """The sets as the potential wants them, all of one batch shape."""
+    normalisation = run.potential.normalisation
+    sets = [
+        GraphDataset.build(
+            item,
+            elements=normalisation.elements,
+            reference_energies=normalisation.reference_energies,
+            cutoff=run.potential.cutoff,
+            batch_size=settings.batch_size,
+        )
+        for item in frames
+    ]
+    return with_shape(sets, shared_shape(sets))
+
+
+def _refuse_not_finite(predictions: Predictions, frames: Frames, store: FrameStore, part: str) -> None:
+    """Stop at a NaN or infinity: means over the other frames would hide it."""
+    bad = ~np.isfinite(predictions.sums).all(axis=1)
+    if bad.any():
+        first = int(np.argmax(bad))
+        name = store.graphs[frames.molecule[first]].molecule.name
+        raise RunError(
+            f"the potential's prediction for {int(bad.sum())} of {len(bad)} {part} frames is not finite "
+            f"(first: frame {first}, {name}): the run has diverged, train it again with a lower learning rate"
+        )

@@ -1,0 +1,92 @@
+"""What an evaluation starts from: the data that a run was trained on, and a split that is the run's own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from compbench_jax.errors import RunError
+from compbench_jax.evaluation.results import array_bytes, save
+from compbench_jax.models.registry import config_from_json
+from compbench_jax.splits.audit import audit_json, audit_split
+from compbench_jax.splits.novelty import molecules_of
+from compbench_jax.splits.split import Split
+from compbench_jax.store.store import FrameStore, open_store
+from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.run_folder import AUDIT_FILE, SPLIT_FILE, split_summary
+
+
+def open_data(run: LoadedRun, data: Path | None = None, other_data: bool = False) -> FrameStore:
+    """The store that a run was trained on.
+
+    Args:
+        run: the loaded run.
+        data: where the store is now, if not where it was.
+        other_data: accept another store.
+
+    Raises:
+        DataError: no store, or a damaged one.
+        RunError: the store is not the one that the run was trained on.
+    """
+    store = open_store(run.config["data"] if data is None else data)
+    if store.hash != run.config["data_hash"] and not other_data:
+        raise RunError(
+            f"{store.path} is not the data that the run was trained on (manifest {store.hash[:12]}…, trained "
+            f"on {run.config['data_hash'][:12]}…): give that store with --data, or --other-data to evaluate "
+            "on this one"
+        )
+    return store
+
+
+def check_split(folder: Path, run: LoadedRun, store: FrameStore, split: Split) -> list[str]:
+    """Compare the split with what the run was trained on, as ``RUN/split.json`` tells it.
+
+    Returns:
+        warnings: OOD molecules that the run was trained on (possible for another task, and in the oracle by
+            design).
+
+    Raises:
+        RunError: the run's own task now yields other frames than the run was trained on.
+    """
+    path = folder / SPLIT_FILE
+    if not path.exists():
+        return [f"warning: {path} is missing: whether the run was trained on OOD molecules cannot be checked"]
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+        trained = set(recorded["sets"]["train"]["inchikeys"])
+        same = recorded["task"] == split.task and recorded["data"] == store.hash
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is damaged ({type(error).__name__}): restore it, or train again") from error
+    if same and recorded != split_summary(store, split):
+        raise RunError(
+            f"{path} names other frames than the task {split.task} now yields: evaluate with the version that trained"
+        )
+    ood = [store.graphs[m].molecule for m in molecules_of(store, split.ood_test)]
+    seen = [molecule.name for molecule in ood if molecule.inchikey in trained]
+    if not seen:
+        return []
+    return [
+        f"note: the run was trained on {len(seen)} of {len(ood)} OOD molecules ({seen[0]}, …): they are not OOD for it"
+    ]
+
+
+def ensure_audit(folder: Path, run: LoadedRun, store: FrameStore, split: Split) -> Path:
+    """The audit of the split in this folder, computed and written unless there is one of this task and data already."""
+    path = folder / AUDIT_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if (found["task"], found["data"]) == (split.task, store.hash):
+            return path
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    model = config_from_json(run.config["model"])
+    layers = max(1, round(model.receptive_field / model.cutoff))
+    audit = audit_split(store, split, cutoff=model.cutoff, layers=layers)
+    save(path, audit_json(audit).encode())
+    return path
+
+
+def write_split(folder: Path, split: Split) -> None:
+    """Write the frame indices of the four sets, ``{train,validation,id_test,ood_test}.npy``, int64."""
+    for part, frames in split.parts().items():
+        save(folder / f"{part}.npy", array_bytes(np.asarray(frames, np.int64)))

@@ -1,0 +1,119 @@
+"""Predictions for all frames of a data set, and their errors as per-frame sums accumulated on the device."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.batching.packing import BatchShape
+from compbench_jax.batching.prefetch import prefetch
+from compbench_jax.metrics.sums import accumulate, empty_table, frame_sums
+from compbench_jax.models.potential import Params, Potential
+from compbench_jax.store.frames import ragged_indices
+
+BEHIND = 2
+"""Batches whose forces stay on the device while the next are computed, so that host and device work at once."""
+
+SPARE = 1.2
+"""Graph slots over what the mean size of a set asks for. A slot costs a few numbers, a lack of them a batch."""
+
+Step = Callable[[Params, jax.Array, Any], tuple[jax.Array, jax.Array, jax.Array]]
+"""``step(params, table, graph) -> (table, energy, forces)``, see :func:`make_step`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a potential says of the frames of a data set, in their order.
+
+    Attributes:
+        energy: total energies, eV, float64 ``[n_frames]`` (reference energies added back in float64).
+        forces: eV/Å, float32 ``[n_atoms, 3]``.
+        sums: per-frame sums of the errors, float32 ``[n_frames, n_columns]``, see ``metrics.sums.COLUMNS``.
+    """
+
+    energy: np.ndarray
+    forces: np.ndarray
+    sums: np.ndarray
+
+
+def shared_shape(sets: Sequence[GraphDataset]) -> BatchShape:
+    """One batch shape that holds the frames of every set: one compilation for all of them.
+
+    Nodes and edges are what the most demanding set needs for its batch size; graph slots are enough for the
+    smallest molecules to fill a batch.
+    """
+    n_node = max(item.shape.n_node for item in sets)
+    n_edge = max(item.shape.n_edge for item in sets)
+    smallest = min(float(item.frames.n_atoms.mean()) for item in sets)
+    n_graph = max(*(item.shape.n_graph for item in sets), math.ceil(SPARE * n_node / smallest) + 1)
+    return BatchShape(n_node, n_edge, n_graph)
+
+
+def with_shape(sets: Sequence[GraphDataset], shape: BatchShape) -> list[GraphDataset]:
+    """The same sets, batched to this shape."""
+    return [replace(item, shape=shape) for item in sets]
+
+
+def make_step(potential: Potential) -> Step:
+    """The jitted evaluation of one padded batch; JAX compiles it once for each shape.
+
+    Returns:
+        ``step(params, table, graph) -> (table, energy, forces)``: the table of per-frame sums with the rows
+        of this batch written (the old one is donated), interaction energies ``[n_graph]`` and forces
+        ``[n_node, 3]``.
+    """
+
+    def step(params: Params, table: jax.Array, graph: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+        energy, forces = potential.energy_and_forces(params, graph)
+        table = accumulate(table, frame_sums(energy, forces, graph), graph.globals["frame"])
+        return table, energy, forces
+
+    return jax.jit(step, donate_argnums=1)
+
+
+def predict(
+    step: Step,
+    params: Params,
+    dataset: GraphDataset,
+    *,
+    rows: int | None = None,
+    progress: Callable[[int], Any] | None = None,
+) -> Predictions:
+    """Predict every frame of a data set.
+
+    Args:
+        step: from :func:`make_step`.
+        params: of the potential.
+        dataset: batched with the elements, reference energies and cutoff of the potential.
+        rows: rows of the table on the device, at least ``n_frames``. Equal numbers for several sets save
+            compilations.
+        progress: called with the number of frames of every finished batch.
+    """
+    rows = dataset.n_frames if rows is None else rows
+    table = empty_table(rows)
+    energy = np.zeros(dataset.n_frames)
+    forces = np.zeros((len(dataset.frames.numbers), 3), np.float32)
+    offsets, n_atoms = dataset.frames.offsets, dataset.frames.n_atoms
+    waiting: list[tuple[np.ndarray, jax.Array, jax.Array]] = []
+
+    def collect() -> None:
+        indices, of_graphs, of_nodes = waiting.pop(0)
+        lengths = n_atoms[indices]
+        energy[indices] = np.asarray(of_graphs)[: len(indices)]
+        forces[ragged_indices(offsets[indices], lengths)] = np.asarray(of_nodes)[: int(lengths.sum())]
+        if progress is not None:
+            progress(len(indices))
+
+    plan = dataset.sequential()
+    for item, graph in zip(plan, prefetch(dataset.batch(item) for item in plan), strict=True):
+        table, of_graphs, of_nodes = step(params, table, graph)
+        waiting.append((item.indices, of_graphs, of_nodes))
+        if len(waiting) > BEHIND:
+            collect()
+    while waiting:
+        collect()
+    return Predictions(energy + dataset.reference, forces, np.asarray(table)[: dataset.n_frames])

@@ -1,0 +1,34 @@
+"""How to evaluate."""
+
+from dataclasses import dataclass
+
+from compbench_jax.errors import RunError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Bootstrap and batches. Only ``fit_frames`` changes a value (the referenced energies), ``samples`` and
+    ``seed`` intervals.
+
+    Attributes:
+        samples: bootstrap draws.
+        seed: of the draws, and of the choice of train frames.
+        batch_size: mean number of structures a batch.
+        fit_frames: most train frames in the per-element fit of energy errors.
+    """
+
+    samples: int = 1000
+    seed: int = 0
+    batch_size: int = 64
+    fit_frames: int = 512
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            RunError: names the setting.
+        """
+        for name, least in (("samples", 1), ("seed", 0), ("batch_size", 1), ("fit_frames", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise RunError(f"--{name.replace('_', '-')} is {value}: give {least} or more")

@@ -1,0 +1,1 @@
+"""Potentials: energy is the only head, forces are its gradient."""

@@ -1,0 +1,140 @@
+"""MACE: higher-order equivariant message passing (Batatia et al., NeurIPS 2022, arXiv 2206.07697).
+
+The architecture is mace-torch's ``ScaleShiftMACE`` with ``RealAgnosticResidualInteractionBlock`` in every layer: same
+blocks, same order of paths, same normalisation factors, so that weights can be carried over. Where the two differ in
+form, though not in what they can express:
+
+- features keep their channels last and have the parity (−1)^l (hidden irreps 0e + 1o + 2e …);
+- the product basis has no linearly dependent paths (see ``symmetric.py``), so mace-torch's element weights map onto
+  ours by a constant matrix;
+- the constant of the normalised SiLU is the exact integral, where e3nn estimates it from a million random numbers.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from compbench_jax.models.linear import (
+    ElementLinear,
+    EquivariantLinear,
+    RadialMLP,
+    ScaledDense,
+    normalised_silu,
+)
+from compbench_jax.models.potential import Normalisation
+from compbench_jax.models.radial import bessel_basis, polynomial_envelope
+from compbench_jax.models.safe import unit_vectors
+from compbench_jax.models.spherical import spherical_harmonics
+from compbench_jax.models.symmetric import SymmetricContraction
+from compbench_jax.models.tensor_product import Features, convolve, coupling_paths
+
+
+@dataclass(frozen=True)
+class MACEConfig:
+    """MACE (Batatia et al. 2022): equivariant messages, products of up to ``correlation`` of them on each atom."""
+
+    cutoff: float = 5.0
+    """Å, radius within which atoms exchange messages."""
+    layers: int = 2
+    """Message-passing layers."""
+    channels: int = 32
+    """Channels of every degree."""
+    l_max: int = 2
+    """Largest degree of the spherical harmonics and of the messages."""
+    hidden_l: int = 1
+    """Largest degree of the features that travel between layers (1 is 0e + 1o)."""
+    correlation: int = 2
+    """Order of the product basis: body order minus one."""
+    n_basis: int = 8
+    """Bessel functions that expand a distance."""
+    envelope: int = 6
+    """Exponent p of the polynomial envelope."""
+    radial_mlp: tuple[int, ...] = (64, 64, 64)
+    """Widths of the hidden layers of the radial network."""
+    readout: int = 16
+    """Hidden width of the last layer's readout."""
+
+    kind: ClassVar[str] = "mace"
+    citation: ClassVar[str] = "Batatia et al., NeurIPS 2022, arXiv 2206.07697"
+
+    @property
+    def receptive_field(self) -> float:
+        """Å, the farthest an atom's energy can see: layers times cutoff."""
+        return self.layers * self.cutoff
+
+    def build(self, normalisation: Normalisation) -> nn.Module:
+        """Network for these elements."""
+        return MACE(self, len(normalisation.elements), normalisation.average_neighbours)
+
+
+class Interaction(nn.Module):
+    """Messages of one layer: ``RealAgnosticResidualInteractionBlock`` of mace-torch."""
+
+    config: MACEConfig
+    l_out: int
+    n_species: int
+    average_neighbours: float
+
+    @nn.compact
+    def __call__(
+        self,
+        features: Features,
+        species: jax.Array,
+        harmonics: Features,
+        radial: jax.Array,
+        senders: jax.Array,
+        receivers: jax.Array,
+    ) -> tuple[Features, Features]:
+        """Messages of degrees 0 … l_max and the skip connection of degrees up to ``l_out``."""
+        config = self.config
+        skip = ElementLinear(config.channels, self.l_out, self.n_species, name="skip")(features, species)
+        features = EquivariantLinear(config.channels, len(features) - 1, name="linear_up")(features)
+        n_path = len(coupling_paths(len(features) - 1, config.l_max, config.l_max))
+        weights = RadialMLP(config.radial_mlp, n_path * config.channels, name="radial")(radial)
+        weights = weights.reshape(-1, n_path, config.channels)
+        messages = convolve(features, harmonics, weights, senders, receivers, config.l_max)
+        messages = EquivariantLinear(config.channels, config.l_max, name="linear")(messages)
+        return tuple(m / self.average_neighbours for m in messages), skip
+
+
+class MACE(nn.Module):
+    """Atom energies from many-body messages; see :class:`compbench_jax.models.potential.Potential`."""
+
+    config: MACEConfig
+    n_species: int
+    average_neighbours: float
+
+    @nn.compact
+    def __call__(self, vectors: jax.Array, species: jax.Array, senders: jax.Array, receivers: jax.Array) -> jax.Array:
+        """Node energies ``[n_node]`` in units of the normalisation's scale."""
+        config = self.config
+        directions, lengths = unit_vectors(vectors)
+        harmonics = spherical_harmonics(directions, config.l_max)
+        envelope = polynomial_envelope(lengths, config.cutoff, config.envelope)
+        radial = bessel_basis(lengths, config.cutoff, config.n_basis) * envelope[:, None]
+
+        embedding = self.param("embedding", nn.initializers.normal(1.0), (self.n_species, config.channels)).astype(
+            vectors.dtype
+        )
+        features: Features = (embedding[species][:, None, :] * self.n_species**-0.5,)
+        energies = jnp.zeros(species.shape, vectors.dtype)
+        for layer in range(config.layers):
+            last = layer == config.layers - 1
+            l_out = 0 if last else config.hidden_l
+            messages, skip = Interaction(
+                config, l_out, self.n_species, self.average_neighbours, name=f"interaction_{layer}"
+            )(features, species, harmonics, radial, senders, receivers)
+            products = SymmetricContraction(config.correlation, l_out, self.n_species, name=f"product_{layer}")(
+                messages, species
+            )
+            products = EquivariantLinear(config.channels, l_out, name=f"mix_{layer}")(products)
+            # The first layer's features are scalars, so its skip connection has no higher degrees.
+            features = tuple(x + skip[degree] if degree < len(skip) else x for degree, x in enumerate(products))
+            scalars = features[0][:, 0]
+            if last:
+                scalars = normalised_silu(ScaledDense(config.readout, name=f"readout_{layer}_hidden")(scalars))
+            energies += ScaledDense(1, name=f"readout_{layer}")(scalars)[:, 0]
+        return energies

@@ -1,0 +1,63 @@
+"""Constants of a potential, fitted on its training frames and on nothing else."""
+
+import numpy as np
+
+from compbench_jax.errors import DataError
+from compbench_jax.models.potential import Normalisation
+from compbench_jax.store.frames import Frames
+
+
+def fit_normalisation(frames: Frames, average_neighbours: float) -> Normalisation:
+    """Fit reference energies and scales on training frames.
+
+    Args:
+        frames: the training frames.
+        average_neighbours: directed edges an atom within the cutoff, n_edge / n_atoms of the same frames.
+
+    Raises:
+        DataError: there are no frames, a number is not finite, or all forces vanish.
+    """
+    if frames.n_frames == 0:
+        raise DataError("no training frames to fit the normalisation on: choose a task whose training set is not empty")
+    for key in ("energy", "forces"):
+        if not np.isfinite(getattr(frames, key)).all():
+            raise DataError(f"a training frame has a {key} that is not finite: check the store with `compbench verify`")
+    scale = float(np.sqrt(np.mean(np.square(frames.forces, dtype=np.float64))))
+    if scale == 0.0:
+        raise DataError("all training forces are zero, which sets no scale: check the labels of the store")
+    elements, counts = composition(frames)
+    return Normalisation(
+        elements=tuple(int(z) for z in elements),
+        reference_energies=tuple(float(e) for e in fit_reference_energies(counts, frames.energy)),
+        scale=scale,
+        average_neighbours=float(average_neighbours),
+    )
+
+
+def composition(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    """Elements that occur, ascending Z ``[n_elements]``; atoms of each in each frame, ``[n_frames, n_elements]``."""
+    elements, species = np.unique(frames.numbers, return_inverse=True)
+    frame = np.repeat(np.arange(frames.n_frames), frames.n_atoms)
+    counts = np.zeros((frames.n_frames, len(elements)), np.int64)
+    np.add.at(counts, (frame, species), 1)
+    return elements, counts
+
+
+def fit_reference_energies(counts: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Energies of an atom of each element by least squares, eV, float64 ``[n_elements]``.
+
+    The solution of smallest norm is taken, so that compositions which do not determine the energies (a single
+    molecule, say) still give finite ones that reproduce the totals.
+
+    Args:
+        counts: atoms of each element in each frame, ``[n_frames, n_elements]``.
+        energies: total energies, eV ``[n_frames]``.
+    """
+    # Frames of one composition enter through their mean, weighted by their number: the same solution, and the
+    # matrix has as many rows as there are compositions, not frames.
+    unique, index, weight = np.unique(counts, axis=0, return_inverse=True, return_counts=True)
+    energies = np.asarray(energies, np.float64)
+    mean = np.bincount(index.ravel(), weights=energies, minlength=len(unique)) / weight
+    root = np.sqrt(weight.astype(np.float64))
+    solution, *_ = np.linalg.lstsq(unique * root[:, None], mean * root, rcond=None)
+    return solution

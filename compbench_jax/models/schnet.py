@@ -1,0 +1,93 @@
+"""SchNet: continuous-filter convolutions (Schütt et al., NeurIPS 2017, arXiv 1706.08566; J. Chem. Phys. 148, 241722).
+
+The blocks and their order are those of schnetpack 2 (``in2f``, ``filter_network``, ``f2out``), so that its weights can
+be copied one to one. The output network uses the paper's shifted softplus, which schnetpack's ``Atomwise`` calls
+``activation=shifted_softplus`` (its default there is SiLU).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compbench_jax.models.aggregate import sum_to_receivers
+from compbench_jax.models.potential import Normalisation
+from compbench_jax.models.radial import cosine_cutoff, gaussian_basis
+from compbench_jax.models.safe import safe_norm
+
+
+@dataclass(frozen=True)
+class SchNetConfig:
+    """SchNet (Schütt et al. 2017): invariant, continuous-filter convolutions on interatomic distances."""
+
+    cutoff: float = 5.0
+    """Å, radius within which atoms exchange messages."""
+    features: int = 64
+    """Features of an atom, and width of the filters."""
+    interactions: int = 3
+    """Interaction blocks."""
+    n_basis: int = 50
+    """Gaussians that expand a distance."""
+
+    kind: ClassVar[str] = "schnet"
+    citation: ClassVar[str] = "Schütt et al., NeurIPS 2017, arXiv 1706.08566"
+
+    @property
+    def receptive_field(self) -> float:
+        """Å, the farthest an atom's energy can see: layers times cutoff."""
+        return self.interactions * self.cutoff
+
+    def build(self, normalisation: Normalisation) -> nn.Module:
+        """Network for these elements."""
+        return SchNet(self, n_species=len(normalisation.elements))
+
+
+def shifted_softplus(x: jax.Array) -> jax.Array:
+    """ssp(x) = ln(½ eˣ + ½), zero at zero (Schütt et al. 2017, section 4.2)."""
+    return nn.softplus(x) - np.log(2.0)
+
+
+def _dense(features: int, name: str, use_bias: bool = True) -> nn.Dense:
+    return nn.Dense(features, use_bias=use_bias, kernel_init=nn.initializers.xavier_uniform(), name=name)
+
+
+class SchNetInteraction(nn.Module):
+    """One interaction block: x_i ← x_i + f2out(Σ_j in2f(x_j) ∘ W(r_ij) f_c(r_ij)) (2017, eq. 2 and figure 2)."""
+
+    features: int
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, basis: jax.Array, cutoff: jax.Array, senders: jax.Array, receivers: jax.Array
+    ) -> jax.Array:
+        """Update atom features ``[n_node, features]`` with ``basis [n_edge, n_basis]`` and ``cutoff [n_edge]``."""
+        filters = shifted_softplus(_dense(self.features, "filter_0")(basis))
+        filters = _dense(self.features, "filter_1")(filters) * cutoff[:, None]
+        sent = _dense(self.features, "in2f", use_bias=False)(x)[senders]
+        received = sum_to_receivers(sent * filters, receivers, x.shape[0])
+        update = shifted_softplus(_dense(self.features, "f2out_0")(received))
+        return x + _dense(self.features, "f2out_1")(update)
+
+
+class SchNet(nn.Module):
+    """Atom energies from interatomic distances; see :class:`compbench_jax.models.potential.Potential`."""
+
+    config: SchNetConfig
+    n_species: int
+
+    @nn.compact
+    def __call__(self, vectors: jax.Array, species: jax.Array, senders: jax.Array, receivers: jax.Array) -> jax.Array:
+        """Node energies ``[n_node]`` in units of the normalisation's scale."""
+        config = self.config
+        lengths = safe_norm(vectors)
+        basis = gaussian_basis(lengths, config.cutoff, config.n_basis)
+        cutoff = cosine_cutoff(lengths, config.cutoff)
+        embed = nn.Embed(self.n_species, config.features, embedding_init=nn.initializers.normal(1.0), name="embedding")
+        x = embed(species).astype(jnp.result_type(vectors, jnp.float32))
+        for i in range(config.interactions):
+            x = SchNetInteraction(config.features, name=f"interaction_{i}")(x, basis, cutoff, senders, receivers)
+        hidden = shifted_softplus(_dense(config.features // 2, "output_0")(x))
+        return _dense(1, "output_1")(hidden)[:, 0]

@@ -1,0 +1,44 @@
+"""Spherical harmonics and Clebsch-Gordan coefficients, in the conventions of e3nn.
+
+Equivariant features of degree l have the parity (−1)^l of the spherical harmonics throughout, and are arrays
+``[..., 2l + 1, channels]``: components in e3nn's order (for l = 1: y, z, x), channels last so that every product is a
+loop over contiguous memory. A feature of degrees 0 … L is a tuple of L + 1 such arrays.
+"""
+
+from functools import lru_cache
+
+import e3nn_jax as e3nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def parity_irreps(l_max: int) -> e3nn.Irreps:
+    """The irreps 0e + 1o + 2e + … up to ``l_max``."""
+    return e3nn.Irreps.spherical_harmonics(l_max)
+
+
+def spherical_harmonics(directions: jax.Array, l_max: int) -> tuple[jax.Array, ...]:
+    """Real spherical harmonics of unit vectors ``[..., 3]``: for each l ≤ ``l_max`` an array ``[..., 2l + 1]``.
+
+    Normalised by component, Σ_m Y_lm² = 2l + 1, as in e3nn. A zero vector has Y_0 = 1 and all others zero.
+    """
+    harmonics = e3nn.spherical_harmonics(
+        parity_irreps(l_max), directions, normalize=False, normalization="component"
+    ).array
+    return tuple(split_degrees(harmonics, l_max, axis=-1))
+
+
+def split_degrees(values: jax.Array, l_max: int, axis: int) -> list[jax.Array]:
+    """Cut an axis of length (l_max + 1)² into its degrees, of lengths 1, 3, 5, …"""
+    return jnp.split(values, [(degree + 1) ** 2 for degree in range(l_max)], axis=axis)
+
+
+@lru_cache
+def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
+    """Coefficients ``[2l1 + 1, 2l2 + 1, 2l3 + 1]`` such that Σ C² = 2l3 + 1: components of variance 1 stay so.
+
+    This is e3nn's "component" normalisation, √(2l3 + 1) times its ``wigner_3j``.
+    """
+    coefficients = np.asarray(e3nn.clebsch_gordan(l1, l2, l3), np.float64)
+    return np.sqrt(2 * l3 + 1) * coefficients / np.linalg.norm(coefficients)

@@ -1,0 +1,132 @@
+"""Results of several runs put together: runs that differ in their seed only are one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compbench_jax.errors import RunError
+from compbench_jax.evaluation.assemble import comparison
+from compbench_jax.evaluation.bootstrap import Comparison
+from compbench_jax.evaluation.results import molecule_sums
+from compbench_jax.metrics.aggregate import SUM_COLUMNS
+from compbench_jax.training.configuration import FREE, flatten
+
+Results = Mapping[str, Any]
+PARTS = ("id", "ood")
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs of one model on one task and the same data that differ in their seed only.
+
+    Attributes:
+        task: canonical name.
+        model: name of the preset.
+        runs: their results, by ascending seed.
+        comparison: ID, OOD and ratio; of several runs the mean, the interval over molecules, then seeds.
+    """
+
+    task: str
+    model: str
+    runs: tuple[Results, ...]
+    comparison: Comparison
+
+
+def group_runs(results: Sequence[Results]) -> list[Group]:
+    """Group results by everything but the seed, in the order of first occurrence, and pool each group.
+
+    Raises:
+        RunError: the same run is given twice, or results hold no molecule sums of this version.
+    """
+    groups: dict[str, list[Results]] = {}
+    for item in results:
+        groups.setdefault(identity(item), []).append(item)
+    pooled = []
+    for runs in groups.values():
+        runs.sort(key=lambda item: item["seed"])
+        seeds = [item["seed"] for item in runs]
+        if len(set(seeds)) < len(seeds):
+            raise RunError(
+                f"the results of {runs[0]['model']} on {runs[0]['task']} with seed {repeated(seeds)} are "
+                "given twice: give each run once"
+            )
+        pooled.append(Group(runs[0]["task"], runs[0]["model"], tuple(runs), pool(runs)))
+    return pooled
+
+
+def identity(results: Results) -> str:
+    """Everything that two runs must share to be copies of each other but for the seed."""
+    config = {
+        key: value
+        for key, value in flatten(dict(results["config"])).items()
+        if key != "seed" and key not in FREE and not key.startswith("watch.")
+    }
+    molecules = [sorted(results["by_molecule"][part]) for part in PARTS]
+    return json.dumps([results["task"], results["model"], results["data"], molecules, config], sort_keys=True)
+
+
+def pool(
+    runs: Sequence[Results], samples: int | None = None, seed: int | None = None, like: Results | None = None
+) -> Comparison:
+    """ID, OOD and ratio of runs on the same molecules.
+
+    Args:
+        runs: results that differ in their seed only.
+        samples: bootstrap draws; by default as in the first run's own results.
+        seed: of the draws, likewise.
+        like: results whose order of molecules to take, so that two pools can be compared draw by draw.
+    """
+    stacked = {}
+    for part in PARTS:
+        keys, _ = molecule_sums(runs[0] if like is None else like, part, SUM_COLUMNS)
+        stacked[part] = np.stack([ordered_sums(run, part, keys) for run in runs])
+    drawn = runs[0]["bootstrap"]
+    return comparison(
+        stacked["id"],
+        stacked["ood"],
+        drawn["samples"] if samples is None else samples,
+        drawn["seed"] if seed is None else seed,
+    )
+
+
+def ordered_sums(results: Results, part: str, keys: Sequence[str]) -> np.ndarray:
+    """Molecule sums in the order of these InChIKeys, ``[n_molecules, n_columns]``.
+
+    Raises:
+        RunError: the results are of other molecules.
+    """
+    own, sums = molecule_sums(results, part, SUM_COLUMNS)
+    if sorted(own) != sorted(keys):
+        raise RunError(
+            f"the {part.upper()} molecules of {results['model']} on {results['task']} differ from those of "
+            "the other run: compare runs of the same task on the same data"
+        )
+    place = {key: index for index, key in enumerate(own)}
+    return sums[[place[key] for key in keys]]
+
+
+def check_comparable(a: Results, b: Results) -> None:
+    """Refuse to pair runs that were not evaluated on the same frames.
+
+    Raises:
+        RunError: says what differs.
+    """
+    for key, what in (("task", "tasks"), ("data", "data sets")):
+        if a[key] != b[key]:
+            raise RunError(
+                f"the runs are of different {what} ({a[key]} and {b[key]}): compare runs evaluated on the same frames"
+            )
+    for part in PARTS:
+        if a[part]["n_frames"] != b[part]["n_frames"]:
+            raise RunError(
+                f"the runs have {a[part]['n_frames']} and {b[part]['n_frames']} {part.upper()} frames: "
+                "evaluate both with this version of evaluate.py"
+            )
+
+
+def repeated(values: Sequence[Any]) -> Any:
+    """The first value that occurs again."""
+    return next(value for index, value in enumerate(values) if value in values[:index])

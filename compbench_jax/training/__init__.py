@@ -1,0 +1,1 @@
+"""Losses, optimiser, training loop, checkpoints."""

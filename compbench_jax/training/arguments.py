@@ -1,0 +1,122 @@
+"""The command line of ``train.py``: parsed by tyro into a configuration. No science here."""
+
+import argparse
+import functools
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from compbench_jax.models.registry import MODELS
+from compbench_jax.training import configuration as config_file
+from compbench_jax.training.configuration import Configuration, LossSettings, OptimiserSettings, WatchSettings
+
+SHARED = ("seed", "steps", "batch_size", "optimiser", "loss", "watch")
+"""Fields that command line and configuration have in common."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train a potential on one task of the benchmark.
+
+    For example:  python train.py --task chain_extension --data data/mini model:mace --model.channels 64
+
+    The same command again goes on where an interrupted run stopped. `compbench tasks` lists the tasks; `python train.py
+    model:mace --help` the settings of one potential. Units: Å, eV, eV/Å.
+    """
+
+    task: str
+    """Task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(chain_extension)"."""
+
+    data: Path
+    """Folder of the store (made by `compbench generate`)."""
+
+    model: Any
+    """Potential to train."""
+
+    out: Path | None = None
+    """Run folder. Without it: runs/TASK-MODEL-seedSEED."""
+
+    config: Path | None = None
+    """A config.json of another run to start from; flags given here come before it."""
+
+    seed: int = 0
+    """Seed of the initial parameters and of the order of batches."""
+
+    steps: int = 3000
+    """Optimiser steps. 3000 steps of 8 structures take a small preset about ten minutes on two CPU cores."""
+
+    batch_size: int = 8
+    """Mean number of structures a batch (larger molecules come fewer at a time). 8 is the benchmark's."""
+
+    resume: bool = True
+    """Go on with a run that the folder holds already. With --no-resume that is an error."""
+
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
+
+
+def parse(command_line: Sequence[str]) -> tuple[Arguments, str]:
+    """Parse a command line (without the program's name).
+
+    Returns:
+        the arguments, and the name of the preset that the model started from.
+
+    Raises:
+        RunError: ``--config`` names a file that cannot be read.
+        SystemExit: the command line is not valid (tyro has printed why), or asked for help.
+    """
+    base = _base(command_line)
+    presets = dict(MODELS) if base is None else {**MODELS, base.preset: base.model}
+    default = None
+    if base is not None:
+        shared = {name: getattr(base, name) for name in ("task", "model", *SHARED)}
+        default = Arguments(data=Path(base.data), **shared)
+    arguments = tyro.cli(
+        _arguments_type(presets),
+        prog="python train.py",
+        args=list(command_line),
+        default=default,
+        # Settings of the run are understood before and after the name of the model.
+        config=(tyro.conf.CascadeSubcommandArgs,),
+    )
+    named = [word.removeprefix("model:") for word in command_line if word.removeprefix("model:") in presets]
+    fitting = [name for name in named if type(presets[name]) is type(arguments.model)]
+    return arguments, fitting[-1] if fitting else base.preset if base is not None else ""
+
+
+def configure(arguments: Arguments, preset: str, task: str, data_hash: str) -> Configuration:
+    """The resolved configuration: with the canonical name of the task and the hash of the store."""
+    shared = {name: getattr(arguments, name) for name in SHARED}
+    return Configuration(
+        task=task, data=str(arguments.data), data_hash=data_hash, preset=preset, model=arguments.model, **shared
+    )
+
+
+def _base(command_line: Sequence[str]) -> Configuration | None:
+    """The configuration that ``--config`` names, which gives the other flags their defaults."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config", type=Path)
+    try:
+        path = parser.parse_known_args(list(command_line))[0].config
+    except argparse.ArgumentError:  # --config without a value: tyro says so better
+        return None
+    return None if path is None else config_file.read(path)
+
+
+def _arguments_type(presets: dict[str, Any]) -> Any:
+    """``Arguments`` with one subcommand for each preset as the type of ``model``."""
+
+    def subcommand(name: str, default: Any) -> Any:
+        size = "as published" if name.endswith("-paper") else "a size for minutes on a CPU"
+        summary = (type(default).__doc__ or name).splitlines()[0].rstrip(".")
+        command = tyro.conf.subcommand(name, default=default, description=f"{summary}; {size}.")
+        return Annotated[type(default), command]
+
+    union: Any = functools.reduce(operator.or_, (subcommand(name, default) for name, default in presets.items()))
+    documented = {"__doc__": Arguments.__doc__}
+    return make_dataclass("Arguments", [("model", union)], bases=(Arguments,), frozen=True, namespace=documented)

@@ -1,0 +1,109 @@
+"""The frames of a run, ready to batch: training, validation, and the small sets that are only watched."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.batching.neighbours import neighbour_lists
+from compbench_jax.batching.packing import BatchShape
+from compbench_jax.models.normalisation import fit_normalisation
+from compbench_jax.models.potential import Normalisation
+from compbench_jax.splits.split import Split
+from compbench_jax.store.frames import Frames
+from compbench_jax.store.store import FrameStore
+from compbench_jax.training.loss import Graphs
+from compbench_jax.training.state import Cursor
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """Data sets of one run.
+
+    Attributes:
+        train: frames to fit.
+        validation: frames that choose the best checkpoint.
+        monitors: ``"id"`` and ``"ood"`` test frames whose force MAE is logged; empty if that is turned off.
+    """
+
+    train: GraphDataset
+    validation: GraphDataset
+    monitors: dict[str, GraphDataset]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A training batch on the device, where it stands in the sequence of batches, and its frames."""
+
+    cursor: Cursor
+    graph: Graphs
+    frames: np.ndarray
+
+
+def normalisation_of(frames: Frames, cutoff: float) -> Normalisation:
+    """Normalisation fitted on the training frames, edges counted within ``cutoff`` (Å)."""
+    n_edges = int(neighbour_lists(frames, cutoff).n_edges.sum())
+    return fit_normalisation(frames, n_edges / max(int(frames.offsets[-1]), 1))
+
+
+def build_data(
+    store: FrameStore, split: Split, normalisation: Normalisation, cutoff: float, batch_size: int, monitor_frames: int
+) -> RunData:
+    """Gather the frames of a run and find their neighbours.
+
+    The sets share the shape of the training batches wherever their frames fit it, which saves compilations.
+
+    Raises:
+        DataError: an element that does not occur in training, or a label that is not finite.
+    """
+    settings: dict[str, Any] = {
+        "elements": normalisation.elements,
+        "reference_energies": normalisation.reference_energies,
+        "cutoff": cutoff,
+        "batch_size": batch_size,
+    }
+    train = GraphDataset.build(store.gather(split.train), **settings)
+
+    def other(indices: np.ndarray) -> GraphDataset:
+        return with_shape(GraphDataset.build(store.gather(indices), **settings), train.shape)
+
+    monitors = {}
+    if monitor_frames:
+        monitors = {
+            "id": other(evenly_spaced(split.id_test, monitor_frames)),
+            "ood": other(evenly_spaced(split.ood_test, monitor_frames)),
+        }
+    return RunData(train, other(split.validation), monitors)
+
+
+def with_shape(dataset: GraphDataset, shape: BatchShape) -> GraphDataset:
+    """The data set with batches of this shape if each of its frames fits one, otherwise unchanged."""
+    fits = dataset.frames.n_atoms.max() < shape.n_node and dataset.edges.n_edges.max() <= shape.n_edge
+    return replace(dataset, shape=shape) if fits else dataset
+
+
+def evenly_spaced(indices: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of the indices, evenly spaced, first and last among them."""
+    if len(indices) <= count:
+        return indices
+    return indices[np.round(np.linspace(0, len(indices) - 1, count)).astype(np.int64)]
+
+
+def training_batches(dataset: GraphDataset, seed: int, start: Cursor) -> Iterator[Batch]:
+    """Batches without end from a place in the sequence, which is a function of ``seed`` and the epoch alone."""
+    epoch, position = start.epoch, start.position
+    while True:
+        plan = dataset.epoch(seed, epoch)
+        for place in range(position, len(plan)):
+            graph = jax.device_put(dataset.batch(plan[place]))
+            yield Batch(Cursor(epoch, place), graph, np.asarray(plan[place].indices))
+        epoch, position = epoch + 1, 0
+
+
+def evaluation_batches(dataset: GraphDataset) -> Iterator[Graphs]:
+    """Every frame once, on the device."""
+    for item in dataset.sequential():
+        yield jax.device_put(dataset.batch(item))

@@ -1,0 +1,60 @@
+"""``potential.json`` of a run: configuration and normalisation, all that a potential is beside its parameters."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from compbench_jax.errors import RunError
+from compbench_jax.files import write_atomically
+from compbench_jax.models.potential import Normalisation, Potential
+from compbench_jax.models.registry import build_potential, config_from_json, config_to_json
+
+FORMAT = "compbench-potential"
+VERSION = 1
+FILE = "potential.json"
+
+
+def write(run: Path, config: Any, normalisation: Normalisation) -> None:
+    """Write ``RUN/potential.json``, whole or not at all. Python prints floats so that they are read back exactly."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": config_to_json(config),
+        "normalisation": asdict(normalisation),
+        "units": {"reference_energies": "eV", "scale": "eV/angstrom", "cutoff": "angstrom"},
+    }
+    write_atomically(run / FILE, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read(run: Path) -> Potential:
+    """The potential of a run folder, without parameters.
+
+    Raises:
+        RunError: the file is missing, damaged, or of a newer version.
+    """
+    path = run / FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing: restore it, or train again in a new folder") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is not valid JSON ({error}): restore it, or train again in a new folder") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("version"), int):
+        raise RunError(f"{path} does not describe a potential: restore it, or train again in a new folder")
+    if content["version"] > VERSION:
+        raise RunError(
+            f"{path} has version {content['version']}, this program reads up to {VERSION}: upgrade compbench_jax"
+        )
+    try:
+        values = content["normalisation"]
+        normalisation = Normalisation(
+            elements=tuple(int(z) for z in values["elements"]),
+            reference_energies=tuple(float(e) for e in values["reference_energies"]),
+            scale=float(values["scale"]),
+            average_neighbours=float(values["average_neighbours"]),
+        )
+        config = config_from_json(content["model"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({type(error).__name__}: {error}): restore it, or train again") from error
+    return build_potential(config, normalisation)

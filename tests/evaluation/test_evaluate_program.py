@@ -1,0 +1,215 @@
+"""``evaluate.py`` from the command line on a run of a few steps, and what it says to bad input."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+import toy_store
+
+from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.cli.guard import guarded
+from compbench_jax.models.normalisation import fit_normalisation
+from compbench_jax.models.registry import MODELS, build_potential
+from compbench_jax.store.store import open_store
+from compbench_jax.tasks import get_task
+from compbench_jax.training import configuration, potential_file
+from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
+from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.run_folder import write_split
+from compbench_jax.training.state import Cursor, initial_state
+
+PROGRAM = Path(__file__).parents[2] / "evaluate.py"
+
+ALKANES = tuple(("alkane-" + str(n), "alkane", n, ("H", "H"), (1, *[6] * n, 1)) for n in (2, 3, 7, 8))
+ALCOHOLS = tuple(("alcohol-" + str(n), "alcohol", n, ("OH", "H"), (1, 8, *[6] * n, 1)) for n in (2, 3, 7))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a store, and a run whose best parameters (after step 2) are not its latest (after step
+    4).
+
+    The run is written by what the training room writes runs with, but for the training.
+    """
+    folder = tmp_path_factory.mktemp("program")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy_store, "MOLECULES", ALKANES + ALCOHOLS)
+        store = toy_store.make_store(folder / "store")
+        toy_store.make_store(folder / "other", seed=1)
+    split, run = get_task("chain_extension").split(store), folder / "run"
+    model = replace(MODELS["schnet"], cutoff=2.5, features=8, interactions=1, n_basis=4)
+    settings = Configuration(
+        "chain_extension", str(folder / "store"), store.hash, "schnet", model, seed=5, steps=4, batch_size=4
+    )
+    run.mkdir()
+    configuration.write(run / configuration.FILE, settings)
+    write_split(run, store, split)
+    normalisation = fit_normalisation(store.gather(split.train), 3.0)
+    potential_file.write(run, model, normalisation)
+    data = GraphDataset.build(
+        store.gather(split.train),
+        elements=normalisation.elements,
+        reference_energies=normalisation.reference_energies,
+        cutoff=2.5,
+        batch_size=4,
+    )
+    init = jax.jit(build_potential(model, normalisation).init)
+    best, latest = (init(jax.random.key(seed), data.batch(data.sequential()[0])) for seed in (0, 1))
+    state = initial_state(latest, optax.sgd(0.1))._replace(step=np.int32(4))
+    Checkpoints(run).save(Checkpoint(state, Cursor(0, 0), Best(2, 1.0, jax.device_get(best))))
+    return folder
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of that run, to be evaluated or spoilt."""
+    shutil.copytree(trained / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def evaluate(monkeypatch, *words):
+    """Exit code of ``python evaluate.py`` with these words, in this process."""
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *(str(word) for word in words)])
+    spec = importlib.util.spec_from_file_location("evaluate_program", PROGRAM)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return guarded(module.main)
+
+
+def test_a_run_is_evaluated_reported_and_drawn(run, monkeypatch, capsys):
+    assert not (run / "audit.json").exists()
+    assert evaluate(monkeypatch, "--run", run, "--samples", "50", "--split-out", run / "split") == 0
+    printed = capsys.readouterr().out
+    results = json.loads((run / "results.json").read_text())
+    assert (results["task"], results["model"], results["seed"]) == ("chain_extension", "schnet", 5)
+    assert results["bootstrap"]["samples"] == 50
+    assert results["config"]["steps"] == 4
+    assert [b["n"] for b in results["by_molecule"]["ood"].values()] == [7, 8]
+    for what in ("force MAE (meV/Å)", "OOD / ID", "by number of carbons", str(run / "results.json")):
+        assert what in printed
+    assert json.loads((run / "audit.json").read_text())["task"] == "chain_extension"
+    assert (run / "force_mae_by_n.png").stat().st_size > 10_000
+    forces = np.load(run / "predictions" / "ood_forces.npy", allow_pickle=False)
+    assert forces.shape == (results["ood"]["n_atoms"], 3)
+    train = np.load(run / "split" / "train.npy", allow_pickle=False)
+    assert len(train) == results["train"]["n_frames"]
+    store = open_store(results["config"]["data"])
+    frames = np.load(run / "predictions" / "ood_frames.npy", allow_pickle=False)
+    errors = np.abs(forces - store.gather(frames).forces).mean()
+    assert results["ood"]["force_mae"]["value"] == pytest.approx(errors, rel=1e-4)
+
+
+def test_best_and_latest_parameters_can_both_be_asked_for(run, monkeypatch):
+    found = {}
+    for which in ("best", "latest"):
+        words = ("--run", run, "--which", which, "--samples", "9", "--out", run / which)
+        assert evaluate(monkeypatch, *words) == 0
+        found[which] = json.loads((run / which / "results.json").read_text())
+    assert [item["checkpoint_step"] for item in found.values()] == [2, 4]
+    errors = [item["ood"]["force_mae"]["value"] for item in found.values()]
+    assert errors[0] != errors[1]
+    assert not (run / "results.json").exists()
+
+
+def test_another_task_goes_to_its_own_folder_and_says_what_the_run_has_seen(run, trained, monkeypatch, capsys):
+    words = ("--run", run, "--samples", "9", "--task", "oracle(chain_extension)")
+    assert evaluate(monkeypatch, *words) == 0
+    assert not (run / "results.json").exists()
+    results = json.loads((run / "evaluations" / "oracle-chain_extension" / "results.json").read_text())
+    assert results["task"] == "oracle(chain_extension)"
+    assert "trained on" not in capsys.readouterr().err
+    assert evaluate(monkeypatch, *words[:-1], "control_random(chain_extension)") == 0
+    assert "the run was trained on" in capsys.readouterr().err
+
+
+def test_without_matplotlib_the_numbers_still_come(run, monkeypatch, capsys):
+    from compbench_jax.errors import CompBenchError
+
+    def missing(*_):
+        raise CompBenchError("drawing figures needs the package 'matplotlib'")
+
+    monkeypatch.setattr("compbench_jax.report.figure.optional_import", missing)
+    assert evaluate(monkeypatch, "--run", run, "--samples", "9") == 0
+    assert "not drawn: drawing figures needs" in capsys.readouterr().out
+    assert (run / "results.json").exists()
+
+
+def no_checkpoint(run, trained):
+    shutil.rmtree(run / "checkpoints")
+    return ["--run", run]
+
+
+def no_run(run, trained):
+    return ["--run", run / "nowhere"]
+
+
+def other_data(run, trained):
+    return ["--run", run, "--data", trained / "other"]
+
+
+def no_data(run, trained):
+    return ["--run", run, "--data", trained / "nowhere"]
+
+
+def no_such_task(run, trained):
+    return ["--run", run, "--task", "chain_extention"]
+
+
+def no_samples(run, trained):
+    return ["--run", run, "--samples", 0]
+
+
+def other_frames(run, trained):
+    content = json.loads((run / "split.json").read_text())
+    content["sets"]["train"]["sha256"] = "0" * 64
+    (run / "split.json").write_text(json.dumps(content))
+    return ["--run", run]
+
+
+def damaged_split(run, trained):
+    (run / "split.json").write_text("{}")
+    return ["--run", run]
+
+
+def unknown_element(run, trained):
+    return ["--run", run, "--task", "chain_extension[alcohol]"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (no_checkpoint, "has no checkpoint"),
+        (no_run, "there is no run at"),
+        (other_data, "is not the data that the run was trained on"),
+        (no_data, "no store at"),
+        (no_such_task, "did you mean 'chain_extension'"),
+        (no_samples, "--samples is 0"),
+        (other_frames, "names other frames than the task chain_extension now yields"),
+        (damaged_split, "is damaged"),
+        (unknown_element, "contains O, the potential knows only"),
+    ],
+)
+def test_bad_input_is_one_line_exit_code_2_and_no_results(run, trained, monkeypatch, capsys, spoil, message):
+    assert evaluate(monkeypatch, *spoil(run, trained)) == 2
+    error = capsys.readouterr().err
+    lines = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert error.endswith(lines[0] + "\n")
+    assert not list(run.rglob("results.json"))
+
+
+def test_other_data_can_be_insisted_on(run, trained, monkeypatch):
+    words = ("--run", run, "--data", trained / "other", "--other-data", "--samples", "9")
+    assert evaluate(monkeypatch, *words) == 0
+    results = json.loads((run / "results.json").read_text())
+    assert results["data"] != results["config"]["data_hash"]

@@ -1,0 +1,161 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compbench_jax.errors import CompBenchError, RunError
+from compbench_jax.models.registry import MODELS
+from compbench_jax.training import arguments as command_line
+from compbench_jax.training import configuration as config_file
+from compbench_jax.training.configuration import (
+    Configuration,
+    LossSettings,
+    OptimiserSettings,
+    WatchSettings,
+    check,
+    difference,
+    from_json,
+    to_json,
+)
+
+BASE = Configuration("chain_extension", "data/mini", "abc", "mace", MODELS["mace"], 0, 100, 8)
+COMMAND = ["--task", "chain_extension", "--data", "data/mini"]
+
+
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    rate=st.floats(1e-9, 10.0),
+    weight=st.floats(0, 1e6),
+    preset=st.sampled_from(sorted(MODELS)),
+)
+def test_json_gives_back_the_same_configuration(seed, rate, weight, preset):
+    configuration = replace(
+        BASE,
+        seed=seed,
+        preset=preset,
+        model=MODELS[preset],
+        optimiser=OptimiserSettings(learning_rate=rate),
+        loss=LossSettings(energy_weight=weight),
+    )
+    assert from_json(json.loads(json.dumps(to_json(configuration))), Path("x")) == configuration
+
+
+def test_difference_names_the_setting_and_passes_over_free_ones():
+    assert difference(BASE, BASE) is None
+    moved = replace(BASE, data="elsewhere", watch=WatchSettings(checkpoint_seconds=1.0))
+    assert difference(BASE, moved) is None
+    assert difference(BASE, replace(BASE, steps=200)) == ("steps", 100, 200)
+    assert difference(BASE, replace(BASE, data_hash="def")) == ("data_hash", "abc", "def")
+    wider = replace(BASE, model=replace(BASE.model, radial_mlp=(8, 8)))
+    assert difference(BASE, wider) == ("model.radial_mlp", [64, 64, 64], [8, 8])
+    other = replace(BASE, preset="schnet", model=MODELS["schnet"])
+    assert difference(BASE, other) == ("preset", "mace", "schnet")
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"steps": 0}, "--steps"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"seed": -1}, "--seed"),
+        ({"optimiser": OptimiserSettings(learning_rate=0.0)}, "--optimiser.learning-rate"),
+        ({"optimiser": OptimiserSettings(learning_rate=float("inf"))}, "--optimiser.learning-rate"),
+        ({"optimiser": OptimiserSettings(ema_decay=1.0)}, "--optimiser.ema-decay"),
+        ({"optimiser": OptimiserSettings(clip_norm=float("nan"))}, "--optimiser.clip-norm"),
+        ({"loss": LossSettings(force_weight=-1.0)}, "--loss.force-weight"),
+        ({"loss": LossSettings(energy_weight=0.0, force_weight=0.0)}, "both 0"),
+        ({"watch": WatchSettings(log_every=0)}, "--watch.log-every"),
+        ({"watch": WatchSettings(validate_every=0)}, "--watch.validate-every"),
+        ({"watch": WatchSettings(monitor_frames=-1)}, "--watch.monitor-frames"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, flag):
+    check(BASE)
+    with pytest.raises(RunError, match=flag):
+        check(replace(BASE, **changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no configuration at"),
+        ("{", "not valid JSON"),
+        ("[]", "not the configuration"),
+        ('{"format": "compbench-run", "version": 99}', "version 99"),
+        ('{"format": "compbench-run", "version": 1, "task": "x"}', "does not fit this version"),
+    ],
+)
+def test_bad_files_are_one_line(tmp_path, text, message):
+    path = tmp_path / "config.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(RunError, match=message) as caught:
+        config_file.read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_setting_in_a_file_is_refused(tmp_path):
+    content = to_json(BASE)
+    content["optimiser"]["momentum"] = 0.9
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match="momentum"):
+        config_file.read(tmp_path / "config.json")
+    content = to_json(BASE)
+    content["model"]["heads"] = 3
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(CompBenchError, match="heads"):
+        config_file.read(tmp_path / "config.json")
+
+
+def test_command_line_becomes_a_configuration():
+    words = [*COMMAND, "--seed", "3", "model:mace-paper", "--model.channels", "64", "--optimiser.learning-rate", "0.1"]
+    arguments, preset = command_line.parse(words)
+    configuration = command_line.configure(arguments, preset, "chain_extension", "abc")
+    assert configuration == replace(
+        BASE,
+        seed=3,
+        steps=arguments.steps,
+        preset="mace-paper",
+        model=replace(MODELS["mace-paper"], channels=64),
+        optimiser=OptimiserSettings(learning_rate=0.1),
+    )
+    assert arguments.resume
+    assert arguments.out is None
+    assert not command_line.parse([*COMMAND, "--no-resume", "model:schnet"])[0].resume
+
+
+@pytest.mark.parametrize("preset", sorted(MODELS))
+def test_every_preset_is_a_subcommand(preset):
+    arguments, name = command_line.parse([*COMMAND, f"model:{preset}"])
+    assert (arguments.model, name) == (MODELS[preset], preset)
+
+
+def test_a_file_gives_defaults_and_flags_come_before_it(tmp_path):
+    path = tmp_path / "config.json"
+    saved = replace(BASE, steps=77, preset="mace-paper", model=replace(MODELS["mace-paper"], channels=16), seed=5)
+    config_file.write(path, saved)
+
+    def configured(*words):
+        arguments, preset = command_line.parse(["--config", str(path), *words])
+        return command_line.configure(arguments, preset, arguments.task, "abc")
+
+    assert configured() == saved
+    assert configured("model:mace-paper") == saved
+    assert configured("--seed", "6") == replace(saved, seed=6)
+    assert configured("--model.l-max", "1").model == replace(saved.model, l_max=1)
+    assert configured("model:schnet") == replace(saved, preset="schnet", model=MODELS["schnet"])
+    assert configured("model:mace") == replace(saved, preset="mace", model=MODELS["mace"])
+
+
+def test_a_missing_model_and_a_bad_value_leave_with_code_2(capsys):
+    for words in (COMMAND, [*COMMAND, "--steps", "many", "model:mace"], ["model:mace"], [*COMMAND, "model:none"]):
+        with pytest.raises(SystemExit) as caught:
+            command_line.parse(words)
+        assert caught.value.code == 2
+    with pytest.raises(SystemExit) as caught:
+        command_line.parse(["--help"])
+    assert caught.value.code == 0
+    assert "model:schnet" in capsys.readouterr().out
