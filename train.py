@@ -1,32 +1,6 @@
 """Train a potential on one task of the benchmark: ``python train.py --help``."""
 
-import sys
-
-from compbench_jax.runtime import prepare_process
-
-
-def main() -> None:
-    """Parse the command line, open the store, split it, train."""
-    from compbench_jax.training.arguments import configure, parse
-
-    arguments, preset = parse(sys.argv[1:])  # before the heavier imports, so that --help need not wait for them
-
-    from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import get_task
-    from compbench_jax.training.run import train_run
-    from compbench_jax.training.run_folder import default_folder
-
-    task = get_task(arguments.task)
-    store = open_store(arguments.data)
-    configuration = configure(arguments, preset, task.name, store.hash)
-    run = arguments.out or default_folder(task.name, preset, arguments.seed)
-    stopped = train_run(configuration, store, task.split(store), run, resume=arguments.resume)
-    if stopped is not None:
-        sys.exit(128 + stopped)
-
+from compbench_jax.cli.train import main
 
 if __name__ == "__main__":
-    prepare_process()
-    from compbench_jax.cli.guard import guarded
-
-    sys.exit(guarded(main))
+    main()

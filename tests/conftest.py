@@ -1,4 +1,4 @@
-"""Settings that must stand before numerical libraries load: one thread each, since the suite itself may run in parallel."""
+"""What must be set before numerical libraries load: one thread each, since the suite itself may run in parallel."""
 
 import os
 

@@ -7,10 +7,16 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = [
-    "molecules", "labelling", "store", "splits", "batching", "models", "metrics", "training", "evaluation", "report", "cli",
+    "molecules", "labelling", "store", "splits", "batching", "models",
+    "metrics", "training", "evaluation", "report", "cli",
 ]  # fmt: skip
 COMMON = {"errors", "files", "runtime", "_version"}
-HEAVY = {"rdkit": {"molecules"}, "tblite": {"labelling"}, "matplotlib": {"report"}, "jraph": {"batching", "models", "metrics"}}
+HEAVY = {
+    "rdkit": {"molecules"},
+    "tblite": {"labelling"},
+    "matplotlib": {"report"},
+    "jraph": {"batching", "models", "metrics"},
+}
 
 
 def imports(path):

@@ -42,7 +42,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.tasks import get_task
 
     task = get_task(arguments.task)
-    store = open_store(arguments.data)
+    store = open_store(arguments.data, checksums=True)
     audit = audit_split(store, task.split(store), arguments.cutoff, arguments.seed, arguments.draws, arguments.layers)
     if arguments.json:
         print(audit_json(audit), end="")

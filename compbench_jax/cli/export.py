@@ -26,5 +26,5 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.store.export import export_extxyz
     from compbench_jax.store.store import open_store
 
-    count = export_extxyz(open_store(arguments.data), arguments.out)
+    count = export_extxyz(open_store(arguments.data, checksums=True), arguments.out)
     print(f"{arguments.out}: {count} frames")

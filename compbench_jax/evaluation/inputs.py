@@ -28,7 +28,7 @@ def open_data(run: LoadedRun, data: Path | None = None, other_data: bool = False
         DataError: no store, or a damaged one.
         RunError: the store is not the one that the run was trained on.
     """
-    store = open_store(run.config["data"] if data is None else data)
+    store = open_store(run.config["data"] if data is None else data, checksums=True)
     if store.hash != run.config["data_hash"] and not other_data:
         raise RunError(
             f"{store.path} is not the data that the run was trained on (manifest {store.hash[:12]}…, trained "

@@ -31,9 +31,7 @@ def atom_environments(mol: Any) -> np.ndarray:
     generators = optional_import("rdkit.Chem.rdFingerprintGenerator", "generate", "atom environments")
     implicit = sum(atom.GetTotalNumHs() for atom in mol.GetAtoms())
     if implicit:
-        raise DataError(
-            f"atom environments need explicit hydrogens, {implicit} are implicit: call AddHs first"
-        )
+        raise DataError(f"atom environments need explicit hydrogens, {implicit} are implicit: call AddHs first")
     # Redundant environments (those that no longer grow) are kept: every bonded atom has one at each radius.
     generator = generators.GetMorganGenerator(radius=MAX_RADIUS, includeRedundantEnvironments=True)
     output = generators.AdditionalOutput()
@@ -45,9 +43,7 @@ def atom_environments(mol: Any) -> np.ndarray:
         for atom, radius in places:
             environments[atom, radius] = identifier
             found[atom, radius] = True
-    for radius in range(
-        1, MAX_RADIUS + 1
-    ):  # RDKit does not iterate an atom without bonds: it sees only itself
+    for radius in range(1, MAX_RADIUS + 1):  # RDKit does not iterate an atom without bonds: it sees only itself
         alone = ~found[:, radius]
         assert not any(mol.GetAtomWithIdx(int(atom)).GetDegree() for atom in np.flatnonzero(alone))
         environments[alone, radius] = environments[alone, radius - 1]

@@ -45,9 +45,7 @@ class Identified:
     order: np.ndarray | None
 
 
-def identify(
-    numbers: np.ndarray, positions: np.ndarray, charge: int = 0, timeout: float = TIMEOUT
-) -> Identified:
+def identify(numbers: np.ndarray, positions: np.ndarray, charge: int = 0, timeout: float = TIMEOUT) -> Identified:
     """Return the molecule of one geometry.
 
     Args:

@@ -91,9 +91,7 @@ def chain_name(junior: Fragment, senior: Fragment, n: int) -> str:
         prefixed = [junior, senior]
     length = n - sum(fragment.prefix_carbons for fragment in prefixed)
     if not 1 <= length <= len(_STEMS):
-        raise CompBenchError(
-            f"no name for a chain of {n} carbons: names are known up to {len(_STEMS)} carbons"
-        )
+        raise CompBenchError(f"no name for a chain of {n} carbons: names are known up to {len(_STEMS)} carbons")
     substituents = [fragment.prefix for fragment in prefixed if fragment.prefix]
     stem = _prefixes(substituents, length, senior) + _STEMS[length - 1] + "an"
     if not senior.suffix:

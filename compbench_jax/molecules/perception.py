@@ -39,10 +39,7 @@ def perceive(numbers: list[int], positions: list[list[float]], charge: int) -> d
         Chem.Kekulize(mol, clearAromaticFlags=True)
     except ValueError:  # includes RDKit's sanitisation errors
         return {"error": f"no bond orders give a closed-shell molecule of charge {charge}"}
-    bonds = [
-        [bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(bond.GetBondTypeAsDouble())]
-        for bond in mol.GetBonds()
-    ]
+    bonds = [[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(bond.GetBondTypeAsDouble())] for bond in mol.GetBonds()]
     return {"bonds": bonds, "charges": [atom.GetFormalCharge() for atom in mol.GetAtoms()]}
 
 

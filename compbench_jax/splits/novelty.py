@@ -58,17 +58,22 @@ def bond_distances(graph: MolecularGraph, sources: np.ndarray) -> np.ndarray:
 def novelty_distances(store: FrameStore, split: Split) -> dict[int, np.ndarray]:
     """Bonds from each atom of each OOD molecule to the nearest novel atom.
 
-    An atom is novel if its environment, at the radius of first novelty of the whole split, is absent from
-    train.
+    An atom is novel if its environment is absent from train, at the radius where the novelty of *its molecule* begins.
+    One radius for a whole split would be that of its most novel molecule (glycine's 1 among amino acids), at which
+    the other molecules have nothing new.
 
     Returns:
         for every molecule of the OOD test (index into ``store.graphs``) int64 ``[n_atoms]``, in the atom
         order of the store: 0 for novel atoms, −1 throughout a molecule without any.
     """
     train = [store.graphs[m] for m in molecules_of(store, split.train)]
-    ood = [int(m) for m in np.unique(store.molecule[split.ood_test])]
-    radius = first_novel_radius(train, [store.graphs[m] for m in ood])
-    if radius is None:
-        return {m: np.full(store.graphs[m].n_atoms, -1) for m in ood}
-    known = known_environments(train, radius)
-    return {m: bond_distances(store.graphs[m], ~np.isin(store.graphs[m].environments[:, radius], known)) for m in ood}
+    known = [known_environments(train, radius) for radius in range(MAX_RADIUS + 1)]
+    return {int(m): _distances(store.graphs[m], known) for m in np.unique(store.molecule[split.ood_test])}
+
+
+def _distances(graph: MolecularGraph, known: Sequence[np.ndarray]) -> np.ndarray:
+    for radius, environments in enumerate(known):
+        novel = ~np.isin(graph.environments[:, radius], environments)
+        if novel.any():
+            return bond_distances(graph, novel)
+    return np.full(graph.n_atoms, -1)

@@ -87,9 +87,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"no store at {folder}: the folder does not exist (make one with `compbench generate --out {folder}`)"
         )
     if not path.is_file():
-        raise DataError(
-            f"{folder} is not a finished store: it has no {MANIFEST} (rerun its `compbench generate`)"
-        )
+        raise DataError(f"{folder} is not a finished store: it has no {MANIFEST} (rerun its `compbench generate`)")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -100,9 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
         )
     version = raw.get("version")
     if not isinstance(version, int) or version > VERSION:
-        raise DataError(
-            f"{path} has version {version}, this program reads up to {VERSION}: upgrade compbench_jax"
-        )
+        raise DataError(f"{path} has version {version}, this program reads up to {VERSION}: upgrade compbench_jax")
     try:
         if raw["units"] != UNITS:
             raise DataError(
@@ -125,9 +121,7 @@ def read_manifest(folder: Path) -> Manifest:
             },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{path} is damaged ({type(error).__name__}: {error}): restore or regenerate it"
-        ) from error
+        raise DataError(f"{path} is damaged ({type(error).__name__}: {error}): restore or regenerate it") from error
 
 
 def manifest_hash(folder: Path) -> str:

@@ -1,11 +1,9 @@
 """``evaluate.py`` from the command line on a run of a few steps, and what it says to bad input."""
 
-import importlib.util
 import json
 import shutil
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 import toy_store
 
 from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.cli.evaluate import wire
 from compbench_jax.cli.guard import guarded
 from compbench_jax.models.normalisation import fit_normalisation
 from compbench_jax.models.registry import MODELS, build_potential
@@ -24,8 +23,6 @@ from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
 from compbench_jax.training.configuration import Configuration
 from compbench_jax.training.run_folder import write_split
 from compbench_jax.training.state import Cursor, initial_state
-
-PROGRAM = Path(__file__).parents[2] / "evaluate.py"
 
 ALKANES = tuple(("alkane-" + str(n), "alkane", n, ("H", "H"), (1, *[6] * n, 1)) for n in (2, 3, 7, 8))
 ALCOHOLS = tuple(("alcohol-" + str(n), "alcohol", n, ("OH", "H"), (1, 8, *[6] * n, 1)) for n in (2, 3, 7))
@@ -77,12 +74,7 @@ def run(trained, tmp_path):
 def evaluate(monkeypatch, *words):
     """Exit code of ``python evaluate.py`` with these words, in this process."""
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *(str(word) for word in words)])
-    spec = importlib.util.spec_from_file_location("evaluate_program", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return guarded(module.main)
+    return guarded(wire)
 
 
 def test_a_run_is_evaluated_reported_and_drawn(run, monkeypatch, capsys):

@@ -237,7 +237,9 @@ def test_training_gradient_is_the_derivative_of_the_loss(name):
     params, rng = subject(name).params, np.random.default_rng(0)
     direction = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape)), params)
     gradient = subject(name).loss_gradient(params, batch)
-    slope = sum(float(jnp.vdot(a, b)) for a, b in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True))
+    slope = sum(
+        float(jnp.vdot(a, b)) for a, b in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True)
+    )
     step = 1e-5
     forward = loss(jax.tree.map(lambda p, d: p + step * d, params, direction))
     backward = loss(jax.tree.map(lambda p, d: p - step * d, params, direction))

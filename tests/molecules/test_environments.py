@@ -56,9 +56,7 @@ def test_bond_orders_count():
 
 def seen(molecules, radius):
     return {
-        int(identifier)
-        for molecule in molecules
-        for identifier in atom_environments(rdmol(molecule.smiles))[:, radius]
+        int(identifier) for molecule in molecules for identifier in atom_environments(rdmol(molecule.smiles))[:, radius]
     }
 
 

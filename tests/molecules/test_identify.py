@@ -106,9 +106,7 @@ def test_a_torn_molecule_is_refused():
     propane = find_molecule("propane")
     numbers, positions = molecular_graph(propane).numbers, conformer(propane, 0)
     positions[-1] += 3.0 * (positions[-1] - positions[1])  # pull one hydrogen off the CH2
-    with pytest.raises(
-        DataError, match="C3H8 is not a whole molecule: the atoms fall into 2 separate pieces"
-    ):
+    with pytest.raises(DataError, match="C3H8 is not a whole molecule: the atoms fall into 2 separate pieces"):
         identify(numbers, positions)
 
 

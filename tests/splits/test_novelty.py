@@ -23,13 +23,13 @@ def test_distances_in_a_ring_take_the_shorter_way(make_graph):
     assert bond_distances(ring, np.arange(6) == 0).tolist() == [0, 1, 2, 3, 2, 1]
 
 
-def test_novelty_is_taken_at_the_radius_where_it_begins(make_graph, make_store):
+def test_novelty_is_taken_at_the_radius_where_that_of_the_molecule_begins(make_graph, make_store):
     known = [[1, 1, 1, 1], [2, 3, 3, 2], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
     train = make_graph("a", known)
     # Nothing is new at radius 0 and 1; atom 1 is at radius 2; at radius 3 all are, which does not count.
     first = make_graph("b", [known[0], known[1], [4, 99, 6, 7], [90, 91, 92, 93], known[4]])
-    # This one is new only at radius 3, so it has no novel atom at the split's radius.
-    second = make_graph("c", [known[0], known[1], known[2], [90, 91, 92, 93], known[4]])
+    # This one is new only at radius 3, and there only at atom 3.
+    second = make_graph("c", [known[0], known[1], known[2], [8, 9, 10, 93], known[4]])
     assert first_novel_radius([train], [first, second]) == 2
     assert first_novel_radius([train], [second]) == 3
     assert first_novel_radius([train], [train]) is None
@@ -37,7 +37,7 @@ def test_novelty_is_taken_at_the_radius_where_it_begins(make_graph, make_store):
     store = make_store([first, train, second])
     split = molecule_disjoint_split(store, "toy", MoleculeSplit((1,), (0, 2)))
     distances = novelty_distances(store, split)
-    assert {m: d.tolist() for m, d in distances.items()} == {0: [1, 0, 1, 2], 2: [-1, -1, -1, -1]}
+    assert {m: d.tolist() for m, d in distances.items()} == {0: [1, 0, 1, 2], 2: [3, 2, 1, 0]}
 
 
 def test_without_any_novelty_every_distance_is_minus_one(make_graph, make_store):

@@ -9,7 +9,6 @@ from compbench_jax.training.configuration import LossSettings
 from compbench_jax.training.data import build_data, normalisation_of
 from compbench_jax.training.loss import LossSums, loss_sums
 
-
 loss_sums = jax.jit(loss_sums)
 
 

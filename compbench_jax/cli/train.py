@@ -1,0 +1,31 @@
+"""What ``train.py`` and ``compbench-train`` run: parse the command line, open the store, split it, train."""
+
+import sys
+
+from compbench_jax.runtime import prepare_process
+
+
+def wire() -> None:
+    """Parse the command line, open the store, split it, train."""
+    from compbench_jax.store.store import open_store
+    from compbench_jax.tasks import get_task
+    from compbench_jax.training.arguments import configure, parse
+    from compbench_jax.training.run import train_run
+    from compbench_jax.training.run_folder import default_folder
+
+    arguments, preset = parse(sys.argv[1:])
+    task = get_task(arguments.task)
+    store = open_store(arguments.data, checksums=True)
+    configuration = configure(arguments, preset, task.name, store.hash)
+    run = arguments.out or default_folder(task.name, preset, arguments.seed)
+    stopped = train_run(configuration, store, task.split(store), run, resume=arguments.resume)
+    if stopped is not None:
+        sys.exit(128 + stopped)
+
+
+def main() -> None:
+    """Entry point."""
+    prepare_process()
+    from compbench_jax.cli.guard import guarded
+
+    sys.exit(guarded(wire))
