@@ -18,7 +18,7 @@ $(VENV)/.dev: pyproject.toml
 # The main job in small: check the committed labels, train one model on one task, ID beside OOD.
 quickstart: $(VENV)/.run
 	$(BIN)/compbench verify data/mini --sample 20
-	$(BIN)/python train.py --config benchmarks/quickstart.json
+	$(BIN)/python train.py --task chain_extension --data data/mini --out runs/quickstart --steps 2500 model:schnet
 	$(BIN)/python evaluate.py --run runs/quickstart
 
 test: $(VENV)/.dev

@@ -92,8 +92,8 @@ def test_frame_with_nan(mini):
     np.save(mini / "forces.npy", forces)
     path, entry = mini / "manifest.json", read_manifest(mini).files["forces.npy"]
     path.write_text(path.read_text().replace(entry.sha256, file_sha256(mini / "forces.npy")))
-    one_line(train(mini, "--task", "chain_extension"), "frame 0", "force", "not finite")
-    one_line(compbench("verify", mini, "--sample", "0"), "forces of frame 0 (ethane) is not finite")
+    one_line(train(mini, "--task", "chain_extension"), "frame 0 (ethane) has forces that are not finite")
+    one_line(compbench("verify", mini, "--sample", "0"), "frame 0 (ethane) has forces that are not finite")
 
 
 def test_newer_manifest(mini):

@@ -114,7 +114,8 @@ def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
 
     Args:
         path: the folder that ``compbench generate`` wrote.
-        checksums: also compare the SHA-256 of every array with the manifest (reads everything once).
+        checksums: also compare the SHA-256 of every array with the manifest, and refuse a NaN or infinity among
+            the labels and positions (reads everything once).
 
     Raises:
         DataError: missing, damaged, newer or inconsistent files, each named.
@@ -167,7 +168,7 @@ def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
         )
         for i, item in enumerate(manifest.molecules)
     )
-    return FrameStore(
+    store = FrameStore(
         path=folder,
         manifest=manifest,
         graphs=graphs,
@@ -181,3 +182,19 @@ def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
         temperature=np.array(arrays["temperature"]),
         offsets=offsets,
     )
+    wrong = not_finite(store) if checksums else None
+    if wrong:
+        raise DataError(f"{folder}: {wrong}: remove the frame or label it again")
+    return store
+
+
+def not_finite(store: FrameStore) -> str | None:
+    """Name the first frame with a position, force or energy that is not finite; None if there is none."""
+    for key in ("positions", "forces", "energy"):
+        array = getattr(store, key)
+        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if bad.any():
+            row = int(np.argmax(bad))
+            frame = row if key == "energy" else int(np.searchsorted(store.offsets, row, side="right")) - 1
+            return f"frame {frame} ({store.graphs[store.molecule[frame]].molecule.name}) has {key} that are not finite"
+    return None

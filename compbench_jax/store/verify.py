@@ -8,7 +8,7 @@ import numpy as np
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.labelling.bonds import changed_bond
 from compbench_jax.labelling.levels import LEVELS, Level
-from compbench_jax.store.store import SETS, FrameStore
+from compbench_jax.store.store import SETS, FrameStore, not_finite
 
 ENERGY_TOLERANCE = 1e-5
 FORCE_TOLERANCE = 1e-4
@@ -44,14 +44,9 @@ def verify(store: FrameStore, sample: int, seed: int, on_label: Callable[[], Non
 
 def check_finite(store: FrameStore) -> Check:
     """No NaN or infinity in positions, forces or energies."""
-    for key in ("positions", "forces", "energy"):
-        array = getattr(store, key)
-        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if bad.any():
-            row = int(np.argmax(bad))
-            frame = row if key == "energy" else int(np.searchsorted(store.offsets, row, side="right")) - 1
-            name = store.graphs[store.molecule[frame]].molecule.name
-            return Check("finite values", False, f"{key} of frame {frame} ({name}) is not finite")
+    wrong = not_finite(store)
+    if wrong:
+        return Check("finite values", False, wrong)
     return Check("finite values", True, f"{store.n_frames} frames, {store.offsets[-1]} atoms")
 
 

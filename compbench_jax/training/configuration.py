@@ -43,7 +43,7 @@ class OptimiserSettings:
     """Decoupled weight decay (AdamW). 0 is plain Adam: a potential's weights have no reason to be small."""
 
     clip_norm: float = 100.0
-    """Largest global norm of the gradient, to tame rare bad batches: most batches stay below it."""
+    """Largest global norm of the gradient. Small MACE stays below it; SchNet's start, several times above, is tamed."""
 
     ema_decay: float = 0.999
     """Decay of the moving average of parameters that is validated and evaluated. 0.999 is the benchmark's.

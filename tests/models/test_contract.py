@@ -25,6 +25,9 @@ TINY = {
 NODES, EDGES, GRAPHS = 18, 150, 4
 """Sizes of every batch of the suite."""
 
+QUICK = {"xla_backend_optimization_level": 0}
+"""Compiling takes longer than running here."""
+
 PAPER = [pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name.endswith("-paper")]
 SMALL = [name for name in MODELS if not name.endswith("-paper")]
 
@@ -44,9 +47,9 @@ class Subject:
         config = dataclasses.replace(MODELS[name], **TINY.get(name, {}))
         self.potential = build_potential(config, NORMALISATION)
         self.cutoff = config.cutoff
-        params = jax.jit(self.potential.init)(jax.random.key(1), self.batch([molecule(5, 0)]))
+        params = jax.jit(self.potential.init, compiler_options=QUICK)(jax.random.key(1), self.batch([molecule(5, 0)]))
         self.params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params)
-        self._compiled = jax.jit(self.potential.energy_and_forces)
+        self._compiled = jax.jit(self.potential.energy_and_forces, compiler_options=QUICK)
 
         def loss(params, graph):
             energy, forces = self.potential.energy_and_forces(params, graph)
@@ -54,7 +57,7 @@ class Subject:
             atoms = jnp.arange(NODES) < jnp.sum(jnp.where(real, graph.n_node, 0))
             return jnp.sum(jnp.where(real, energy, 0) ** 2) + jnp.sum(jnp.where(atoms[:, None], forces, 0) ** 2)
 
-        self.loss_gradient = jax.jit(jax.grad(loss))
+        self.loss_gradient = jax.jit(jax.grad(loss), compiler_options=QUICK)
 
     def batch(self, molecules, garbage=0.0):
         """Molecules packed to the sizes of the suite."""
@@ -155,7 +158,7 @@ def test_padding_changes_nothing(name):
     np.testing.assert_array_equal(garbage_energy, energy)
     np.testing.assert_array_equal(garbage_forces, forces)
     bare = pack([single], subject(name).cutoff, dtype=np.float64)
-    bare_energy = jax.jit(potential.energy)(params, bare)
+    bare_energy = jax.jit(potential.energy, compiler_options=QUICK)(params, bare)
     np.testing.assert_allclose(bare_energy[:1], energy, rtol=1e-10)
 
 

