@@ -21,7 +21,11 @@ def test_wheel_works_outside_the_clone(tmp_path):
     def run(code, *words):
         environment = {**os.environ, "PYTHONPATH": str(site)}
         result = subprocess.run(
-            [sys.executable, "-c", code, *map(str, words)], cwd=tmp_path, env=environment, capture_output=True, text=True
+            [sys.executable, "-c", code, *map(str, words)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert result.returncode == 0, result.stderr
         return result.stdout

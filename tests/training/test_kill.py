@@ -1,4 +1,5 @@
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -8,11 +9,14 @@ from pathlib import Path
 import jax
 import pytest
 
+from compbench_jax.cli.guard import guarded
+from compbench_jax.training.arguments import configure, parse
 from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.configuration import write
 from compbench_jax.training.log import read_log
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-STEPS = 600
+STEPS = 400
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +26,7 @@ def environment(tmp_path_factory):
 
 
 def command(store, run):
-    watch = ["--watch.log-every", "1", "--watch.validate-every", "200", "--watch.checkpoint-seconds", "1"]
+    watch = ["--watch.log-every", "2", "--watch.validate-every", "150", "--watch.checkpoint-seconds", "1"]
     model = ["model:schnet", "--model.features", "4", "--model.interactions", "1", "--model.n-basis", "4"]
     where = ["--task", "chain_extension", "--data", str(store.path), "--out", str(run), "--steps", str(STEPS)]
     return [sys.executable, str(ROOT / "train.py"), *where, *watch, *model]
@@ -37,7 +41,7 @@ def stop_at(words, run, step, number, environment):
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 240
     while last_step(run) < step and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(0.05)  # reading the log more often would slow down what is being watched
     process.send_signal(number)
     said = process.communicate(timeout=120)[1]
     return process.returncode, said
@@ -54,9 +58,9 @@ def test_killed_and_interrupted_runs_resume_bit_for_bit(store, tmp_path, environ
     assert done.returncode == 0, done.stderr
     words = command(store, run)
 
-    assert stop_at(words, run, 100, signal.SIGKILL, environment)[0] == -signal.SIGKILL
+    assert stop_at(words, run, 60, signal.SIGKILL, environment)[0] == -signal.SIGKILL
 
-    code, said = stop_at(words, run, last_step(run) + 100, signal.SIGTERM, environment)
+    code, said = stop_at(words, run, last_step(run) + 60, signal.SIGTERM, environment)
     assert code == 128 + signal.SIGTERM, said
     assert "stopped by SIGTERM after step" in said
     assert "Traceback" not in said
@@ -74,12 +78,28 @@ def test_killed_and_interrupted_runs_resume_bit_for_bit(store, tmp_path, environ
         for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
             assert x.tobytes() == y.tobytes()
 
-    other = [*words[: words.index("--steps")], "--steps", str(STEPS + 1), *words[words.index("--steps") + 2 :]]
-    done = subprocess.run(other, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert "steps = 600, this one has steps = 601" in done.stderr
-    assert done.stderr.count("\n") == 1
+
+def test_bad_command_lines_are_one_line_and_code_2(store, split, tmp_path, monkeypatch, capsys):
+    program = runpy.run_path(str(ROOT / "train.py"))["main"]
+
+    def said(*words):
+        monkeypatch.setattr(sys, "argv", ["train.py", *words])
+        assert guarded(program) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+        return error
+
+    where = ["--out", str(tmp_path / "run"), "model:schnet"]
+    assert "no such task 'chain'" in said("--task", "chain", "--data", str(store.path), *where)
+    assert "no store at" in said("--task", "chain_extension", "--data", str(tmp_path / "none"), *where)
+    assert "--steps is 0" in said("--task", "chain_extension", "--data", str(store.path), "--steps", "0", *where)
+    assert not (tmp_path / "run").exists()
+    arguments, preset = parse(["--task", "chain_extension", "--data", str(store.path), *where])
+    (tmp_path / "run").mkdir()
+    write(tmp_path / "run" / "config.json", configure(arguments, preset, "chain_extension", store.hash))
+    other = said("--task", "chain_extension", "--data", str(store.path), "--batch-size", "9", *where)
+    assert "holds a run with batch_size = 8, this one has batch_size = 9" in other
 
 
 @pytest.mark.slow
