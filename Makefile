@@ -39,7 +39,7 @@ format: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# The committed table: SchNet and MACE on the four tasks of the mini set (about 80 minutes of one core).
+# The committed table: SchNet and MACE on the four tasks of the mini set (about 90 minutes of one core).
 results: $(VENV)/.run
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/mini.sh
 

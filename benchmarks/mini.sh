@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SchNet and MACE (small) on the four tasks of data/mini: writes results/mini and the figure and table of the README.
-# Two runs at a time, one core each, about 80 minutes of one core in all. Interrupted, it goes on where it was.
+# Two runs at a time, one core each, about 90 minutes of one core in all. Interrupted, it goes on where it was.
 #   benchmarks/mini.sh [FOLDER FOR THE RUNS]
 set -euo pipefail
 cd "$(dirname "$0")/.."

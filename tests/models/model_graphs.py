@@ -1,5 +1,9 @@
 """Small padded graphs for the tests of potentials, made by brute force and independent of the batching room."""
 
+from typing import Any
+
+import flax.linen as nn
+import jax
 import jraph
 import numpy as np
 
@@ -70,3 +74,10 @@ def pack(
             "frame": np.array(list(range(n_graph)) + [-1] * n_pad_graph, np.int32),
         },
     )
+
+
+def gaussian_params(module: nn.Module, *args: Any) -> Any:
+    """Parameters of a module drawn from N(0, 1) by NumPy: its own initialisers take long to compile."""
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), *args)
+    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from model_graphs import gaussian_params
 
 from compbench_jax.models.linear import ElementLinear, EquivariantLinear, RadialMLP, ScaledDense, normalised_silu
 
@@ -40,7 +41,8 @@ def test_variance_is_kept():
 def test_element_linear_uses_the_weights_of_the_element():
     x, species = features(channels=4, n=6), np.array([0, 2, 1, 0, 2, 1])
     module = ElementLinear(5, 1, 3)
-    found, params = jax.jit(module.init_with_output)(jax.random.key(0), x, species)
+    params = gaussian_params(module, x, species)
+    found = module.apply(params, x, species)
     assert len(found) == 2
     for degree, values in enumerate(found):
         kernel = np.asarray(params["params"][f"l{degree}"])[:, species].swapaxes(0, 1)
@@ -50,6 +52,7 @@ def test_element_linear_uses_the_weights_of_the_element():
 
 def test_radial_network_keeps_zero():
     module, x = RadialMLP((8, 8), 5), jnp.zeros((2, 4))
-    found, params = jax.jit(module.init_with_output)(jax.random.key(0), x)
+    params = gaussian_params(module, x)
+    found = module.apply(params, x)
     np.testing.assert_array_equal(found, 0)
     assert np.abs(module.apply(params, x + 1)).max() > 0

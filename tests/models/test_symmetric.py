@@ -3,9 +3,9 @@ import time
 
 import e3nn_jax as e3nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from model_graphs import gaussian_params
 
 from compbench_jax.models.spherical import clebsch_gordan, parity_irreps
 from compbench_jax.models.symmetric import SymmetricContraction, product_basis
@@ -85,7 +85,7 @@ def test_columns_are_normalised(order):
 def test_equivariance(l_in, l_out, correlation):
     module = SymmetricContraction(correlation, l_out, 2)
     a = features(l_in)
-    params = jax.jit(module.init)(jax.random.key(0), a, SPECIES)
+    params = gaussian_params(module, a, SPECIES)
     apply = jax.jit(module.apply)
     turns = [np.asarray(irrep.D_from_angles(0.4, 1.3, -0.2)) * irrep.p for _, irrep in parity_irreps(l_in)]
     before = apply(params, a, SPECIES)
@@ -99,8 +99,8 @@ def test_equivariance(l_in, l_out, correlation):
 def test_second_order_scalars_are_the_norms():
     """B_0 of order 2 is Σ_l w_l |A_l|² / √(2l + 1), by hand, with the weights of each atom's element."""
     module, a = SymmetricContraction(2, 0, 2), features(2)
-    params = jax.jit(module.init)(jax.random.key(0), a, SPECIES)["params"]
-    params = {**params, "weight_1_0": jnp.zeros_like(params["weight_1_0"])}
+    params = gaussian_params(module, a, SPECIES)["params"]
+    params = {**params, "weight_1_0": np.zeros_like(params["weight_1_0"])}
     (found,) = jax.jit(module.apply)({"params": params}, a, SPECIES)
     basis = product_basis(2, 0, 2)
     # Which degree a path pairs and with which sign, read off its first component's square.
@@ -138,7 +138,7 @@ def test_second_order_equals_clebsch_gordan_products():
 
 def test_weights_of_the_element_are_used():
     module, a = SymmetricContraction(2, 1, 2), features(2)
-    params = jax.jit(module.init)(jax.random.key(0), a, SPECIES)
+    params = gaussian_params(module, a, SPECIES)
     apply = jax.jit(module.apply)
     here, there = (np.asarray(apply(params, a, np.full(4, s))[0]) for s in (0, 1))
     mixed = np.asarray(apply(params, a, SPECIES)[0])

@@ -1,5 +1,4 @@
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import jax
 import pytest
 
 from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.train import wire
 from compbench_jax.training.arguments import configure, parse
 from compbench_jax.training.checkpoint import load_run
 from compbench_jax.training.configuration import write
@@ -80,11 +80,9 @@ def test_killed_and_interrupted_runs_resume_bit_for_bit(store, tmp_path, environ
 
 
 def test_bad_command_lines_are_one_line_and_code_2(store, split, tmp_path, monkeypatch, capsys):
-    program = runpy.run_path(str(ROOT / "train.py"))["main"]
-
     def said(*words):
         monkeypatch.setattr(sys, "argv", ["train.py", *words])
-        assert guarded(program) == 2
+        assert guarded(wire) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: ")
         assert error.count("\n") == 1
