@@ -30,6 +30,9 @@ KEPT = 2
 
 ITEMS = ("parameters", "state")
 
+OVERHEAD = 256 * 1024
+"""Bytes of metadata and half-filled blocks that a checkpoint takes beside its arrays, generously."""
+
 OTHER_POTENTIAL = (
     "the checkpoint is not that of this potential and optimiser: "
     "resume with the version that wrote it, or train in a new folder"
@@ -125,6 +128,7 @@ class Checkpoints:
             "best_loss": np.float64(best.loss),
         }
         rest = {"cursor": cursor, **pack(state._replace(ema=()))}
+        refuse_full_disk(self.folder, sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves((parameters, rest))))
         with disk_errors(self.folder):
             self.manager.save(
                 step,
@@ -251,6 +255,15 @@ def _same_structure(a: Any, b: Any) -> bool:
 def one_line(error: Exception) -> str:
     """The start of an error's text, on one line."""
     return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def refuse_full_disk(folder: Path, size: int) -> None:
+    """Raise ``OSError`` (ENOSPC) where there is no room for a checkpoint of ``size`` bytes and what orbax adds to it.
+
+    Tensorstore notices a full disk too, but prints a page of its own on the way (see :func:`disk_errors`).
+    """
+    if shutil.disk_usage(folder).free < size + size // 8 + OVERHEAD:
+        raise OSError(errno.ENOSPC, "no space left on device", str(folder))
 
 
 @contextmanager

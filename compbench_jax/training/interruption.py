@@ -11,7 +11,8 @@ NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 class Interruption:
     """Context in which SIGINT and SIGTERM only set ``signal``; a second one of either stops at once, as usual.
 
-    Signal handlers belong to the main thread: elsewhere (a notebook's worker, say) nothing is changed.
+    One that the process was started to ignore (a shell's background job, say) stays ignored. Signal handlers belong to
+    the main thread: elsewhere (a notebook's worker, say) nothing is changed.
     """
 
     def __init__(self) -> None:
@@ -21,7 +22,8 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         try:
             for number in NAMES:
-                self.previous[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self.previous[number] = signal.signal(number, self._note)
         except ValueError:
             self._restore()
         return self

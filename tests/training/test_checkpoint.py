@@ -1,4 +1,6 @@
 import errno
+import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -151,3 +153,14 @@ def test_load_run_says_what_is_missing(tmp_path, store):
     assert "potential.json is missing" in message(tmp_path)
     with pytest.raises(RunError, match="choose best or latest"):
         load_run(tmp_path, "first")
+
+
+def test_a_checkpoint_that_has_no_room_is_not_begun(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(Checkpoint(state_at(1), Cursor(0, 1), NO_BEST))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
+    monkeypatch.setattr(checkpoints.manager, "save", lambda *_, **__: pytest.fail("nothing must be written"))
+    with pytest.raises(OSError, match="no space left") as caught:
+        checkpoints.save(Checkpoint(state_at(2), Cursor(0, 2), NO_BEST))
+    assert caught.value.errno == errno.ENOSPC
+    assert checkpoints.steps() == [1]
