@@ -7,13 +7,15 @@ from compbench_jax.runtime import prepare_process
 
 def wire() -> None:
     """Parse the command line, open the store, split it, train."""
+    from compbench_jax.training.arguments import configure, parse
+
+    arguments, preset = parse(sys.argv[1:])
+    # After the command line is known to be good, since these take seconds.
     from compbench_jax.store.store import open_store
     from compbench_jax.tasks import get_task
-    from compbench_jax.training.arguments import configure, parse
     from compbench_jax.training.run import train_run
     from compbench_jax.training.run_folder import default_folder
 
-    arguments, preset = parse(sys.argv[1:])
     task = get_task(arguments.task)
     store = open_store(arguments.data, checksums=True)
     configuration = configure(arguments, preset, task.name, store.hash)
