@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from compbench_jax.batching.dataset import compositions
 from compbench_jax.errors import DataError
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.store.frames import Frames
@@ -25,22 +26,14 @@ def fit_normalisation(frames: Frames, average_neighbours: float) -> Normalisatio
     scale = float(np.sqrt(np.mean(np.square(frames.forces, dtype=np.float64))))
     if scale == 0.0:
         raise DataError("all training forces are zero, which sets no scale: check the labels of the store")
-    elements, counts = composition(frames)
+    elements = np.unique(frames.numbers).tolist()
+    counts = compositions(frames, elements)
     return Normalisation(
-        elements=tuple(int(z) for z in elements),
+        elements=tuple(elements),
         reference_energies=tuple(float(e) for e in fit_reference_energies(counts, frames.energy)),
         scale=scale,
         average_neighbours=float(average_neighbours),
     )
-
-
-def composition(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
-    """Elements that occur, ascending Z ``[n_elements]``; atoms of each in each frame, ``[n_frames, n_elements]``."""
-    elements, species = np.unique(frames.numbers, return_inverse=True)
-    frame = np.repeat(np.arange(frames.n_frames), frames.n_atoms)
-    counts = np.zeros((frames.n_frames, len(elements)), np.int64)
-    np.add.at(counts, (frame, species), 1)
-    return elements, counts
 
 
 def fit_reference_energies(counts: np.ndarray, energies: np.ndarray) -> np.ndarray:

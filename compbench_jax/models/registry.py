@@ -44,17 +44,6 @@ MODELS: dict[str, Any] = {
 """Presets by name: the plain name is a size for minutes on a CPU, ``-paper`` the size of the publications."""
 
 
-def get_model(name: str) -> Any:
-    """Configuration of a preset.
-
-    Raises:
-        CompBenchError: no such preset; the message lists those there are.
-    """
-    if name not in MODELS:
-        raise CompBenchError(f"no potential is called {name!r}: choose one of {', '.join(sorted(MODELS))}")
-    return MODELS[name]
-
-
 def build_potential(config: ModelConfig, normalisation: Normalisation) -> Potential:
     """Potential of a configuration and the constants of its training data."""
     return Potential(config.build(normalisation), normalisation, config.cutoff)

@@ -13,7 +13,6 @@ from compbench_jax.models.registry import (
     build_potential,
     config_from_json,
     config_to_json,
-    get_model,
     n_parameters,
 )
 
@@ -46,12 +45,6 @@ def test_schnet_has_the_size_of_the_publication():
     config = MODELS["schnet-paper"]
     assert (config.features, config.n_basis, config.interactions, config.cutoff) == (1024, 256, 5, 6.0)
     assert config.receptive_field == 30.0
-
-
-def test_unknown_name_lists_the_names():
-    assert get_model("mace") is MODELS["mace"]
-    with pytest.raises(CompBenchError, match=r"'mase': choose one of .*mace, mace-paper"):
-        get_model("mase")
 
 
 def test_unknown_kind():
