@@ -7,13 +7,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = [
-    "molecules", "labelling", "store", "splits", "batching", "models",
+    "molecules", "labelling", "store", "interchange", "splits", "batching", "models",
     "metrics", "training", "evaluation", "report", "cli",
 ]  # fmt: skip
 COMMON = {"errors", "files", "runtime", "_version"}
 HEAVY = {
     "rdkit": {"molecules"},
     "tblite": {"labelling"},
+    "pyscf": {"labelling"},
     "matplotlib": {"report"},
     "jraph": {"batching", "models", "metrics"},
 }

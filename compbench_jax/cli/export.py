@@ -23,7 +23,7 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Export the store."""
-    from compbench_jax.store.export import export_extxyz
+    from compbench_jax.interchange.export import export_extxyz
     from compbench_jax.store.store import open_store
 
     count = export_extxyz(open_store(arguments.data, checksums=True), arguments.out)

@@ -26,7 +26,7 @@ class Arguments:
     """Sample molecules by Langevin dynamics and label every frame with GFN2-xTB.
 
     The result is a store: a folder of flat arrays and a manifest. Interrupt it whenever you like; the same command goes
-    on where it was. The result does not depend on the number of workers.
+    on where it was. The result does not depend on who works, nor on how many.
     """
 
     out: Path
@@ -45,7 +45,19 @@ class Arguments:
     """Level of theory of dynamics and labels: gfn2-xtb or gfn1-xtb."""
 
     workers: int = 0
-    """Processes, each with one thread. 0: one a core."""
+    """Workers, each a process with one thread. 0: one a core."""
+
+    executor: Literal["processes", "dask"] = "processes"
+    """Who runs the segments: processes of this machine, or dask.distributed (docs/cluster.md). A worker that dies is
+    replaced and its segment made again."""
+
+    scheduler: str | None = None
+    """Address of a running dask scheduler, e.g. tcp://10.0.0.1:8786, whose workers share --out with this machine. Trust
+    it: its messages are pickles. Without it, --executor dask starts a cluster of this machine."""
+
+    part: Annotated[str | None, tyro.conf.arg(metavar="K/N")] = None
+    """Make only the K-th of N parts of the segments, for job arrays; the same command without --part then puts the
+    store together."""
 
     segments: int | None = None
     """Trajectories a set, instead of the preset's. 1 gives the single trajectories of the paper."""
@@ -82,9 +94,23 @@ def resolve_settings(arguments: Arguments) -> SamplingSettings:
     return replace(settings, **changes)
 
 
+def resolve_part(text: str | None) -> tuple[int, int] | None:
+    """``"3/8"`` as ``(3, 8)``.
+
+    Raises:
+        CompBenchError: it is no such pair.
+    """
+    if text is None:
+        return None
+    pieces = text.split("/")
+    if len(pieces) != 2 or not all(piece.isdecimal() for piece in pieces):
+        raise CompBenchError(f"--part is {text!r}: give K/N, e.g. 3/8")
+    return int(pieces[0]), int(pieces[1])
+
+
 def run(arguments: Arguments) -> None:
     """Make the store."""
-    from compbench_jax.labelling.workers import default_workers
+    from compbench_jax.labelling.executors import make_executor
     from compbench_jax.molecules.registry import core_registry, extended_registry, find_molecule
     from compbench_jax.store.generate import Plan, generate
 
@@ -96,13 +122,12 @@ def run(arguments: Arguments) -> None:
         return
     if arguments.level not in LEVELS:
         raise CompBenchError(f"unknown level of theory {arguments.level!r}: choose one of {', '.join(LEVELS)}")
-    if arguments.workers < 0:
-        raise CompBenchError(f"--workers is {arguments.workers}: give 0 (one a core) or more")
+    part = resolve_part(arguments.part)
+    executor = make_executor(arguments.executor, arguments.workers, arguments.scheduler)
     registry = core_registry() if arguments.registry == "core" else extended_registry()
     chosen = {find_molecule(text).inchikey for text in arguments.molecules}
     molecules = tuple(m for m in (extended_registry() if chosen else registry) if not chosen or m.inchikey in chosen)
     plan = Plan(arguments.out, molecules, arguments.level, settings, arguments.preset)
-    workers = arguments.workers or default_workers()
     columns = (
         TextColumn("segments"),
         BarColumn(),
@@ -119,7 +144,9 @@ def run(arguments: Arguments) -> None:
             state.update(done=done, total=total)
             progress.update(bar, completed=done, total=total)
             found = f", {done} already done" if done else ""
-            console.print(f"{len(molecules)} molecules, {total} segments{found}, {workers} workers, {arguments.level}")
+            console.print(
+                f"{len(molecules)} molecules, {total} segments{found}, {executor.description}, {arguments.level}"
+            )
 
         def on_done() -> None:
             state["done"] += 1
@@ -128,10 +155,13 @@ def run(arguments: Arguments) -> None:
                 console.print(f"segments {state['done']}/{state['total']}")
 
         try:
-            manifest = generate(plan, workers, on_start, on_done)
+            manifest = generate(plan, executor, on_start, on_done, part)
         except KeyboardInterrupt:
             console.print(f"interrupted at {state['done']} of {state['total']} segments: run the same command to go on")
             sys.exit(130)
+    if manifest is None:
+        console.print(f"part {arguments.part} is made: run the same command without --part when all parts are")
+        return
     n_frames = manifest.files["energy.npy"].shape[0]
     console.print(
         f"{arguments.out}: {n_frames} frames of {len(manifest.molecules)} molecules, "

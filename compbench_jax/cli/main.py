@@ -13,14 +13,23 @@ from compbench_jax.errors import CompBenchError
 COMMANDS = {
     "molecules": "list the molecules of the registry",
     "generate": "make a store of labelled frames (GFN2-xTB Langevin dynamics)",
+    "relabel": "label the geometries of a store at another level of theory (DFT, any ASE calculator)",
+    "import": "make a store of frames in ASE .traj, extended XYZ, ASE .db or .npz files",
+    "download": "fetch the official data set and import it",
     "verify": "check a store: sums, shapes, molecules, labels recomputed on a sample",
+    "describe": "a store in figures: forces, energies, torsions, autocorrelation, coverage",
     "export": "write a store's frames as extended XYZ",
     "tasks": "list the tasks, what each tests, and its molecules in a store",
     "audit": "audit a task's split: divergence, coverage, novel environments and contacts",
+    "models": "list the potentials: parameters, receptive field, cost, citation",
     "table": "one table from several results.json",
     "figure": "one figure from several results.json",
     "compare": "paired comparison of two evaluated runs",
+    "foundation": "foundation potentials: what they are, environments for them",
 }
+
+MODULES = {"import": "importing"}
+"""Modules whose name is not the command's: ``import`` is a keyword."""
 
 
 def usage() -> str:
@@ -51,7 +60,7 @@ def run_command(arguments: list[str]) -> None:
         close = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(COMMANDS)}"
         raise CompBenchError(f"no such command {name!r}: {hint}")
-    module = importlib.import_module(f"compbench_jax.cli.{name}")
+    module = importlib.import_module(f"compbench_jax.cli.{MODULES.get(name, name)}")
     module.run(tyro.cli(module.Arguments, prog=f"compbench {name}", args=rest))
 
 

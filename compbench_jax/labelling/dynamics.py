@@ -7,6 +7,7 @@ import numpy as np
 
 from compbench_jax.errors import CompBenchError
 from compbench_jax.labelling.bonds import changed_bond
+from compbench_jax.labelling.integrator import BAOAB
 from compbench_jax.labelling.levels import Level
 from compbench_jax.labelling.settings import SamplingSettings
 from compbench_jax.molecules.conformers import conformer
@@ -84,7 +85,6 @@ def _attempt(
 ) -> Segment | str:
     """One trajectory, or the reason why it is rejected."""
     from ase import Atoms, units
-    from ase.md.langevinbaoab import LangevinBAOAB
     from ase.md.velocitydistribution import thermalize_momenta
 
     conformer_seed, dynamics_seed = seeds.spawn(2)
@@ -94,7 +94,7 @@ def _attempt(
     # The conformer is near a minimum and holds no potential energy. Twice the temperature in the velocities gives each
     # vibration its kT, which the equilibration then only has to spread over kinetic and potential parts.
     thermalize_momenta(atoms, 2.0 * settings.temperature, rng=rng)
-    dynamics = LangevinBAOAB(
+    dynamics = BAOAB(
         atoms,
         settings.time_step * units.fs,
         temperature_K=settings.temperature,

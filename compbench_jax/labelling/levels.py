@@ -1,82 +1,97 @@
 """Levels of theory: what turns a geometry into an energy and forces.
 
-A level is one row of ``LEVELS``. Labels never depend on the history of a trajectory: every labelled geometry gets a
-self-consistent calculation of its own, tighter than the one that drove the dynamics.
+A level is one row of ``LEVELS``, or any ASE calculator by its import path. Labels never depend on the history of a
+trajectory: every labelled geometry gets a self-consistent calculation of its own.
 """
 
-from dataclasses import dataclass
-from typing import Any
+import difflib
+from typing import Any, Protocol
 
 import numpy as np
 
-from compbench_jax.errors import CompBenchError, optional_import
+from compbench_jax.errors import CompBenchError
+from compbench_jax.labelling.ase_level import ASELevel
+from compbench_jax.labelling.dft import PySCFLevel
+from compbench_jax.labelling.orca import OrcaLevel
+from compbench_jax.labelling.xtb import XTBLevel
 
 
-@dataclass(frozen=True)
-class XTBLevel:
-    """An extended tight-binding method in tblite.
+class Level(Protocol):
+    """What every level of theory has."""
 
-    Attributes:
-        name: key of the level, e.g. ``"gfn2-xtb"``.
-        method: tblite's name of the method.
-        dynamics_accuracy: tblite's accuracy (smaller is tighter) along trajectories, where only sampling matters.
-        label_accuracy: accuracy of the labels; 0.01 keeps SCF noise in the forces near 1e-6 eV/Å.
-    """
+    @property
+    def name(self) -> str:
+        """Key of the level on the command line."""
+        ...
 
-    name: str
-    method: str
-    dynamics_accuracy: float = 1.0
-    label_accuracy: float = 0.01
+    @property
+    def method(self) -> str:
+        """Name of the method, as the manifest of a store records it."""
+        ...
+
+    @property
+    def basis(self) -> str | None:
+        """Basis set; None for methods that have none or bring their own."""
+        ...
+
+    @property
+    def program(self) -> str:
+        """Program that computes it."""
+        ...
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Python distributions whose versions belong in the record."""
+        ...
+
+    @property
+    def frames_per_job(self) -> int:
+        """Frames worth handing to a worker at a time: about a second of work, or one frame."""
+        ...
 
     def describe(self) -> dict[str, Any]:
-        """The level in the words of QCSchema v2 (model, program, version, keywords)."""
-        tblite = optional_import("tblite.library", "generate", "labelling frames")
-        return {
-            "method": self.method,
-            "basis": None,
-            "program": "tblite",
-            "version": ".".join(str(part) for part in tblite.get_version()),
-            "keywords": {
-                "accuracy": self.label_accuracy,
-                "electronic_temperature_K": 300.0,
-                "charge": 0,
-                "multiplicity": 1,
-            },
-        }
+        """The level in the words of QCSchema v2: method, basis, program, version, keywords."""
+        ...
 
     def calculator(self) -> Any:
-        """An ASE calculator for dynamics; it starts each SCF from the last one's density."""
-        return self._calculator(self.dynamics_accuracy)
+        """An ASE calculator for dynamics."""
+        ...
 
     def label(self, numbers: np.ndarray, positions: np.ndarray) -> tuple[float, np.ndarray]:
-        """Energy in eV and forces F = −∇E in eV/Å ``[n_atoms, 3]`` of a neutral singlet at ``positions`` (Å).
-
-        Raises:
-            ase.calculators.calculator.CalculationFailed: the SCF did not converge.
-        """
-        from ase import Atoms
-
-        atoms = Atoms(numbers, positions, calculator=self._calculator(self.label_accuracy))
-        return float(atoms.get_potential_energy()), np.array(atoms.get_forces())
-
-    def _calculator(self, accuracy: float) -> Any:
-        tblite = optional_import("tblite.ase", "generate", "labelling frames")
-        return tblite.TBLite(method=self.method, accuracy=accuracy, verbosity=0)
+        """Energy in eV and forces F = −∇E in eV/Å ``[n_atoms, 3]`` at ``positions`` (Å)."""
+        ...
 
 
-Level = XTBLevel
 LEVELS: dict[str, Level] = {
-    level.name: level for level in (XTBLevel("gfn2-xtb", "GFN2-xTB"), XTBLevel("gfn1-xtb", "GFN1-xTB"))
+    level.name: level
+    for level in (
+        XTBLevel("gfn2-xtb", "GFN2-xTB"),
+        XTBLevel("gfn1-xtb", "GFN1-xTB"),
+        PySCFLevel("pbe-d3bj"),
+        OrcaLevel("orca-pbe-d3bj"),
+    )
 }
 
 
 def get_level(name: str) -> Level:
-    """The level of this name.
+    """The level of this name: a key of ``LEVELS``, or ``module:callable{keywords}`` for any ASE calculator.
 
     Raises:
         CompBenchError: no such level.
     """
-    try:
+    if name in LEVELS:
         return LEVELS[name]
-    except KeyError as error:
-        raise CompBenchError(f"unknown level of theory {name!r}: choose one of {', '.join(LEVELS)}") from error
+    if ":" in name.partition("{")[0]:
+        return ASELevel.parse(name)
+    close = difflib.get_close_matches(name, LEVELS, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(LEVELS)}"
+    raise CompBenchError(f"unknown level of theory {name!r}: {hint} (or module:callable of an ASE calculator)")
+
+
+def level_described_by(description: dict[str, Any]) -> Level | None:
+    """The level of ``LEVELS`` that a manifest describes; None for any other.
+
+    Import paths are never followed from here: a manifest may come from anywhere.
+    """
+    wanted = [description.get(key) for key in ("method", "basis", "program")]
+    return next((level for level in LEVELS.values() if [level.method, level.basis, level.program] == wanted), None)

@@ -32,6 +32,10 @@ class ShardJob:
     segment: int
     n_frames: int
 
+    def __str__(self) -> str:
+        """How messages name the job."""
+        return f"{self.molecule.name}, {self.set} segment {self.segment}"
+
     @property
     def path(self) -> Path:
         """File of the shard; its name is a hash of everything that decides its content."""

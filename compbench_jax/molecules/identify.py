@@ -78,15 +78,39 @@ def identify_many(
     Raises:
         CompBenchError: RDKit is not installed.
     """
-    optional_import("rdkit.Chem.rdDetermineBonds", "generate", "identifying a molecule from its geometry")
     results: list[Identified | DataError] = []
-    with _Worker(timeout) as worker:
+    with Identifier(charge, timeout) as identifier:
         for numbers, positions in geometries:
             try:
-                results.append(_identify_one(worker, np.asarray(numbers), np.asarray(positions), charge))
+                results.append(identifier.identify(numbers, positions))
             except DataError as error:
                 results.append(error)
     return results
+
+
+class Identifier:
+    """A context in which geometries are identified one after another by one worker process.
+
+    Arguments are those of :func:`identify`.
+
+    Raises:
+        CompBenchError: RDKit is not installed.
+    """
+
+    def __init__(self, charge: int = 0, timeout: float = TIMEOUT):
+        optional_import("rdkit.Chem.rdDetermineBonds", "generate", "identifying a molecule from its geometry")
+        self._charge = charge
+        self._worker = _Worker(timeout)
+
+    def __enter__(self) -> "Identifier":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.__exit__()
+
+    def identify(self, numbers: np.ndarray, positions: np.ndarray) -> Identified:
+        """Return the molecule of one geometry; arguments and errors are those of :func:`identify`."""
+        return _identify_one(self._worker, np.asarray(numbers), np.asarray(positions), self._charge)
 
 
 def _identify_one(worker: "_Worker", numbers: np.ndarray, positions: np.ndarray, charge: int) -> Identified:

@@ -7,11 +7,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.errors import DataError
+from compbench_jax.errors import CompBenchError, DataError
+from compbench_jax.labelling.executors import Executor, require_visible
 from compbench_jax.labelling.levels import get_level
 from compbench_jax.labelling.settings import SamplingSettings
 from compbench_jax.labelling.shards import ShardJob, make_shard, read_shard
-from compbench_jax.labelling.workers import run_jobs
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.molecule import Molecule
 from compbench_jax.store.manifest import MANIFEST, Manifest, read_manifest
@@ -41,7 +41,7 @@ class Plan:
 
     def jobs(self) -> list[ShardJob]:
         """One job a segment, in the order of the store."""
-        folder = str(self.out / SHARDS)
+        folder = str(self.out.resolve() / SHARDS)  # workers of a cluster start in folders of their own
         return [
             ShardJob(folder, molecule, self.level, self.settings, set, segment, n_frames)
             for molecule in self.molecules
@@ -75,30 +75,66 @@ def is_complete(plan: Plan) -> bool:
     return True
 
 
-def generate(plan: Plan, workers: int, on_start: Callable[[int, int], None], on_done: Callable[[], None]) -> Manifest:
+def generate(
+    plan: Plan,
+    executor: Executor,
+    on_start: Callable[[int, int], None],
+    on_done: Callable[[], None],
+    part: tuple[int, int] | None = None,
+) -> Manifest | None:
     """Make the plan's store, taking over every shard that is already whole.
 
     Args:
         plan: what to make.
-        workers: processes.
+        executor: who makes the shards.
         on_start: called once with the number of segments done and in all.
         on_done: called after each further segment.
+        part: ``(k, n)`` makes the k-th of n parts of the shards, counted from 1, and stops there: for job arrays.
 
     Returns:
-        The manifest of the finished store. Shards are removed once it is written.
+        The manifest of the finished store, whose shards are then removed; None for a part.
+
+    Raises:
+        CompBenchError: what the executor or a segment raises, or a shard that is not to be seen from here.
     """
     if not is_complete(plan):
         jobs = plan.jobs()
+        wanted = jobs if part is None else part_of(jobs, *part)
         (plan.out / SHARDS).mkdir(parents=True, exist_ok=True)
-        missing = [job for job in jobs if read_shard(job) is None]
-        on_start(len(jobs) - len(missing), len(jobs))
-        # Long jobs first, so that no worker is left alone with one at the end.
-        missing.sort(key=lambda job: -(job.molecule.n or 0))
-        for _ in run_jobs(make_shard, missing, workers):
+        missing = [job for job in wanted if read_shard(job) is None]
+        on_start(len(wanted) - len(missing), len(wanted))
+        missing.sort(key=_long_first)
+        for job, path in executor.run(make_shard, missing):
+            if Path(path).name != job.path.name:
+                raise DataError(
+                    f"{job}: its worker runs other versions of compbench_jax or the labelling program than this "
+                    "process: install the same everywhere"
+                )
+            require_visible(job.path, job)
             on_done()
+        if part is not None:
+            return None
         assemble(plan, jobs)
+    elif part is not None:
+        return None
     remove_shards(plan.out)
     return read_manifest(plan.out)
+
+
+def part_of(jobs: Sequence[ShardJob], k: int, n: int) -> list[ShardJob]:
+    """The k-th of n parts of the jobs, counted from 1: disjoint, together all of them, and about as long as each other.
+
+    Raises:
+        CompBenchError: k is not in 1 … n.
+    """
+    if not 1 <= k <= n:
+        raise CompBenchError(f"part {k}/{n} does not exist: give K/N with K from 1 to N")
+    return sorted(jobs, key=_long_first)[k - 1 :: n]
+
+
+def _long_first(job: ShardJob) -> int:
+    """Sorting key: long jobs first, so that no worker is left alone with one at the end."""
+    return -(job.molecule.n or 0)
 
 
 def assemble(plan: Plan, jobs: Sequence[ShardJob]) -> Manifest:

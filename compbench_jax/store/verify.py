@@ -7,7 +7,7 @@ import numpy as np
 
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.labelling.bonds import changed_bond
-from compbench_jax.labelling.levels import LEVELS, Level
+from compbench_jax.labelling.levels import Level, level_described_by
 from compbench_jax.store.store import SETS, FrameStore, not_finite
 
 ENERGY_TOLERANCE = 1e-5
@@ -141,11 +141,11 @@ def level_of(store: FrameStore) -> Level:
     Raises:
         CompBenchError: this program cannot compute it.
     """
-    method = store.manifest.level.get("method")
-    for level in LEVELS.values():
-        if level.method == method:
-            return level
-    raise CompBenchError(f"labels of {method} cannot be recomputed here: verify with --sample 0")
+    level = level_described_by(store.manifest.level)
+    if level is None:
+        method = store.manifest.level.get("method")
+        raise CompBenchError(f"labels of {method} cannot be recomputed here: verify with --sample 0")
+    return level
 
 
 def check_labels(store: FrameStore, sample: int, seed: int, on_label: Callable[[], None]) -> Check:

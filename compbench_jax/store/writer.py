@@ -1,14 +1,13 @@
 """Writing a frame store: arrays first, the manifest last, each file whole or absent."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from compbench_jax.errors import DataError
-from compbench_jax.files import write_atomically
+from compbench_jax.files import atomic_file, write_atomically
 from compbench_jax.molecules.molecule import MAX_RADIUS, MolecularGraph
 from compbench_jax.store.manifest import MANIFEST, FileEntry, Manifest, file_sha256
 from compbench_jax.store.store import FILES, SETS
@@ -64,28 +63,32 @@ def write_store(
         raise DataError(f"nothing to write to {folder}: no frames were given")
     for item in ordered:
         check_trajectory(item, graphs[item.molecule])
-    arrays = {
-        "positions": np.concatenate([t.positions.reshape(-1, 3) for t in ordered]),
-        "forces": np.concatenate([t.forces.reshape(-1, 3) for t in ordered]),
-        "energy": np.concatenate([t.energy for t in ordered]),
-        "molecule": np.concatenate([np.full(len(t.energy), t.molecule) for t in ordered]),
-        "set": np.concatenate([np.full(len(t.energy), SETS.index(t.set)) for t in ordered]),
-        "segment": np.concatenate([np.full(len(t.energy), t.segment) for t in ordered]),
-        "time": np.concatenate([t.time for t in ordered]),
-        "temperature": np.concatenate([t.temperature for t in ordered]),
-        "numbers": np.concatenate([g.numbers for g in graphs]),
-        "bonds": np.concatenate([g.bonds.reshape(-1, 2) for g in graphs]),
-        "environments": np.concatenate([g.environments.reshape(-1, MAX_RADIUS + 1) for g in graphs]),
+    # Written piece by piece: a store larger than the memory needs one segment of it at a time.
+    pieces: dict[str, Callable[[], Iterable[np.ndarray]]] = {
+        "positions": lambda: (t.positions.reshape(-1, 3) for t in ordered),
+        "forces": lambda: (t.forces.reshape(-1, 3) for t in ordered),
+        "energy": lambda: (t.energy for t in ordered),
+        "molecule": lambda: (np.full(len(t.energy), t.molecule) for t in ordered),
+        "set": lambda: (np.full(len(t.energy), SETS.index(t.set)) for t in ordered),
+        "segment": lambda: (np.full(len(t.energy), t.segment) for t in ordered),
+        "time": lambda: (t.time for t in ordered),
+        "temperature": lambda: (t.temperature for t in ordered),
+        "numbers": lambda: (g.numbers for g in graphs),
+        "bonds": lambda: (g.bonds.reshape(-1, 2) for g in graphs),
+        "environments": lambda: (g.environments.reshape(-1, MAX_RADIUS + 1) for g in graphs),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     files = {}
     for name, dtype in FILES.items():
-        array = np.ascontiguousarray(arrays[name.removesuffix(".npy")], dtype=dtype)
-        buffer = io.BytesIO()
-        np.save(buffer, array, allow_pickle=False)
-        write_atomically(folder / name, buffer.getvalue())
-        files[name] = FileEntry(file_sha256(folder / name), dtype, array.shape)
+        make = pieces[name.removesuffix(".npy")]
+        shape = (sum(len(piece) for piece in make()), *next(iter(make())).shape[1:])
+        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+        with atomic_file(folder / name) as handle:
+            np.lib.format.write_array_header_1_0(handle, header)
+            for piece in make():
+                handle.write(np.ascontiguousarray(piece, dtype=dtype).tobytes())
+        files[name] = FileEntry(file_sha256(folder / name), dtype, shape)
     complete = replace(
         manifest,
         molecules=tuple(g.molecule for g in graphs),

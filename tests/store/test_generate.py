@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -11,11 +12,13 @@ import time
 import numpy as np
 import pytest
 
-from compbench_jax.errors import DataError
+from compbench_jax.errors import CompBenchError, DataError
+from compbench_jax.labelling.executors import make_executor
 from compbench_jax.labelling.settings import PRESETS
 from compbench_jax.labelling.shards import read_shard, shard_key
+from compbench_jax.labelling.workers import ProcessExecutor
 from compbench_jax.molecules.registry import find_molecule
-from compbench_jax.store.generate import SHARDS, Plan, generate
+from compbench_jax.store.generate import SHARDS, Plan, generate, part_of
 from compbench_jax.store.store import open_store
 
 TINY = dataclasses.replace(
@@ -36,7 +39,7 @@ def quiet(*_):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     plan = plan_in(tmp_path_factory.mktemp("generated") / "store")
-    generate(plan, 1, quiet, quiet)
+    generate(plan, ProcessExecutor(1), quiet, quiet)
     return plan
 
 
@@ -67,24 +70,24 @@ def test_interrupted_work_is_taken_up_and_the_workers_do_not_matter(finished, tm
             raise Stop
 
     with pytest.raises(Stop):
-        generate(plan, 2, quiet, stop_after_three)
+        generate(plan, ProcessExecutor(2), quiet, stop_after_three)
     kept = {p: p.stat().st_mtime_ns for p in (plan.out / SHARDS).glob("*.npz")}
     assert len(kept) >= 3
     damaged = sorted(kept)[0]
     os.truncate(damaged, damaged.stat().st_size // 2)
     seen = []
-    generate(plan, 2, lambda *counts: seen.append(counts), quiet)
+    generate(plan, ProcessExecutor(2), lambda *counts: seen.append(counts), quiet)
     assert seen == [(len(kept) - 1, 8)]
     assert contents(plan.out) == contents(finished.out)
 
 
 def test_a_finished_store_is_left_alone_and_never_mixed(finished):
     before = contents(finished.out)
-    generate(finished, 1, lambda *_: pytest.fail("nothing was to be done"), quiet)
+    generate(finished, ProcessExecutor(1), lambda *_: pytest.fail("nothing was to be done"), quiet)
     assert contents(finished.out) == before
     other = dataclasses.replace(finished, settings=dataclasses.replace(TINY, seed=1))
     with pytest.raises(DataError, match="other settings"):
-        generate(other, 1, quiet, quiet)
+        generate(other, ProcessExecutor(1), quiet, quiet)
 
 
 def test_shards_are_named_by_what_decides_them(tmp_path):
@@ -140,3 +143,90 @@ def test_manifest_records_the_settings_and_the_level(finished):
     content = json.loads((finished.out / "manifest.json").read_text())
     assert content["settings"]["temperature"] == 300.0 and content["settings"]["seed"] == TINY.seed
     assert content["level"]["method"] == "GFN2-xTB" and content["created"]["tblite"]
+
+
+@pytest.mark.parametrize(
+    ("name", "workers", "kills"),
+    [
+        ("processes", 2, 2),
+        ("processes", 4, 0),
+        ("dask", 2, 1),
+        pytest.param("dask", 1, 0, marks=pytest.mark.slow),
+        pytest.param("dask", 4, 3, marks=pytest.mark.slow),
+    ],
+)
+def test_bytes_do_not_depend_on_who_works_nor_on_workers_killed(finished, tmp_path, name, workers, kills):
+    """SIGKILL for one worker of several in the middle of the run: it finishes, no frame twice, none missing."""
+    plan, done = plan_in(tmp_path / "store"), []
+
+    def kill_one():
+        done.append(1)
+        if len(done) <= kills:
+            multiprocessing.active_children()[0].kill()
+
+    generate(plan, make_executor(name, workers), quiet, kill_one)
+    assert len(done) == 8
+    assert contents(plan.out) == contents(finished.out)
+
+
+def test_parts_for_job_arrays_make_the_same_store(finished, tmp_path, monkeypatch):
+    from compbench_jax.cli.main import run_command
+
+    monkeypatch.chdir(tmp_path)
+    plan = plan_in(tmp_path / "store")
+    parts = [part_of(plan.jobs(), k, 3) for k in (1, 2, 3)]
+    assert sorted(str(job) for part in parts for job in part) == sorted(map(str, plan.jobs()))
+    words = [*COMMAND[3:], "--out", "store"]
+    for k in (2, 1, 3):
+        run_command([*words, "--part", f"{k}/3"])
+        assert not (plan.out / "manifest.json").exists()
+    assert all(read_shard(job) for job in plan.jobs())
+    generate(plan, NoWorkers(), quiet, quiet)
+    assert contents(plan.out) == contents(finished.out)
+    run_command([*words, "--part", "1/3"])
+    for bad, message in (("4/3", "part 4/3 does not exist"), ("a/b", "give K/N"), ("1", "give K/N")):
+        with pytest.raises(CompBenchError, match=message):
+            run_command([*words[:-1], "other", "--part", bad])
+    assert not (tmp_path / "other").exists()
+
+
+class NoWorkers:
+    """An executor for which there must be nothing left to do."""
+
+    description = "nobody"
+
+    def run(self, function, jobs):
+        assert list(jobs) == []
+        return iter(())
+
+
+class Elsewhere:
+    """Workers whose shards do not arrive: they lie on another disk, or are named by another version's key."""
+
+    description = "elsewhere"
+
+    def __init__(self, change):
+        self.change = change
+
+    def run(self, function, jobs):
+        for job in jobs:
+            yield job, self.change(job)
+
+
+def test_shards_that_cannot_be_seen_are_one_line(tmp_path, monkeypatch):
+    from compbench_jax.labelling import executors
+
+    monkeypatch.setattr(executors.require_visible, "__defaults__", (0.0,))
+    plan = plan_in(tmp_path / "store")
+    with pytest.raises(DataError, match=r"segment 0: its worker wrote .*npz, which is not to be seen here"):
+        generate(plan, Elsewhere(lambda job: str(job.path)), quiet, quiet)
+    with pytest.raises(DataError, match="its worker runs other versions"):
+        generate(plan, Elsewhere(lambda job: "/data/0123.npz"), quiet, quiet)
+
+
+def test_shards_are_named_the_same_wherever_the_store_is(tmp_path, monkeypatch):
+    """Workers may start in other folders: paths are absolute, and no part of the key."""
+    monkeypatch.chdir(tmp_path)
+    here, there = plan_in(tmp_path / "x").jobs()[3], plan_in(type(tmp_path)("x")).jobs()[3]
+    assert here.path == there.path and there.path.is_absolute()
+    assert str(here) == "ethane, secondary segment 1"

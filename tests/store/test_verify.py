@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from compbench_jax.labelling.settings import PRESETS
+from compbench_jax.labelling.workers import ProcessExecutor
 from compbench_jax.molecules.registry import find_molecule
 from compbench_jax.store.generate import Plan, generate
 from compbench_jax.store.store import open_store
@@ -23,7 +24,8 @@ SETTINGS = dataclasses.replace(
 @pytest.fixture(scope="module")
 def ethane_store(tmp_path_factory):
     out = tmp_path_factory.mktemp("verify") / "store"
-    generate(Plan(out, (find_molecule("ethane"),), "gfn2-xtb", SETTINGS, "mini"), 1, lambda *_: None, lambda: None)
+    plan = Plan(out, (find_molecule("ethane"),), "gfn2-xtb", SETTINGS, "mini")
+    generate(plan, ProcessExecutor(1), lambda *_: None, lambda: None)
     return out
 
 
