@@ -3,14 +3,14 @@
     python benchmarks/generation.py                                # both, in ten minutes or so of an idle machine
     python benchmarks/generation.py --molecules hexane --rounds 5
 
-**One worker.** A shard (conformer, equilibration, frames, labels, checks of the bonds, file) is made, then its geometries
-are computed again in a bare loop over tblite's own interface: the same sequence, the same accuracies, along a trajectory
-each self-consistent calculation started from the last one's result, every label from none. Both are timed in turn, round by
-round, since other programs may run beside; reported is the ratio of their rates (force evaluations a second), from
-processor time and from wall time, the median over rounds. Wanted: 0.9 at least.
+**One worker.** A shard (conformer, equilibration, frames, labels, checks of the bonds, file) is made, then its
+geometries are computed again in a bare loop over tblite's own interface: the same sequence, the same accuracies, along
+the trajectory each self-consistent calculation started from the last one's result, every label from none. Both are
+timed in turn, round by round, since other programs may run beside; reported is the ratio of their rates (force
+evaluations a second), from processor time and from wall time, the median over rounds. Wanted: 0.9 at least.
 
-**Two workers.** Equal shards are made by one worker process and by two, in turn. Reported is the ratio of their rates in
-the steady state, after every worker has finished its first shard. Wanted: 1.8 at least, which takes two idle cores;
+**Two workers.** Equal shards are made by one worker process and by two, in turn. Reported is the ratio of their rates
+in the steady state, after every worker has finished its first shard. Wanted: 1.8 at least, which takes two idle cores;
 beside it stands the ratio that processor time allows, which tells contention for caches and memory from a busy machine.
 """
 
@@ -24,8 +24,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[_name] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import tyro
@@ -35,6 +35,7 @@ from compbench_jax.labelling.levels import get_level
 from compbench_jax.labelling.settings import PRESETS
 from compbench_jax.labelling.shards import ShardJob, make_shard, read_shard
 from compbench_jax.labelling.workers import ProcessExecutor
+from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.registry import find_molecule
 
 
@@ -153,8 +154,6 @@ def one_worker(arguments: Arguments, folder: str) -> dict[str, Any]:
         assert len(calls) == expected, f"{len(calls)} force evaluations, not {expected}"
         segment = read_shard(job)
         assert segment is not None and not segment.rejected
-        from compbench_jax.molecules.graph import molecular_graph
-
         numbers = molecular_graph(job.molecule).numbers
         # The loop does the work it is compared with: the labels come out the same.
         np.testing.assert_allclose(bare_loop(numbers, method, calls), segment.energy, rtol=0, atol=1e-5)

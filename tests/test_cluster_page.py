@@ -56,7 +56,8 @@ def test_the_slurm_example_makes_a_store(tmp_path):
         address = scheduler.stdout.readline().strip()
         settings = "primary_frames 2 primary_segments 2 secondary_frames 2 secondary_segments 2 tuning_frames 1"
         command = [
-            sys.executable, "-m", "compbench_jax.cli.main", "generate", "--molecules", "ethane", "--out", tmp_path / "out",
+            sys.executable, "-m", "compbench_jax.cli.main", "generate", "--molecules", "ethane",
+            "--out", tmp_path / "out",
             "--executor", "dask", "--scheduler", address, "--settings", *settings.split(), "equilibration", "5",
         ]  # fmt: skip
         result = subprocess.run(command, capture_output=True, text=True, timeout=120)

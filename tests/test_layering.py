@@ -15,6 +15,8 @@ HEAVY = {
     "rdkit": {"molecules"},
     "tblite": {"labelling"},
     "pyscf": {"labelling"},
+    "dask": {"labelling"},
+    "distributed": {"labelling"},
     "matplotlib": {"report"},
     "jraph": {"batching", "models", "metrics"},
 }

@@ -9,7 +9,7 @@ from rich.console import Console
 
 @dataclass(frozen=True)
 class Arguments:
-    """Describe a store in figures: forces, energies, torsions, likeness of successive frames, primary against secondary.
+    """Describe a store in figures: forces, energies, torsions, likeness of successive frames, coverage of the sets.
 
     Works for every store, whoever made its frames.
     """

@@ -7,23 +7,14 @@ from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from compbench_jax.errors import CompBenchError
-from compbench_jax.labelling.levels import LEVELS
 from compbench_jax.labelling.settings import PRESETS, SamplingSettings
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Sample molecules by Langevin dynamics and label every frame with GFN2-xTB.
+    """Sample molecules by Langevin dynamics and label every frame (GFN2-xTB, unless told otherwise).
 
     The result is a store: a folder of flat arrays and a manifest. Interrupt it whenever you like; the same command goes
     on where it was. The result does not depend on who works, nor on how many.
@@ -42,7 +33,8 @@ class Arguments:
     """Registry to take the molecules from: core (118) or extended (177)."""
 
     level: str = "gfn2-xtb"
-    """Level of theory of dynamics and labels: gfn2-xtb or gfn1-xtb."""
+    """Level of theory of dynamics and labels: gfn2-xtb, gfn1-xtb, pbe-d3bj, orca-pbe-d3bj, or any ASE calculator by its
+    import path (see `compbench relabel --help`). DFT takes minutes a frame: sample with gfn2-xtb, then relabel."""
 
     workers: int = 0
     """Workers, each a process with one thread. 0: one a core."""
@@ -110,7 +102,9 @@ def resolve_part(text: str | None) -> tuple[int, int] | None:
 
 def run(arguments: Arguments) -> None:
     """Make the store."""
+    from compbench_jax.cli.progress import job_progress
     from compbench_jax.labelling.executors import make_executor
+    from compbench_jax.labelling.levels import get_level
     from compbench_jax.molecules.registry import core_registry, extended_registry, find_molecule
     from compbench_jax.store.generate import Plan, generate
 
@@ -120,44 +114,19 @@ def run(arguments: Arguments) -> None:
         for name, value in vars(settings).items():
             print(f"{name:20} {value}")
         return
-    if arguments.level not in LEVELS:
-        raise CompBenchError(f"unknown level of theory {arguments.level!r}: choose one of {', '.join(LEVELS)}")
+    get_level(arguments.level)  # a wrong name is told before anything is made
     part = resolve_part(arguments.part)
     executor = make_executor(arguments.executor, arguments.workers, arguments.scheduler)
     registry = core_registry() if arguments.registry == "core" else extended_registry()
     chosen = {find_molecule(text).inchikey for text in arguments.molecules}
     molecules = tuple(m for m in (extended_registry() if chosen else registry) if not chosen or m.inchikey in chosen)
     plan = Plan(arguments.out, molecules, arguments.level, settings, arguments.preset)
-    columns = (
-        TextColumn("segments"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("segments")
-        state = {"done": 0, "total": 0}
-
-        def on_start(done: int, total: int) -> None:
-            state.update(done=done, total=total)
-            progress.update(bar, completed=done, total=total)
-            found = f", {done} already done" if done else ""
-            console.print(
-                f"{len(molecules)} molecules, {total} segments{found}, {executor.description}, {arguments.level}"
-            )
-
-        def on_done() -> None:
-            state["done"] += 1
-            progress.advance(bar)
-            if not console.is_terminal and state["done"] % max(1, state["total"] // 20) == 0:
-                console.print(f"segments {state['done']}/{state['total']}")
-
+    console.print(f"{len(molecules)} molecules, {executor.description}, {arguments.level}")
+    with job_progress(console, "segments") as progress:
         try:
-            manifest = generate(plan, executor, on_start, on_done, part)
+            manifest = generate(plan, executor, progress.start, progress.advance, part)
         except KeyboardInterrupt:
-            console.print(f"interrupted at {state['done']} of {state['total']} segments: run the same command to go on")
+            console.print(f"interrupted at {progress.done} of {progress.total} segments: run the same command to go on")
             sys.exit(130)
     if manifest is None:
         console.print(f"part {arguments.part} is made: run the same command without --part when all parts are")

@@ -35,21 +35,22 @@ class BAOAB:
         sigma = np.sqrt(2.0 * gamma * units.kB * temperature_K)
         self.noise = (sigma / np.sqrt(2.0 * gamma)) * np.sqrt(1.0 - np.exp(-2.0 * gamma * time_step))
         self.decay = expm(-(gamma * np.identity(3)) * time_step).T
-        self.masses = atoms.get_masses()
-        self.column = self.masses[:, np.newaxis]
+        self.masses = atoms.get_masses()[:, np.newaxis]
         self.root_masses = np.sqrt(self.masses)
-        self.acceleration = (atoms.get_forces().T / self.masses).T
+        self.kick = self.half_step * (atoms.get_forces() / self.masses)
 
     def run(self, steps: int) -> None:
         """Go on for this many steps."""
         positions, momenta = self.atoms.positions, self.atoms.arrays["momenta"]
-        column, half = self.column, self.half_step
+        masses, half = self.masses, self.half_step
         for _ in range(steps):
-            momenta[:] = column * (momenta / column + half * self.acceleration)
-            positions += half * (momenta / column)
-            velocities = (momenta / column) @ self.decay
-            velocities += self.noise * (self.rng.normal(size=positions.shape).T / self.root_masses).T
-            momenta[:] = column * velocities
-            positions += half * (momenta / column)
-            self.acceleration = (self.atoms.get_forces().T / self.masses).T
-            momenta[:] = column * (momenta / column + half * self.acceleration)
+            # Velocities go through momenta and back, as ASE's atoms keep them: the last bits depend on it.
+            momentum = masses * (momenta / masses + self.kick)
+            velocity = momentum / masses
+            positions += half * velocity
+            velocity = velocity @ self.decay
+            velocity += self.noise * (self.rng.normal(size=positions.shape) / self.root_masses)
+            velocity = (masses * velocity) / masses
+            positions += half * velocity
+            self.kick = half * (self.atoms.get_forces() / masses)
+            momenta[:] = masses * (velocity + self.kick)

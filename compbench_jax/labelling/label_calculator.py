@@ -17,6 +17,7 @@ def label_calculator(level: "Level") -> Any:
             self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
         ) -> None:
             super().calculate(atoms, properties, system_changes)
+            assert self.atoms is not None
             energy, forces = level.label(self.atoms.numbers, self.atoms.positions)
             self.results = {"energy": energy, "forces": forces}
 

@@ -38,7 +38,9 @@ def store_figure(statistics: Mapping[str, Any], path: Path) -> Path:
     rows = -(-len(with_torsions) // COLUMNS)
     figure = Figure(figsize=(12.5, 4.2 + 1.75 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    parts = figure.subfigures(2 if rows else 1, 1, height_ratios=[4.2, 1.75 * rows + 0.3] if rows else [1], squeeze=False)
+    parts = figure.subfigures(
+        2 if rows else 1, 1, height_ratios=[4.2, 1.75 * rows + 0.3] if rows else [1], squeeze=False
+    )
     force, energy, correlation, shared = parts[0, 0].subplots(1, 4, width_ratios=[1, 1, 1.1, 1.2])
     draw_ridges(force, statistics, "force", "|F| (eV/Å)", families)
     force.set_title("forces: median and middle 90%", fontsize=9, loc="left")
@@ -96,7 +98,9 @@ def draw_correlation(axes: Any, statistics: Mapping[str, Any]) -> None:
             continue
         lags = step * np.arange(len(values) + 1)
         marker = "o" if len(values) < 12 else ""
-        axes.plot(lags, [1.0, *values], marker=marker, markersize=3.5, linewidth=1.5, color=QUANTITY_COLOURS[name], label=name)
+        axes.plot(
+            lags, [1.0, *values], marker=marker, markersize=3.5, linewidth=1.5, color=QUANTITY_COLOURS[name], label=name
+        )
     axes.set_ylim(-0.45, 1.05)
     axes.set_xlabel("time between frames (fs)" if statistics["spacing"] else "frames apart", fontsize=9)
     axes.set_title("autocorrelation within segments", fontsize=9, loc="left")

@@ -12,9 +12,9 @@ def family_table(statistics: Mapping[str, Any]) -> Table:
     """A row for each family and one for all: forces, energies, torsions, coverage, rejections."""
     table = Table(title="by family", title_justify="left", caption_justify="left")
     table.caption = (
-        "rej.: trajectories rejected. |F|: eV/Å, mean and 95% quantile. σ(E): within a molecule, eV. trans: share of the "
-        "backbone torsions, primary and secondary. overlap of the torsions of both sets; dealt: were segments dealt anew "
-        "at random. near: secondary frames with a primary frame within 30°."
+        "rej.: trajectories rejected. |F|: eV/Å, mean and 95% quantile. σ(E): within a molecule, eV. trans: share of "
+        "the backbone torsions, primary and secondary. overlap of the torsions of both sets; dealt: were segments "
+        "dealt anew at random. near: secondary frames with a primary frame within 30°."
     )
     table.add_column("family", no_wrap=True)
     for name in ("mol.", "frames", "segm.", "rej.", "|F|", "95%", "σ(E)", "trans 1", "2", "overlap", "dealt", "near"):
@@ -68,10 +68,10 @@ def summary(statistics: Mapping[str, Any]) -> str:
     """What the store is, in a line."""
     known = [f"{name} {value:.1f} K" for name, value in statistics["temperature"].items() if value is not None]
     temperature = f"; kinetic temperature: {', '.join(known)}" if known else ""
-    n_molecules = len(statistics["molecules"])
+    count = len(statistics["molecules"])
     return (
-        f"{statistics['frames']} frames, {statistics['atoms']} atoms, {n_molecules} molecule{'s' * (n_molecules != 1)}, "
-        f"labels of {statistics['level']}{temperature}"
+        f"{statistics['frames']} frames, {statistics['atoms']} atoms, {count} molecule{'s' * (count != 1)}, labels of "
+        f"{statistics['level']}{temperature}"
     )
 
 

@@ -161,17 +161,18 @@ def assemble(plan: Plan, jobs: Sequence[ShardJob]) -> Manifest:
                 temperature=segment.temperature,
             )
         )
+    level = get_level(plan.level)
     manifest = Manifest(
         molecules=plan.molecules,
         n_atoms=(),
         n_bonds=(),
-        level=get_level(plan.level).describe(),
+        level=level.describe(),
         settings=plan.manifest_settings(),
         tuning_frames=plan.settings.tuning_frames,
         rejected=tuple(rejected),
         created={
             "python": platform.python_version(),
-            **{name: metadata.version(name) for name in ("compbench_jax", "numpy", "ase", "rdkit", "tblite")},
+            **{name: metadata.version(name) for name in ("compbench_jax", "numpy", "ase", "rdkit", *level.packages)},
         },
     )
     return write_store(plan.out, manifest, [molecular_graph(m) for m in plan.molecules], trajectories)

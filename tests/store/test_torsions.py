@@ -20,9 +20,7 @@ CHAIN = np.array([[0, 1, 2, 3]])
 def four_atoms(angle):
     """Atoms a-b-c-d with the bond b-c along z and d turned by the angle, clockwise for one who looks along z."""
     radians = np.radians(angle)
-    return np.array(
-        [[1.0, 0, -0.5], [0, 0, 0], [0, 0, 1.5], [1.1 * np.cos(radians), 1.1 * np.sin(radians), 2.0]]
-    )[None]
+    return np.array([[1.0, 0, -0.5], [0, 0, 0], [0, 0, 1.5], [1.1 * np.cos(radians), 1.1 * np.sin(radians), 2.0]])[None]
 
 
 @given(st.floats(-179.9, 179.9))
@@ -103,5 +101,7 @@ def test_trans_is_beyond_the_barriers():
 
 
 def test_differences_go_the_short_way_round():
-    np.testing.assert_allclose(angle_difference(np.array([170.0, -170.0, 10.0]), np.array([-170.0, 170.0, -10.0])), 20.0)
+    np.testing.assert_allclose(
+        angle_difference(np.array([170.0, -170.0, 10.0]), np.array([-170.0, 170.0, -10.0])), 20.0
+    )
     assert angle_difference(np.array(0.0), np.array(180.0)) == 180.0
