@@ -3,7 +3,8 @@
     python benchmarks/padding.py --data data/mini --task chain_extension --batch-sizes 8 64
 
 For each batch size: the shape of the batches, the fractions of nodes and edges that are padding (first epoch, worst
-of ten, evaluation), structures a batch, and the time it takes to plan an epoch and to assemble a batch.
+of ten, evaluation), the places for triplets that are empty, structures a batch, and the time it takes to plan an epoch
+and to assemble a batch (with triplets).
 """
 
 import sys
@@ -45,6 +46,7 @@ def report(frames: Frames, batch_size: int, cutoff: float) -> str:
         reference_energies=[0.0] * len(elements),
         cutoff=cutoff,
         batch_size=batch_size,
+        triplets=True,
     )
     build = time.perf_counter() - start
     start = time.perf_counter()
@@ -60,7 +62,8 @@ def report(frames: Frames, batch_size: int, cutoff: float) -> str:
     return (
         f"batch {batch_size:3}: {dataset.n_frames} frames in {len(plan)} batches of {tuple(dataset.shape)} "
         f"(mean {dataset.n_frames / len(plan):.2f}); padding of nodes {epochs[0][0]:.1%} and edges {epochs[0][1]:.1%} "
-        f"(worst epoch {worst[0]:.1%}, {worst[1]:.1%}; evaluation {evaluation[0]:.1%}, {evaluation[1]:.1%}); "
+        f"(worst epoch {worst[0]:.1%}, {worst[1]:.1%}; evaluation {evaluation[0]:.1%}, {evaluation[1]:.1%}), "
+        f"empty places for triplets {dataset.triplet_padding(plan):.1%}; "
         f"neighbours and shape {build:.2f} s, plan {packing:.3f} s, assembly {assembly:.3f} ms a batch"
     )
 

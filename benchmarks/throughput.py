@@ -129,6 +129,7 @@ def run(arguments: Arguments) -> dict[str, Any]:
         reference_energies=(0.0, 0.0),
         cutoff=config.cutoff,
         batch_size=arguments.batch_size,
+        triplets=getattr(config, "triplets", False),
     )
     plan = dataset.epoch(seed=0, epoch=0)
     batches = [jax.device_put(dataset.batch(item)) for item in plan]

@@ -11,6 +11,7 @@ import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, get_args
 
 MALLOC = {
     "MALLOC_ARENA_MAX": "1",
@@ -24,6 +25,14 @@ which costs a factor of about 1.6 in time."""
 
 OFF = "COMPBENCH_NO_MALLOC_TUNING"
 """Set to anything to leave the allocator alone."""
+
+Precision = Literal["float32", "float64", "tensorfloat32", "bfloat16"]
+"""``float32``: everything, matrix products included. ``float64``: likewise. ``tensorfloat32``: float32, but a GPU may
+shorten the inputs of matrix products to 10 bits. ``bfloat16``: float32, but the dense layers of the network multiply
+inputs of 7 bits, whatever the device; sums, distances, angular functions, tensor products and the last layer of a
+readout stay float32."""
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 DONE = "COMPBENCH_MALLOC_TUNED"
 """Set in the environment of the process that was started again, so that it happens once."""

@@ -17,7 +17,10 @@ from compbench_jax.batching.packing import (
     padding,
     refuse_too_large,
 )
+from compbench_jax.batching.topology import MAX_BONDS, Topology, topology_of
+from compbench_jax.batching.triplets import incoming_edges, most_incoming, triplet_padding
 from compbench_jax.errors import DataError
+from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.store.frames import Frames, offsets_of, ragged_indices
 
 
@@ -27,10 +30,13 @@ class GraphDataset:
 
     A batch is a ``jraph.GraphsTuple`` of NumPy arrays, in Å, eV and eV/Å:
 
-    - ``nodes``: ``positions`` float32 ``[n_node, 3]``, ``species`` int32 ``[n_node]`` (index into
+    - ``nodes``: ``positions`` float32 (in all of this: float64 if the set was built so) ``[n_node, 3]``, ``species`` int32 ``[n_node]`` (index into
       ``elements``), ``forces`` float32 ``[n_node, 3]``; zero on padding;
-    - ``senders``, ``receivers`` int32 ``[n_edge]``, sorted by receiver; padding edges join the first padding
-      node to itself; ``edges`` is None;
+    - ``senders``, ``receivers`` int32 ``[n_edge]``, sorted by receiver, then by sender; padding edges join the
+      first padding node to itself;
+    - ``edges`` is None or, if the shape has room for triplets, ``{"triplets": int32 [n_node, n_incoming]}``: the
+      real edges that end at each node, in order, then ``n_edge``. Any two of a row are a triplet. Rows are nodes
+      here, against the custom of jraph: none of its functions that walk over ``edges`` may be used on such a graph;
     - ``globals``: ``energy`` float32 ``[n_graph]``, the interaction energy; ``frame`` int32 ``[n_graph]``,
       the position of the graph in ``frames``, −1 for padding;
     - ``n_node``, ``n_edge`` int32 ``[n_graph]``: the real graphs, then one padding graph that owns all
@@ -47,6 +53,9 @@ class GraphDataset:
         cutoff: Å.
         batch_size: mean number of structures a batch.
         shape: array sizes of every batch.
+        topology: the molecules' bonds, for potentials that are told them; batches then have also
+            ``nodes["neighbours"]`` int32 ``[n_node, 4]``, the bonded nodes and then the node itself, and
+            ``nodes["keys"]`` int32 ``[n_node, 2]``, see :class:`compbench_jax.batching.topology.Topology`.
     """
 
     frames: Frames
@@ -58,6 +67,7 @@ class GraphDataset:
     cutoff: float
     batch_size: int
     shape: BatchShape
+    topology: Topology | None = None
 
     @classmethod
     def build(
@@ -69,6 +79,9 @@ class GraphDataset:
         cutoff: float,
         batch_size: int,
         shape: BatchShape | None = None,
+        graphs: Sequence[MolecularGraph] | None = None,
+        triplets: bool = False,
+        dtype: type = np.float32,
     ) -> "GraphDataset":
         """Compute neighbour lists and targets, and choose the shape of the batches.
 
@@ -79,6 +92,9 @@ class GraphDataset:
             cutoff: Å.
             batch_size: mean number of structures a batch.
             shape: to share with another set (one compilation less); by default one that suits these frames.
+            graphs: molecules that ``frames.molecule`` indexes, for potentials that are told the bonds.
+            triplets: give each batch the table of its triplets, for potentials that see angles.
+            dtype: of positions, forces and energies in the batches.
 
         Raises:
             DataError: no frames, an element that is not among ``elements``, a label or position that is not
@@ -92,6 +108,14 @@ class GraphDataset:
         if shape is None:
             shape = fixed_shape(frames.n_atoms, edges.n_edges, batch_size)
         refuse_too_large(frames.n_atoms, edges.n_edges, shape)
+        if triplets:
+            width = most_incoming(_receivers_of_all(frames, edges))
+            if 0 < shape.n_incoming < width:
+                raise DataError(
+                    f"an atom of the set has {width} neighbours, the batches have room for {shape.n_incoming}: "
+                    "let the set have a shape of its own"
+                )
+            shape = shape._replace(n_incoming=shape.n_incoming or width)
         reference = counts @ np.asarray(reference_energies, np.float64)
         return cls(
             frames=frames,
@@ -99,10 +123,11 @@ class GraphDataset:
             elements=elements,
             species=np.searchsorted(elements, frames.numbers).astype(np.int32),
             reference=reference,
-            targets=(frames.energy - reference).astype(np.float32),
+            targets=(frames.energy - reference).astype(dtype),
             cutoff=cutoff,
             batch_size=batch_size,
             shape=shape,
+            topology=None if graphs is None else topology_of(frames, graphs),
         )
 
     @property
@@ -123,6 +148,13 @@ class GraphDataset:
         """Fractions of the nodes and of the edges in the batches of a plan that are padding."""
         return padding(plan, self.frames.n_atoms, self.edges.n_edges)
 
+    def triplet_padding(self, plan: Sequence[Packed]) -> float:
+        """Fraction of the places for triplets in the batches of a plan that are empty; 0 without triplets."""
+        if not self.shape.n_incoming:
+            return 0.0
+        receivers = _receivers_of_all(self.frames, self.edges)
+        return triplet_padding(receivers, len(plan), self.shape.n_node, self.shape.n_incoming)
+
     def batch(self, item: Packed) -> jraph.GraphsTuple:
         """Assemble one batch of a plan (layout: see the class)."""
         shape, indices = item
@@ -135,34 +167,51 @@ class GraphDataset:
         if n_atoms >= shape.n_node or n_edges > shape.n_edge or n_real >= shape.n_graph:
             raise ValueError(f"{n_real} structures of {n_atoms} atoms and {n_edges} edges do not fit {shape}")
 
-        positions = np.zeros((shape.n_node, 3), np.float32)
-        forces = np.zeros((shape.n_node, 3), np.float32)
+        dtype = self.targets.dtype
+        positions = np.zeros((shape.n_node, 3), dtype)
+        forces = np.zeros((shape.n_node, 3), dtype)
         species = np.zeros(shape.n_node, np.int32)
         rows = ragged_indices(atom_starts, atoms)
         positions[:n_atoms] = self.frames.positions[rows]
         forces[:n_atoms] = self.frames.forces[rows]
         species[:n_atoms] = self.species[rows]
+        nodes = {"positions": positions, "species": species, "forces": forces}
+        if self.topology is not None:
+            nodes |= {"neighbours": np.tile(np.arange(shape.n_node, dtype=np.int32)[:, None], (1, MAX_BONDS))}
+            nodes |= {"keys": np.zeros((shape.n_node, self.topology.keys.shape[1]), np.int32)}
+            shift = np.repeat(first_nodes[:-1], atoms).astype(np.int32)
+            nodes["neighbours"][:n_atoms] = self.topology.neighbours[rows] + shift[:, None]
+            nodes["keys"][:n_atoms] = self.topology.keys[rows]
 
         senders = np.full(shape.n_edge, n_atoms, np.int32)
         receivers = np.full(shape.n_edge, n_atoms, np.int32)
         rows, shift = ragged_indices(edge_starts, edges), np.repeat(first_nodes[:-1], edges)
         senders[:n_edges] = self.edges.senders[rows] + shift
         receivers[:n_edges] = self.edges.receivers[rows] + shift
+        triplets = None
+        if shape.n_incoming:
+            table = incoming_edges(receivers[:n_edges], shape.n_node, shape.n_incoming, filler=shape.n_edge)
+            triplets = {"triplets": table}
 
         n_node, n_edge = np.zeros(shape.n_graph, np.int32), np.zeros(shape.n_graph, np.int32)
         n_node[:n_real], n_node[n_real] = atoms, shape.n_node - n_atoms
         n_edge[:n_real], n_edge[n_real] = edges, shape.n_edge - n_edges
-        energy, frame = np.zeros(shape.n_graph, np.float32), np.full(shape.n_graph, -1, np.int32)
+        energy, frame = np.zeros(shape.n_graph, dtype), np.full(shape.n_graph, -1, np.int32)
         energy[:n_real], frame[:n_real] = self.targets[indices], indices
         return jraph.GraphsTuple(
-            nodes={"positions": positions, "species": species, "forces": forces},
-            edges=None,
+            nodes=nodes,
+            edges=triplets,
             senders=senders,
             receivers=receivers,
             n_node=n_node,
             n_edge=n_edge,
             globals={"energy": energy, "frame": frame},
         )
+
+
+def _receivers_of_all(frames: Frames, edges: EdgeLists) -> np.ndarray:
+    """Receivers of all edges ``[n_edges]``, as rows of all atoms."""
+    return edges.receivers + np.repeat(frames.offsets[:-1], edges.n_edges)
 
 
 def compositions(frames: Frames, elements: Sequence[int]) -> np.ndarray:

@@ -36,11 +36,13 @@ class BatchShape(NamedTuple):
         n_node: nodes, at least one of them padding.
         n_edge: edges.
         n_graph: graphs, one of them the padding graph.
+        n_incoming: most edges that end at one node, for potentials with triplets (see ``triplets.py``); otherwise 0.
     """
 
     n_node: int
     n_edge: int
     n_graph: int
+    n_incoming: int = 0
 
 
 class Packed(NamedTuple):

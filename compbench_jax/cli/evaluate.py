@@ -1,25 +1,42 @@
-"""What ``evaluate.py`` and ``compbench-evaluate`` run: parse, load the run, rebuild its split, evaluate, report."""
+"""What ``evaluate.py`` and ``compbench-evaluate`` run: parse, load what is evaluated, rebuild the split, report."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from compbench_jax.runtime import prepare_process
 
+if TYPE_CHECKING:
+    from compbench_jax.evaluation.arguments import Arguments
+    from compbench_jax.evaluation.settings import Settings
+
 
 def wire() -> None:
-    """Parse the command line, load the run, rebuild its split, evaluate, report."""
-    from compbench_jax.evaluation.arguments import output_folder, parse, settings_of
+    """Parse the command line and evaluate what it names."""
+    from compbench_jax.evaluation.arguments import parse, settings_of
 
     arguments = parse(sys.argv[1:])
     settings = settings_of(arguments)
+    if arguments.run is None:
+        evaluate_calculator(arguments, settings)
+    elif arguments.benchmark:
+        benchmark(arguments, settings)
+    else:
+        evaluate_run(arguments, settings)
+
+
+def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
+    """Load the run, rebuild its split, evaluate, report."""
     # After the command line is known to be good, since these take seconds.
+    from compbench_jax.evaluation.arguments import output_folder
     from compbench_jax.evaluation.evaluate import PREDICTIONS, evaluate
-    from compbench_jax.evaluation.inputs import check_split, ensure_audit, open_data, write_split
+    from compbench_jax.evaluation.inputs import check_split, ensure_audit, open_data, receptive_field, write_split
     from compbench_jax.evaluation.results import FILE, write_results
     from compbench_jax.report.terminal import Progress, report
     from compbench_jax.tasks import get_task
-    from compbench_jax.training.checkpoint import load_run
+    from compbench_jax.training.checkpoint import load_run, with_precision
 
-    run = load_run(arguments.run, arguments.which)
+    assert arguments.run is not None
+    run = with_precision(load_run(arguments.run, arguments.which), arguments.precision)
     store = open_data(run, arguments.data, arguments.other_data)
     task = get_task(arguments.task or run.config["task"])
     split = task.split(store)
@@ -28,12 +45,83 @@ def wire() -> None:
         print(line, file=sys.stderr)
     if arguments.split_out is not None:
         write_split(arguments.split_out, split)
-    audit = ensure_audit(out, run, store, split)
+    audit = ensure_audit(out, store, split, *receptive_field(run))
     with Progress() as progress:
         evaluation = evaluate(run, store, split, settings, task.groups(store.graphs), progress)
     evaluation.save_predictions(out / PREDICTIONS)
     write_results(out / FILE, evaluation.results)
     report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
+
+
+def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
+    """Compute with the calculator in workers, evaluate, report."""
+    from compbench_jax.evaluation.arguments import calculator_folder
+    from compbench_jax.evaluation.calculator_spec import parse_spec
+    from compbench_jax.evaluation.foundation_install import foundation_spec
+    from compbench_jax.evaluation.worker_pool import Timeouts
+
+    if arguments.foundation is not None:
+        spec = foundation_spec(arguments.foundation, arguments.foundation_dir)
+    else:
+        assert arguments.calculator is not None
+        spec = parse_spec(
+            arguments.calculator, arguments.calculator_kwargs, arguments.python, arguments.calculator_level
+        )
+    timeouts = Timeouts(arguments.timeout, arguments.start_timeout)
+    if arguments.workers < 0:
+        from compbench_jax.errors import RunError
+
+        raise RunError(f"--workers is {arguments.workers}: give 1 or more, or 0 for one a core")
+
+    from compbench_jax.evaluation.evaluate import PREDICTIONS
+    from compbench_jax.evaluation.evaluate_calculator import Work, evaluate_calculator
+    from compbench_jax.evaluation.inputs import ensure_audit, write_split
+    from compbench_jax.evaluation.results import FILE, write_results
+    from compbench_jax.labelling.workers import default_workers
+    from compbench_jax.report.calculators import print_calculator
+    from compbench_jax.report.terminal import Progress, report
+    from compbench_jax.splits.contacts import DEFAULT_CUTOFF
+    from compbench_jax.store.store import open_store
+    from compbench_jax.tasks import get_task
+    from compbench_jax.training.run_folder import locked
+
+    assert arguments.task is not None and arguments.data is not None
+    task = get_task(arguments.task)
+    store = open_store(arguments.data, checksums=True)
+    split = task.split(store)
+    out = calculator_folder(arguments, spec.name, task.name)
+    work = Work(out / PREDICTIONS, arguments.workers or default_workers(), timeouts, arguments.retry_failed)
+    with locked(out, "evaluating"):
+        if arguments.split_out is not None:
+            write_split(arguments.split_out, split)
+        audit = ensure_audit(out, store, split, DEFAULT_CUTOFF)
+        with Progress() as progress:
+            try:
+                evaluation = evaluate_calculator(
+                    spec, store, split, work, settings, task.groups(store.graphs), progress
+                )
+            except KeyboardInterrupt:
+                print("interrupted: run the same command to go on", file=sys.stderr)
+                sys.exit(130)
+        evaluation.save_predictions(out / PREDICTIONS)
+        write_results(out / FILE, evaluation.results)
+    print_calculator(evaluation.results, work.folder)
+    report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
+
+
+def benchmark(arguments: "Arguments", settings: "Settings") -> None:
+    """Time the batched evaluation of a run, and the loop over frames with its ASE calculator."""
+    from compbench_jax.evaluation.benchmark import benchmark, speed_lines
+    from compbench_jax.evaluation.inputs import open_data
+    from compbench_jax.tasks import get_task
+    from compbench_jax.training.checkpoint import load_run, with_precision
+
+    assert arguments.run is not None
+    run = with_precision(load_run(arguments.run, arguments.which), arguments.precision)
+    store = open_data(run, arguments.data, arguments.other_data)
+    split = get_task(arguments.task or run.config["task"]).split(store)
+    for line in speed_lines(benchmark(run, store, split.ood_test, settings)):
+        print(line)
 
 
 def main() -> None:

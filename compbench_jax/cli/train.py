@@ -7,9 +7,11 @@ from compbench_jax.runtime import prepare_process
 
 def wire() -> None:
     """Parse the command line, open the store, split it, train."""
+    from compbench_jax.models.precision import prepare_precision
     from compbench_jax.training.arguments import configure, parse
 
     arguments, preset = parse(sys.argv[1:])
+    prepare_precision(arguments.precision)
     # After the command line is known to be good, since these take seconds.
     from compbench_jax.store.store import open_store
     from compbench_jax.tasks import get_task

@@ -8,35 +8,80 @@ from typing import Literal
 
 import tyro
 
+from compbench_jax.errors import RunError
 from compbench_jax.evaluation.settings import Settings
+from compbench_jax.runtime import Precision
+
+CALCULATOR_FIT_FRAMES = 128
+"""Train frames in the fit for a calculator: it has to compute them for this alone."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Evaluate a trained potential: errors on molecules it was trained on (ID) beside ones it never saw (OOD).
+    """Evaluate a potential: errors on molecules it was trained on (ID) beside ones it never saw (OOD).
 
-    For example:  python evaluate.py --run runs/chain_extension-mace-seed0
+    A run of train.py:  python evaluate.py --run runs/chain_extension-mace-seed0
 
-    Writes results.json, predictions/*.npy and force_mae_by_n.png into the folder of the run.
+    Any ASE calculator:  python evaluate.py --calculator gfn1-xtb --task chain_extension --data data/mini
+
+    A foundation model (after compbench foundation install so3lr):  python evaluate.py --foundation so3lr --task
+    chain_extension --data data/mini
+
+    Writes results.json, predictions/ and force_mae_by_n.png into the folder of the run, or --out. docs/evaluating.md
+    explains calculators, other environments, and how an interrupted evaluation goes on.
     """
 
-    run: Path
-    """Folder of the run, written by train.py."""
+    run: Path | None = None
+    """Folder of a run, written by train.py."""
+
+    calculator: str | None = None
+    """An ASE calculator: module:callable, FILE.py:callable, or gfn1-xtb, gfn2-xtb (tblite), perturb (labels plus noise:
+    a check of the evaluator)."""
+
+    calculator_kwargs: str | None = None
+    """Keywords for that callable, a JSON object."""
+
+    calculator_level: str | None = None
+    """Level of theory of the calculator in words, e.g. PBE0+MBD; said beside the labels' where they differ."""
+
+    python: Path | None = None
+    """Interpreter (or virtual environment) that the calculator runs in, with numpy and ase. Without it: this one."""
+
+    foundation: str | None = None
+    """A foundation potential that `compbench foundation install` made an environment for."""
+
+    foundation_dir: Path | None = None
+    """Where that environment is, if it was installed with --dir."""
+
+    workers: int = 1
+    """Processes that compute with the calculator, one thread each. 0: one a core."""
+
+    timeout: float = 300.0
+    """Seconds the calculator may take for a frame, before its worker is replaced."""
+
+    start_timeout: float = 300.0
+    """Seconds a worker may take to start (imports, weights)."""
+
+    retry_failed: bool = False
+    """Try frames again that the calculator failed on before."""
 
     data: Path | None = None
-    """Folder of the store. Without it: where the run found it when it was trained."""
+    """Folder of the store. Needed with a calculator; without it a run's is where it was found when it was trained."""
 
     task: str | None = None
-    """Another task than the run was trained on; its results go to RUN/evaluations/TASK."""
+    """Task. Needed with a calculator. A run's other tasks than the one it was trained on go to RUN/evaluations/TASK."""
 
     other_data: bool = False
     """Evaluate although the store is not the one that the run was trained on."""
+
+    precision: Precision | None = None
+    """Of the arithmetic, for a run. Without it: that which it was trained with (see train.py --help)."""
 
     which: Literal["best", "latest"] = "best"
     """Parameters: of the validation with the lowest loss, or of the last checkpoint. Both are moving averages."""
 
     out: Path | None = None
-    """Folder for results, predictions and figure. Without it: the folder of the run."""
+    """Folder for results, predictions and figure. Without it: that of the run, or runs/TASK-NAME for a calculator."""
 
     split_out: Path | None = None
     """Folder to write the frame indices of the four sets to, as train.npy, validation.npy, id_test.npy,
@@ -52,26 +97,65 @@ class Arguments:
     batch_size: int = 64
     """Mean number of structures a batch. Changes speed and memory, not results."""
 
-    fit_frames: int = 512
-    """Most train frames in the per-element fit of energy errors, evenly over the molecules."""
+    fit_frames: int | None = None
+    """Most train frames in the per-element fit of energy errors, evenly over the molecules. Without it: 512, or 128 of
+    a calculator."""
+
+    max_frames: int | None = None
+    """Most frames of each test set, evenly over its molecules. Without it: all."""
+
+    benchmark: bool = False
+    """Only time the run: structures a second here, and driven frame by frame through its ASE calculator."""
 
 
 def parse(command_line: Sequence[str]) -> Arguments:
-    """Parse a command line (without the program's name)."""
-    return tyro.cli(Arguments, prog="python evaluate.py", args=list(command_line))
+    """Parse a command line (without the program's name).
+
+    Raises:
+        RunError: not exactly one of a run, a calculator and a foundation potential, or options that do not go together.
+    """
+    arguments = tyro.cli(Arguments, prog="python evaluate.py", args=list(command_line))
+    given = [name for name in ("run", "calculator", "foundation") if getattr(arguments, name) is not None]
+    if len(given) != 1:
+        what = "nothing to evaluate is given" if not given else f"--{' and --'.join(given)} are given"
+        raise RunError(f"{what}: give one of --run DIR, --calculator module:callable and --foundation NAME")
+    if given[0] == "run":
+        odd = [
+            name for name in ("calculator_kwargs", "calculator_level", "python") if getattr(arguments, name) is not None
+        ]
+        if odd:
+            raise RunError(f"--{odd[0].replace('_', '-')} belongs to --calculator: leave it out, or leave out --run")
+    else:
+        if arguments.task is None or arguments.data is None:
+            raise RunError(f"--{given[0]} needs --task TASK and --data DIR too: what to evaluate it on")
+        if arguments.benchmark:
+            raise RunError("--benchmark times a run of ours: give --run DIR")
+        if given[0] == "foundation" and (arguments.python, arguments.calculator_kwargs) != (None, None):
+            raise RunError("--foundation brings interpreter and keywords along: use --calculator for others")
+    return arguments
 
 
 def settings_of(arguments: Arguments) -> Settings:
     """The settings that :func:`compbench_jax.evaluation.evaluate.evaluate` takes."""
-    return Settings(arguments.samples, arguments.seed, arguments.batch_size, arguments.fit_frames)
+    fit_frames = arguments.fit_frames
+    if fit_frames is None:
+        fit_frames = Settings.fit_frames if arguments.run is not None else CALCULATOR_FIT_FRAMES
+    return Settings(arguments.samples, arguments.seed, arguments.batch_size, fit_frames, arguments.max_frames)
 
 
 def output_folder(arguments: Arguments, trained_on: str, task: str) -> Path:
     """Folder for the results: the run's, or one of its own for another task than the run was trained on."""
     if arguments.out is not None:
         return arguments.out
-    return (
-        arguments.run
-        if task == trained_on
-        else arguments.run / "evaluations" / re.sub(r"[^\w.=]+", "-", task).strip("-")
-    )
+    assert arguments.run is not None
+    return arguments.run if task == trained_on else arguments.run / "evaluations" / plain(task)
+
+
+def calculator_folder(arguments: Arguments, name: str, task: str) -> Path:
+    """Folder for the results of a calculator."""
+    return arguments.out or Path("runs") / f"{plain(task)}-{plain(name)}"
+
+
+def plain(text: str) -> str:
+    """A name with nothing in it that a shell would have to be told about."""
+    return re.sub(r"[^\w.=]+", "-", text).strip("-")

@@ -20,19 +20,19 @@ from compbench_jax.evaluation.breakdown import (
     counts_of,
 )
 from compbench_jax.evaluation.results import NOTES, SCHEMA_VERSION, section
+from compbench_jax.evaluation.subject import Subject
 from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, SUM_COLUMNS, metrics_from_sums
 from compbench_jax.splits.contacts import novel_contact_frames
 from compbench_jax.splits.novelty import known_environments, molecules_of, novelty_distances
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun
 
 NO_NOVELTY = "none"
 """Label of atoms of molecules without any novel environment."""
 
 
 def assemble(
-    run: LoadedRun,
+    subject: Subject,
     store: FrameStore,
     split: Split,
     tests: Mapping[str, TestSet],
@@ -44,9 +44,9 @@ def assemble(
     """Contents of ``results.json``.
 
     Args:
-        run: the trained potential.
+        subject: what was evaluated.
         store: where the frames are.
-        split: which frames these are.
+        split: which frames these are; its test sets are the frames that were evaluated.
         tests: the evaluated sets ``"id"`` and ``"ood"``.
         samples: bootstrap draws.
         seed: of the draws.
@@ -59,14 +59,14 @@ def assemble(
     return {
         "schema_version": SCHEMA_VERSION,
         "task": split.task,
-        "model": run.config["preset"],
-        "seed": run.config["seed"],
+        "model": subject.name,
+        "seed": subject.seed,
         "data": store.hash,
         "date": provenance.now(),
-        "checkpoint_step": run.step,
+        "checkpoint_step": subject.step,
         **blocks(sets, sums["id"][1], sums["ood"][1]),
         "ratio_largest_id": ratio_largest_id(store, *sums["id"], sums["ood"][1], samples, seed),
-        **breakdowns(run, store, split, tests, groups, bootstrap),
+        **breakdowns(subject, store, split, tests, groups, bootstrap),
         "by_molecule": {part: by_molecule(test, store.graphs) for part, test in tests.items()},
         "train": trained(store, split),
         "molecule_sums": {
@@ -80,9 +80,10 @@ def assemble(
         "fit_frames": fit_frames,
         "units": units(),
         "notes": NOTES,
-        "config": run.config,
+        "config": subject.config,
         "versions": provenance.versions(),
         "hardware": provenance.hardware(),
+        **subject.more,
     }
 
 
@@ -127,7 +128,7 @@ def ratio_largest_id(
 
 
 def breakdowns(
-    run: LoadedRun,
+    subject: Subject,
     store: FrameStore,
     split: Split,
     tests: Mapping[str, TestSet],
@@ -142,7 +143,7 @@ def breakdowns(
         return None if graphs[molecule].molecule.n is None else str(graphs[molecule].molecule.n)
 
     ood = tests["ood"]
-    novel = novel_contact_frames(store, split.train, split.ood_test, run.potential.cutoff)
+    novel = novel_contact_frames(store, split.train, split.ood_test, subject.contact_cutoff)
     known = known_environments([graphs[m] for m in molecules_of(store, split.train)], 1)
     new_at_1 = {m: not np.isin(graphs[m].environments[:, 1], known).all() for m in np.unique(ood.molecule).tolist()}
     distances = novelty_distances(store, split)

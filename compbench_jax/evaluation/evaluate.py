@@ -1,7 +1,7 @@
 """Evaluation of a trained potential on a split: every metric of the benchmark, ID, OOD and their ratio."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from compbench_jax.evaluation.breakdown import TestSet, same_molecules
 from compbench_jax.evaluation.predict import Predictions, make_step, predict, shared_shape, with_shape
 from compbench_jax.evaluation.results import array_bytes, save
 from compbench_jax.evaluation.settings import Settings
+from compbench_jax.evaluation.subject import subject_of_run
 from compbench_jax.metrics.aggregate import centred_errors, complete_table, referenced_errors
 from compbench_jax.metrics.sums import COLUMNS
+from compbench_jax.models.precision import dtype_of
 from compbench_jax.splits.split import Split
 from compbench_jax.store.frames import Frames
 from compbench_jax.store.store import FrameStore
@@ -67,6 +69,24 @@ def fit_sample(store: FrameStore, train: np.ndarray, most: int, seed: int) -> np
     return np.sort(np.concatenate(chosen))
 
 
+def test_sample(store: FrameStore, frames: np.ndarray, most: int | None) -> np.ndarray:
+    """Test frames to evaluate: all, or at most ``most`` (but one a molecule), as many of each molecule and spread
+    evenly over its own, int64 ascending.
+    """
+    if most is None or len(frames) <= most:
+        return np.asarray(frames, np.int64)
+    owners = store.molecule[frames]
+    each = max(1, most // len(np.unique(owners)))
+    chosen = []
+    for molecule in np.unique(owners):
+        own = frames[owners == molecule]
+        chosen.append(own[np.linspace(0, len(own) - 1, min(each, len(own))).round().astype(int)])
+    return np.sort(np.concatenate(chosen))
+
+
+test_sample.__test__ = False  # type: ignore[attr-defined]  # pytest: not a test
+
+
 def evaluate(
     run: LoadedRun,
     store: FrameStore,
@@ -93,8 +113,12 @@ def evaluate(
     """
     settings = settings or Settings()
     fit_frames = fit_sample(store, split.train, settings.fit_frames, settings.seed)
-    indices = {"id": split.id_test, "ood": split.ood_test, "fit": fit_frames}
-    sets = dict(zip(indices, _datasets(run, [store.gather(i) for i in indices.values()], settings), strict=True))
+    indices = {
+        "id": test_sample(store, split.id_test, settings.max_frames),
+        "ood": test_sample(store, split.ood_test, settings.max_frames),
+        "fit": fit_frames,
+    }
+    sets = dict(zip(indices, datasets_of(run, store, list(indices.values()), settings), strict=True))
     step, rows = make_step(run.potential), max(item.n_frames for item in sets.values())
     total, done = sum(item.n_frames for item in sets.values()), 0
 
@@ -120,7 +144,10 @@ def evaluate(
         molecule = same_molecules(store.graphs)[frames.molecule]
         complete = complete_table(table, referenced, centred_errors(errors, molecule))
         tests[part] = TestSet.build(store.graphs, frames, predictions[part].forces, complete)
-    results = assemble(run, store, split, tests, settings.samples, settings.seed, groups or {}, len(fit_frames))
+    evaluated = replace(split, id_test=indices["id"], ood_test=indices["ood"])
+    results = assemble(
+        subject_of_run(run), store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_frames)
+    )
     return Evaluation(
         results,
         {part: predictions[part] for part in TEST_PARTS},
@@ -128,18 +155,21 @@ def evaluate(
     )
 
 
-def _datasets(run: LoadedRun, frames: list[Frames], settings: Settings) -> list[GraphDataset]:
+def datasets_of(run: LoadedRun, store: FrameStore, indices: list[np.ndarray], settings: Settings) -> list[GraphDataset]:
     """The sets as the potential wants them, all of one batch shape."""
     normalisation = run.potential.normalisation
     sets = [
         GraphDataset.build(
-            item,
+            store.gather(item),
             elements=normalisation.elements,
             reference_energies=normalisation.reference_energies,
             cutoff=run.potential.cutoff,
             batch_size=settings.batch_size,
+            triplets=run.potential.triplets,
+            graphs=store.graphs if run.potential.bonded else None,
+            dtype=dtype_of(run.potential.precision),
         )
-        for item in frames
+        for item in indices
     ]
     return with_shape(sets, shared_shape(sets))
 

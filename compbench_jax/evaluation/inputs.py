@@ -70,8 +70,22 @@ def check_split(folder: Path, run: LoadedRun, store: FrameStore, split: Split) -
     ]
 
 
-def ensure_audit(folder: Path, run: LoadedRun, store: FrameStore, split: Split) -> Path:
-    """The audit of the split in this folder, computed and written unless there is one of this task and data already."""
+def receptive_field(run: LoadedRun) -> tuple[float, int]:
+    """Cutoff (Å) and number of layers of a run, as far as an audit asks for them."""
+    model = config_from_json(run.config["model"])
+    return model.cutoff, max(1, round(model.receptive_field / model.cutoff))
+
+
+def ensure_audit(folder: Path, store: FrameStore, split: Split, cutoff: float, layers: int = 1) -> Path:
+    """The audit of the split in this folder, computed and written unless there is one of this task and data already.
+
+    Args:
+        folder: where ``audit.json`` is or will be.
+        store: where the frames are.
+        split: which is audited.
+        cutoff: Å, within which atoms are in contact.
+        layers: of the potential; its receptive field is this many cutoffs.
+    """
     path = folder / AUDIT_FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -79,9 +93,7 @@ def ensure_audit(folder: Path, run: LoadedRun, store: FrameStore, split: Split) 
             return path
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    model = config_from_json(run.config["model"])
-    layers = max(1, round(model.receptive_field / model.cutoff))
-    audit = audit_split(store, split, cutoff=model.cutoff, layers=layers)
+    audit = audit_split(store, split, cutoff=cutoff, layers=layers)
     save(path, audit_json(audit).encode())
     return path
 

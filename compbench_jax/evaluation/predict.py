@@ -50,7 +50,7 @@ def shared_shape(sets: Sequence[GraphDataset]) -> BatchShape:
     n_edge = max(item.shape.n_edge for item in sets)
     smallest = min(float(item.frames.n_atoms.mean()) for item in sets)
     n_graph = max(*(item.shape.n_graph for item in sets), math.ceil(SPARE * n_node / smallest) + 1)
-    return BatchShape(n_node, n_edge, n_graph)
+    return BatchShape(n_node, n_edge, n_graph, max(item.shape.n_incoming for item in sets))
 
 
 def with_shape(sets: Sequence[GraphDataset], shape: BatchShape) -> list[GraphDataset]:

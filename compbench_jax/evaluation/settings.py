@@ -7,20 +7,22 @@ from compbench_jax.errors import RunError
 
 @dataclass(frozen=True)
 class Settings:
-    """Bootstrap and batches. Only ``fit_frames`` changes a value (the referenced energies), ``samples`` and
-    ``seed`` intervals.
+    """Bootstrap and batches. ``fit_frames`` changes the referenced energies, ``max_frames`` every value, ``samples``
+    and ``seed`` intervals.
 
     Attributes:
         samples: bootstrap draws.
         seed: of the draws, and of the choice of train frames.
         batch_size: mean number of structures a batch.
         fit_frames: most train frames in the per-element fit of energy errors.
+        max_frames: most frames of each test set, evenly over its molecules; None for all.
     """
 
     samples: int = 1000
     seed: int = 0
     batch_size: int = 64
     fit_frames: int = 512
+    max_frames: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -28,7 +30,7 @@ class Settings:
         Raises:
             RunError: names the setting.
         """
-        for name, least in (("samples", 1), ("seed", 0), ("batch_size", 1), ("fit_frames", 1)):
+        for name, least in (("samples", 1), ("seed", 0), ("batch_size", 1), ("fit_frames", 1), ("max_frames", 1)):
             value = getattr(self, name)
-            if value < least:
+            if value is not None and value < least:
                 raise RunError(f"--{name.replace('_', '-')} is {value}: give {least} or more")

@@ -96,8 +96,11 @@ def frame_sums(energy: jax.Array, forces: jax.Array, graph: jraph.GraphsTuple) -
 
 
 def empty_table(n_frames: int) -> jax.Array:
-    """A table of per-frame sums in which no frame has been counted yet, float32 ``[n_frames, n_columns]``."""
-    return jnp.zeros((n_frames, len(COLUMNS)), jnp.float32)
+    """A table of per-frame sums in which no frame has been counted yet, ``[n_frames, n_columns]``.
+
+    Float32, or float64 where JAX is set to hold that.
+    """
+    return jnp.zeros((n_frames, len(COLUMNS)), float)
 
 
 def accumulate(table: jax.Array, sums: jax.Array, frame: jax.Array) -> jax.Array:

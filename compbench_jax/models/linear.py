@@ -8,16 +8,25 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from compbench_jax.models.tensor_product import Features
 
 SILU_SECOND_MOMENT = 1.6765324703310907
 """1/√E[SiLU(z)²] for z ~ N(0, 1), the factor of e3nn's ``normalize2mom``."""
 
+TANH_SECOND_MOMENT = 1.5925374197228315
+"""The same for tanh, which keeps the odd scalars odd."""
+
 
 def normalised_silu(x: jax.Array) -> jax.Array:
     """SiLU scaled so that its second moment under a unit Gaussian is one."""
     return SILU_SECOND_MOMENT * nn.silu(x)
+
+
+def normalised_tanh(x: jax.Array) -> jax.Array:
+    """Hyperbolic tangent scaled so that its second moment under a unit Gaussian is one."""
+    return TANH_SECOND_MOMENT * jnp.tanh(x)
 
 
 class ScaledDense(nn.Module):
@@ -59,17 +68,36 @@ class ElementLinear(nn.Module):
     @nn.compact
     def __call__(self, x: Features, species: jax.Array) -> Features:
         """``[n, 2l + 1, channels] -> [n, 2l + 1, features]``; ``species [n]``."""
-        chosen = nn.one_hot(species, self.n_species, dtype=x[0].dtype)[:, None, :, None]
         result = []
         for degree, values in enumerate(x[: self.l_out + 1]):
-            n, size, channels = values.shape
-            kernel = self.param(f"l{degree}", nn.initializers.normal(1.0), (channels, self.n_species, self.features))
-            kernel = kernel * (channels * self.n_species) ** -0.5
-            # All elements in one matrix product, then the right one: for the few elements of organic molecules this
-            # beats gathering a matrix for every node.
-            mixed = values @ kernel.reshape(channels, -1)
-            result.append((mixed.reshape(n, size, self.n_species, self.features) * chosen).sum(axis=2))
+            shape = (values.shape[-1], self.n_species, self.features)
+            kernel = self.param(f"l{degree}", nn.initializers.normal(1.0), shape)
+            result.append(_mix_by_element(values, kernel, species))
         return tuple(result)
+
+
+class ElementDense(nn.Module):
+    """:class:`ElementLinear` for one feature."""
+
+    features: int
+    n_species: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, species: jax.Array) -> jax.Array:
+        """``[n, 2l + 1, channels] -> [n, 2l + 1, features]``; ``species [n]``."""
+        shape = (x.shape[-1], self.n_species, self.features)
+        return _mix_by_element(x, self.param("kernel", nn.initializers.normal(1.0), shape), species)
+
+
+def _mix_by_element(values: jax.Array, kernel: jax.Array, species: jax.Array) -> jax.Array:
+    """``[n, 2l + 1, channels] -> [n, 2l + 1, features]`` with ``kernel [channels, n_species, features]``."""
+    n, size, _ = values.shape
+    channels, n_species, features = kernel.shape
+    chosen = nn.one_hot(species, n_species, dtype=values.dtype)[:, None, :, None]
+    # All elements in one matrix product, then the right one: for the few elements of organic molecules this beats
+    # gathering a matrix for every node.
+    mixed = values @ (kernel * (channels * n_species) ** -0.5).reshape(channels, -1)
+    return (mixed.reshape(n, size, n_species, features) * chosen).sum(axis=2)
 
 
 class RadialMLP(nn.Module):

@@ -8,6 +8,10 @@ form, though not in what they can express:
 - the product basis has no linearly dependent paths (see ``symmetric.py``), so mace-torch's element weights map onto
   ours by a constant matrix;
 - the constant of the normalised SiLU is the exact integral, where e3nn estimates it from a million random numbers.
+
+With 64 channels, hidden 0e + 1o + 2e, correlation 2 and four elements this has 202,832 parameters (184,400 with two)
+where InstaDeep's mlip counts 236,368: its first layer mixes messages of every degree by element and has no skip
+connection, which costs 32,768 more than ours of the scalars alone, and 768 are weights of dependent paths.
 """
 
 from dataclasses import dataclass

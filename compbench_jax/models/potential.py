@@ -8,6 +8,9 @@ import jax
 import jax.numpy as jnp
 import jraph
 
+from compbench_jax.models.bonded import Bonds
+from compbench_jax.models.precision import arithmetic
+
 Params = Any
 
 
@@ -34,32 +37,57 @@ class Potential:
 
     The network is a flax module called as ``module(vectors [n_edge, 3] Å, species [n_node], senders [n_edge],
     receivers [n_edge]) -> node energies [n_node]`` in units of ``normalisation.scale``. Edge vectors point from sender
-    to receiver, edges are sorted by receiver; a padding edge has length zero and joins padding nodes only.
+    to receiver, edges are sorted by receiver; a padding edge has length zero and joins padding nodes only. A network of
+    triplets gets a fifth argument, the edges that end at each node ``[n_node, n_incoming]`` (``batching/triplets.py``).
 
     Energies here are *interaction* energies, eV: total energy minus the reference energies of the atoms, which are
     added on the host in float64 (float32 cannot hold thousands of eV to a meV).
+
+    Attributes:
+        module: the network.
+        normalisation: constants of the training frames.
+        cutoff: Å, radius of the neighbour list.
+        direct: the network predicts forces beside energies: it returns ``(node energies [n_node], node forces
+            [n_node, 3])``, the forces in units of ``normalisation.scale`` (eV/Å). They are nobody's gradient: energy
+            is not conserved along a trajectory, and a molecule may push itself.
+        bonded: the network needs the molecules' bonds, its fifth argument
+            (:class:`compbench_jax.models.bonded.Bonds`): ``GraphDataset.build(…, graphs=graphs)``.
+        triplets: the network needs the triplets of a batch: ``GraphDataset.build(…, triplets=True)``.
+        precision: of its arithmetic (:mod:`compbench_jax.models.precision`); the numbers themselves are as precise as
+            the batches and parameters it is given.
     """
 
     module: nn.Module
     normalisation: Normalisation
     cutoff: float
+    direct: bool = False
+    bonded: bool = False
+    triplets: bool = False
+    precision: str = "float32"
 
     def init(self, rng: jax.Array, graph: jraph.GraphsTuple) -> Params:
         """Parameters of the network for graphs like this one."""
-        return self.module.init(rng, _vectors(graph, graph.nodes["positions"]), *_topology(graph))
+        return self.module.init(rng, *self._inputs(graph, graph.nodes["positions"]))
 
     def node_energies(self, params: Params, graph: jraph.GraphsTuple, positions: jax.Array | None = None) -> jax.Array:
         """Interaction energy of every node, eV ``[n_node]`` (meaningless on padding nodes, but finite)."""
         positions = graph.nodes["positions"] if positions is None else positions
-        energies: Any = self.module.apply(params, _vectors(graph, positions), *_topology(graph))
-        return self.normalisation.scale * energies
+        answer = self._apply(params, graph, positions)
+        return self.normalisation.scale * (answer[0] if self.direct else answer)
 
     def energy(self, params: Params, graph: jraph.GraphsTuple) -> jax.Array:
         """Interaction energy of every graph, eV ``[n_graph]``."""
         return _sum_by_graph(self.node_energies(params, graph), graph)
 
     def energy_and_forces(self, params: Params, graph: jraph.GraphsTuple) -> tuple[jax.Array, jax.Array]:
-        """Interaction energies, eV ``[n_graph]``, and forces F = −∇E, eV/Å ``[n_node, 3]``."""
+        """Interaction energies, eV ``[n_graph]``, and forces, eV/Å ``[n_node, 3]``.
+
+        The forces are F = −∇E, or the network's own where it predicts them (``direct``).
+        """
+        if self.direct:
+            energies, forces = self._apply(params, graph, graph.nodes["positions"])
+            scale = self.normalisation.scale
+            return _sum_by_graph(scale * energies, graph), scale * forces
 
         def total(positions: jax.Array) -> tuple[jax.Array, jax.Array]:
             energies = self.node_energies(params, graph, positions)
@@ -68,13 +96,31 @@ class Potential:
         gradient, energies = jax.grad(total, has_aux=True)(graph.nodes["positions"])
         return _sum_by_graph(energies, graph), -gradient
 
+    def _apply(self, params: Params, graph: jraph.GraphsTuple, positions: jax.Array) -> Any:
+        """What the network answers, in its own units."""
+        with arithmetic(self.precision):
+            return self.module.apply(params, *self._inputs(graph, positions))
+
+    def _inputs(self, graph: jraph.GraphsTuple, positions: jax.Array) -> tuple[Any, ...]:
+        """Arguments of the network."""
+        bonds = (bonds_of(graph, positions),) if self.bonded else ()
+        return _vectors(graph, positions), *_topology(graph), *bonds
+
+
+def bonds_of(graph: jraph.GraphsTuple, positions: jax.Array) -> Bonds:
+    """Bonds of a batch at these positions (Å)."""
+    neighbours = jnp.asarray(graph.nodes["neighbours"])
+    positions = jnp.asarray(positions)
+    return Bonds(neighbours, positions[neighbours] - positions[:, None], jnp.asarray(graph.nodes["keys"]))
+
 
 def _vectors(graph: jraph.GraphsTuple, positions: jax.Array) -> jax.Array:
     return positions[graph.receivers] - positions[graph.senders]
 
 
-def _topology(graph: jraph.GraphsTuple) -> tuple[jax.Array, jax.Array, jax.Array]:
-    return graph.nodes["species"], graph.senders, graph.receivers
+def _topology(graph: jraph.GraphsTuple) -> tuple[jax.Array, ...]:
+    topology = (graph.nodes["species"], graph.senders, graph.receivers)
+    return topology if graph.edges is None else (*topology, graph.edges["triplets"])
 
 
 def _sum_by_graph(values: jax.Array, graph: jraph.GraphsTuple) -> jax.Array:

@@ -21,14 +21,13 @@ def bessel_basis(lengths: jax.Array, cutoff: float, n_basis: int) -> jax.Array:
     return safe_divide((2.0 / cutoff) ** 0.5 * jnp.sin(frequencies * r), r)
 
 
-def gaussian_basis(lengths: jax.Array, cutoff: float, n_basis: int) -> jax.Array:
+def gaussian_basis(lengths: jax.Array, cutoff: float, n_basis: int, width: float = 1.0) -> jax.Array:
     """Gaussians on a uniform grid, ``[...] -> [..., n_basis]`` (Schütt et al. 2017, arXiv 1706.08566, section 4.1).
 
-    g_k(r) = exp(−(r − μ_k)² / (2Δ²)) with the centres μ_k spread evenly over [0, c] and Δ their distance.
+    g_k(r) = exp(−(r − μ_k)² / (2Δ²)) with the centres μ_k spread evenly over [0, c], Δ their distance times ``width``.
     """
     centres = np.linspace(0.0, cutoff, n_basis)
-    width = centres[1] - centres[0]
-    scaled = (lengths[..., None] - jnp.asarray(centres, lengths.dtype)) / width
+    scaled = (lengths[..., None] - jnp.asarray(centres, lengths.dtype)) / (width * (centres[1] - centres[0]))
     return jnp.exp(-0.5 * scaled * scaled)
 
 

@@ -5,15 +5,28 @@ from typing import Any, ClassVar, Protocol, get_type_hints
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from compbench_jax.errors import CompBenchError
+from compbench_jax.models.classical import ClassicalConfig
+from compbench_jax.models.composition import CompositionConfig
+from compbench_jax.models.dimenet import DimeNetConfig
+from compbench_jax.models.equiformer_v2 import EquiformerV2Config
+from compbench_jax.models.gemnet import GemNetConfig
 from compbench_jax.models.mace import MACEConfig
+from compbench_jax.models.nearest import NearestConfig
+from compbench_jax.models.nequip import NequIPConfig
+from compbench_jax.models.painn import PaiNNConfig
 from compbench_jax.models.potential import Normalisation, Params, Potential
 from compbench_jax.models.schnet import SchNetConfig
 
 
 class ModelConfig(Protocol):
-    """What the configuration of every potential has: a frozen dataclass of numbers and tuples of numbers."""
+    """What the configuration of every potential has: a frozen dataclass of numbers and tuples of numbers.
+
+    A potential that can also predict its forces has a field ``direct_forces: bool``, one that sees angles has
+    ``triplets: ClassVar[bool] = True``, one that is told the molecule's bonds ``bonded``, see :class:`Potential`.
+    """
 
     kind: ClassVar[str]
     """Name of the architecture in ``potential.json``."""
@@ -38,20 +51,63 @@ class ModelConfig(Protocol):
 MODELS: dict[str, Any] = {
     "schnet": SchNetConfig(),
     "schnet-paper": SchNetConfig(cutoff=6.0, features=1024, interactions=5, n_basis=256),
+    "painn": PaiNNConfig(),
+    "painn-paper": PaiNNConfig(cutoff=12.0, features=512, interactions=6, n_basis=128),
     "mace": MACEConfig(),
     "mace-paper": MACEConfig(channels=128, l_max=3, hidden_l=1, correlation=3),
+    "dimenet": DimeNetConfig(),
+    "dimenet-paper": DimeNetConfig(features=128, blocks=4, triplet_features=64, output_features=256),
+    "gemnet": GemNetConfig(),
+    "gemnet-paper": GemNetConfig(
+        atom_features=128, edge_features=128, blocks=4, triplet_features=64, bilinear_features=64
+    ),
+    "equiformer_v2": EquiformerV2Config(),
+    "equiformer_v2-paper": EquiformerV2Config(
+        cutoff=12.0,
+        layers=8,
+        channels=128,
+        l_max=4,
+        attention_channels=64,
+        heads=8,
+        alpha_channels=64,
+        value_channels=16,
+        ffn_channels=128,
+        edge_channels=128,
+        n_basis=600,
+        grid_resolution=18,
+        gauss_grid=False,
+        direct_forces=True,
+    ),
+    "nequip": NequIPConfig(),
+    "nequip-paper": NequIPConfig(layers=4, channels=64),
 }
 """Presets by name: the plain name is a size for minutes on a CPU, ``-paper`` the size of the publications."""
+
+BASELINES: dict[str, Any] = {
+    "composition": CompositionConfig(),
+    "classical": ClassicalConfig(),
+    "nearest": NearestConfig(),
+}
+"""Cheap potentials that are fitted in closed form, by name. Their configurations have ``fitted: ClassVar[bool] = True``
+and ``fit(normalisation, train, validation) -> (params, a line about the fit)``."""
+
+
+def presets() -> dict[str, Any]:
+    """All potentials by name."""
+    return {**MODELS, **BASELINES}
 
 
 def build_potential(config: ModelConfig, normalisation: Normalisation) -> Potential:
     """Potential of a configuration and the constants of its training data."""
-    return Potential(config.build(normalisation), normalisation, config.cutoff)
+    direct = getattr(config, "direct_forces", False)
+    bonded = getattr(config, "bonded", False)
+    triplets = getattr(config, "triplets", False)
+    return Potential(config.build(normalisation), normalisation, config.cutoff, direct, bonded, triplets)
 
 
 def n_parameters(params: Params) -> int:
-    """Number of trainable parameters."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
+    """Number of trainable parameters: real numbers, not the tables of integers that some baselines keep with them."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params) if jnp.issubdtype(leaf.dtype, jnp.floating))
 
 
 def config_to_json(config: Any) -> dict[str, Any]:
@@ -65,7 +121,7 @@ def config_from_json(content: dict[str, Any]) -> Any:
     Raises:
         CompBenchError: unknown kind of potential, or fields that it does not have.
     """
-    kinds = {type(config).kind: type(config) for config in MODELS.values()}
+    kinds = {type(config).kind: type(config) for config in presets().values()}
     values = dict(content)
     kind = values.pop("model", None)
     if kind not in kinds:

@@ -42,3 +42,17 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
     """
     coefficients = np.asarray(e3nn.clebsch_gordan(l1, l2, l3), np.float64)
     return np.sqrt(2 * l3 + 1) * coefficients / np.linalg.norm(coefficients)
+
+
+def numpy_harmonics(directions: np.ndarray, l_max: int) -> np.ndarray:
+    """Spherical harmonics of unit vectors in float64, ``[n, 3] -> [n, (l_max + 1)²]``: constants of a network.
+
+    The same functions as :func:`spherical_harmonics`. Degree l is the part of degree l in the product of Y_(l−1) and
+    the vector, scaled to be positive and of norm √(2l + 1) on the polar axis.
+    """
+    vectors = np.concatenate([np.asarray(directions, np.float64), [[0.0, 1.0, 0.0]]])
+    degrees = [np.ones((len(vectors), 1))]
+    for degree in range(1, l_max + 1):
+        product = np.einsum("na,nb,abc->nc", degrees[-1], vectors, clebsch_gordan(degree - 1, 1, degree))
+        degrees.append(product * (np.sqrt(2 * degree + 1) / product[-1, degree]))
+    return np.concatenate(degrees, axis=1)[:-1]

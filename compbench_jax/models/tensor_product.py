@@ -6,6 +6,7 @@ path (l1, l2 → l3), node i and channel k,
     A_i,l3,m3 = Σ_{j → i} R_path(r_ij) Σ_{m1, m2} C_{l1 m1, l2 m2}^{l3 m3} h_j,l1,m1 Y_l2,m2(r̂_ij).
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import jax
@@ -17,6 +18,21 @@ from compbench_jax.models.spherical import clebsch_gordan
 
 Features = tuple[jax.Array, ...]
 """Equivariant features: for each l from 0 an array ``[n, 2l + 1, channels]`` of parity (−1)^l."""
+
+
+@dataclass(frozen=True)
+class Couplings:
+    """The products that a convolution takes, when its features are not just one of each degree.
+
+    Attributes:
+        inputs: degree of each feature.
+        outputs: degree of each result.
+        paths: (feature, degree of the harmonics, result), ascending by result.
+    """
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    paths: tuple[tuple[int, int, int], ...]
 
 
 @lru_cache
@@ -40,7 +56,7 @@ def convolve(
     weights: jax.Array,
     senders: jax.Array,
     receivers: jax.Array,
-    l_max: int,
+    outputs: int | Couplings,
 ) -> Features:
     """Sum tensor-product messages at their receivers.
 
@@ -50,30 +66,35 @@ def convolve(
         weights: R of each edge and path, ``[n_edge, n_path, channels]``, paths as in :func:`coupling_paths`.
         senders: ``[n_edge]``.
         receivers: ``[n_edge]``, ascending.
-        l_max: largest degree of the result.
+        outputs: largest degree of the result, one feature of each degree l and parity (−1)^l in and out; or the
+            couplings, for any other features.
 
     Returns:
-        For each l up to ``l_max``, ``[n_node, 2l + 1, n_path(l) · channels]``, path-major.
+        For each l up to the largest, ``[n_node, 2l + 1, n_path(l) · channels]``, path-major; or for each output of the
+        couplings.
     """
     n_node = features[0].shape[0]
-    paths = coupling_paths(len(features) - 1, len(harmonics) - 1, l_max)
+    if not isinstance(outputs, Couplings):
+        l1, l2, l3 = len(features) - 1, len(harmonics) - 1, outputs
+        outputs = Couplings(tuple(range(l1 + 1)), tuple(range(l3 + 1)), coupling_paths(l1, l2, l3))
     sent = [h[senders] for h in features]
     messages = jnp.concatenate(
         [
-            weights[:, i, None, :] * _couple(sent[l1], harmonics[l2], clebsch_gordan(l1, l2, l3))
-            for i, (l1, l2, l3) in enumerate(paths)
+            weights[:, i, None, :]
+            * _couple(sent[first], harmonics[l2], clebsch_gordan(outputs.inputs[first], l2, outputs.outputs[last]))
+            for i, (first, l2, last) in enumerate(outputs.paths)
         ],
         axis=1,
     )
-    return unstack_paths(sum_to_receivers(messages, receivers, n_node), paths, l_max)
+    return unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
 
 
-def unstack_paths(stacked: jax.Array, paths: tuple[tuple[int, int, int], ...], l_max: int) -> Features:
-    """Cut ``[n, Σ_paths (2l3 + 1), channels]`` by degree and join the paths of a degree along the channels."""
+def unstack_paths(stacked: jax.Array, couplings: Couplings) -> Features:
+    """Cut ``[n, Σ_paths (2l3 + 1), channels]`` by output and join the paths of an output along the channels."""
     n, _, channels = stacked.shape
     result, start = [], 0
-    for degree in range(l_max + 1):
-        n_path = sum(l3 == degree for _, _, l3 in paths)
+    for i, degree in enumerate(couplings.outputs):
+        n_path = sum(last == i for _, _, last in couplings.paths)
         size = n_path * (2 * degree + 1)
         part = stacked[:, start : start + size].reshape(n, n_path, 2 * degree + 1, channels)
         result.append(part.swapaxes(1, 2).reshape(n, 2 * degree + 1, n_path * channels))

@@ -94,6 +94,13 @@ def _cell(results: Mapping[str, Any], part: str, row: Row) -> str:
     return with_interval(estimate, row.scale, cosine="cosine" in row.metric)
 
 
+def copy_of(results: Mapping[str, Any]) -> str:
+    """Which copy of a model results are of: its seed; of a calculator whether they are complete."""
+    if results["config"].get("model", {}).get("kind") != "calculator":
+        return f"seed {results['seed']}"
+    return "partial: frames are missing" if "partial" in results else "not trained here"
+
+
 def metric_table(results: Mapping[str, Any], width: int = WIDE) -> Table:
     """Every metric of one run, ID, OOD and their ratio, with 95% intervals over molecules.
 
@@ -102,7 +109,7 @@ def metric_table(results: Mapping[str, Any], width: int = WIDE) -> Table:
         width: columns of the terminal; below ``WIDE`` an interval stands under its value.
     """
     table = Table(
-        title=escape(f"{results['model']} on {results['task']}, seed {results['seed']}"),
+        title=escape(f"{results['model']} on {results['task']}, {copy_of(results)}"),
         caption="; ".join(
             f"{name}: {results[part]['n_molecules']} molecules, {results[part]['n_frames']} frames"
             for name, part in (("ID", "id"), ("OOD", "ood"))

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from compbench_jax.models.registry import MODELS
+from compbench_jax.models.registry import presets as known_presets
+from compbench_jax.runtime import Precision
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training.configuration import Configuration, LossSettings, OptimiserSettings, WatchSettings
 
-SHARED = ("seed", "steps", "batch_size", "optimiser", "loss", "watch")
+SHARED = ("seed", "steps", "batch_size", "precision", "optimiser", "loss", "watch")
 """Fields that command line and configuration have in common."""
 
 
@@ -52,6 +53,12 @@ class Arguments:
     batch_size: int = 8
     """Mean number of structures a batch (larger molecules come fewer at a time). 8 is the benchmark's."""
 
+    precision: Precision = "float32"
+    """Of the arithmetic. float32 multiplies matrices in full on every device, where JAX's own default would shorten
+    their inputs on GPUs and TPUs: forces are small differences of large terms. tensorfloat32 allows that on GPUs;
+    bfloat16 shortens the inputs of the network's dense layers on any device; float64 is for checks. docs/models.md says
+    what each costs in error."""
+
     resume: bool = True
     """Go on with a run that the folder holds already. With --no-resume that is an error."""
 
@@ -71,7 +78,7 @@ def parse(command_line: Sequence[str]) -> tuple[Arguments, str]:
         SystemExit: the command line is not valid (tyro has printed why), or asked for help.
     """
     base = _base(command_line)
-    presets = dict(MODELS) if base is None else {**MODELS, base.preset: base.model}
+    presets = known_presets() if base is None else {**known_presets(), base.preset: base.model}
     default = None
     if base is not None:
         shared = {name: getattr(base, name) for name in ("task", "model", *SHARED)}
@@ -112,9 +119,11 @@ def _arguments_type(presets: dict[str, Any]) -> Any:
     """``Arguments`` with one subcommand for each preset as the type of ``model``."""
 
     def subcommand(name: str, default: Any) -> Any:
-        size = "as published" if name.endswith("-paper") else "a size for minutes on a CPU"
+        size = "; as published" if name.endswith("-paper") else "; a size for minutes on a CPU"
+        if getattr(default, "fitted", False):
+            size = ""  # its summary says that it is fitted, not trained
         summary = (type(default).__doc__ or name).splitlines()[0].rstrip(".")
-        command = tyro.conf.subcommand(name, default=default, description=f"{summary}; {size}.")
+        command = tyro.conf.subcommand(name, default=default, description=f"{summary}{size}.")
         return Annotated[type(default), command]
 
     union: Any = functools.reduce(operator.or_, (subcommand(name, default) for name, default in presets.items()))

@@ -10,7 +10,7 @@ import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from absl import logging as absl_logging
 
 from compbench_jax.errors import RunError
 from compbench_jax.models.potential import Params, Potential
+from compbench_jax.models.precision import cast_params, prepare_precision
 from compbench_jax.training import configuration, potential_file
 from compbench_jax.training.state import Cursor, TrainState
 
@@ -214,7 +215,20 @@ def load_run(run: str | Path, which: str = "best") -> LoadedRun:
     if checkpoints is None or not checkpoints.steps():
         raise RunError(f"{run} has no checkpoint: train it first with `python train.py --out {run} …`")
     step, params = checkpoints.parameters(which)
-    return LoadedRun(config, potential_file.read(run), params, step)
+    potential = replace(potential_file.read(run), precision=config["precision"])
+    return LoadedRun(config, potential, params, step)
+
+
+def with_precision(run: LoadedRun, precision: str | None = None) -> LoadedRun:
+    """The same trained potential with JAX prepared for its precision, or for another one if that is given.
+
+    Raises:
+        RunError: no such precision.
+    """
+    precision = precision or run.potential.precision
+    prepare_precision(precision)
+    potential = replace(run.potential, precision=precision)
+    return replace(run, potential=potential, params=cast_params(run.params, precision))
 
 
 def pack(tree: Any) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any
 from compbench_jax.errors import RunError
 from compbench_jax.files import write_atomically
 from compbench_jax.models.registry import config_from_json, config_to_json
+from compbench_jax.runtime import PRECISIONS
 
 FORMAT = "compbench-run"
 VERSION = 1
@@ -81,6 +82,7 @@ class Configuration:
         seed: of initial parameters and batch order.
         steps: optimiser steps.
         batch_size: mean number of structures a batch.
+        precision: of the arithmetic, see :mod:`compbench_jax.models.precision`.
         loss, optimiser, watch: see there.
     """
 
@@ -92,6 +94,7 @@ class Configuration:
     seed: int
     steps: int
     batch_size: int
+    precision: str = "float32"
     loss: LossSettings = LossSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     watch: WatchSettings = WatchSettings()
@@ -128,6 +131,8 @@ def check(configuration: Configuration) -> None:
     for flag, value, good, allowed in rules:
         if not good or not math.isfinite(value):
             raise RunError(f"{flag} is {value}: give a number {allowed}")
+    if c.precision not in PRECISIONS:
+        raise RunError(f"--precision is {c.precision!r}: choose one of {', '.join(PRECISIONS)}")
     if c.loss.energy_weight == c.loss.force_weight == 0:
         raise RunError("--loss.energy-weight and --loss.force-weight are both 0: give at least one a positive weight")
 
@@ -152,6 +157,8 @@ def from_json(content: Any, where: Path) -> Configuration:
     if not isinstance(version, int) or version > VERSION:
         raise RunError(f"{where} has version {version}, this program reads up to {VERSION}: upgrade compbench_jax")
     try:
+        # Runs of before the setting existed are float32.
+        content = {"precision": "float32", **content}
         values = {f.name: content[f.name] for f in fields(Configuration)}
         values["loss"] = LossSettings(**values["loss"])
         values["optimiser"] = OptimiserSettings(**values["optimiser"])

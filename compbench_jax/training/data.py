@@ -50,7 +50,15 @@ def normalisation_of(frames: Frames, cutoff: float) -> Normalisation:
 
 
 def build_data(
-    store: FrameStore, split: Split, normalisation: Normalisation, cutoff: float, batch_size: int, monitor_frames: int
+    store: FrameStore,
+    split: Split,
+    normalisation: Normalisation,
+    cutoff: float,
+    batch_size: int,
+    monitor_frames: int,
+    triplets: bool = False,
+    bonded: bool = False,
+    dtype: type = np.float32,
 ) -> RunData:
     """Gather the frames of a run and find their neighbours.
 
@@ -64,6 +72,9 @@ def build_data(
         "reference_energies": normalisation.reference_energies,
         "cutoff": cutoff,
         "batch_size": batch_size,
+        "triplets": triplets,
+        "graphs": store.graphs if bonded else None,
+        "dtype": dtype,
     }
     train = GraphDataset.build(store.gather(split.train), **settings)
 
@@ -82,6 +93,7 @@ def build_data(
 def with_shape(dataset: GraphDataset, shape: BatchShape) -> GraphDataset:
     """The data set with batches of this shape if each of its frames fits one, otherwise unchanged."""
     fits = dataset.frames.n_atoms.max() < shape.n_node and dataset.edges.n_edges.max() <= shape.n_edge
+    fits = fits and dataset.shape.n_incoming <= shape.n_incoming
     return replace(dataset, shape=shape) if fits else dataset
 
 

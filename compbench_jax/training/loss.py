@@ -13,7 +13,7 @@ Graphs = Any
 
 
 class LossSums(NamedTuple):
-    """Sums and counts over any number of batches, float32 scalars; means are taken once, at the end.
+    """Sums and counts over any number of batches, scalars; means are taken once, at the end.
 
     Attributes:
         energy: sum over molecules of |Ê − E|, eV.
@@ -30,7 +30,7 @@ class LossSums(NamedTuple):
     @classmethod
     def zero(cls) -> "LossSums":
         """Sums over nothing."""
-        return cls(*(jnp.zeros((), jnp.float32) for _ in cls._fields))
+        return cls(*(jnp.zeros((), float) for _ in cls._fields))  # float64 in a run of that precision
 
     def __add__(self, other: tuple) -> "LossSums":  # type: ignore[override]
         """Sums over both sets of batches."""
@@ -66,6 +66,6 @@ def loss_sums(energy: jax.Array, forces: jax.Array, graph: Graphs) -> LossSums:
     return LossSums(
         energy=jnp.abs(energy_error).sum(),
         force=safe_norm(force_error).sum(),
-        graphs=real_graph.sum(dtype=jnp.float32),
-        atoms=real_node.sum(dtype=jnp.float32),
+        graphs=real_graph.sum(dtype=float),
+        atoms=real_node.sum(dtype=float),
     )

@@ -2,12 +2,14 @@
 
 import platform
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 
 from compbench_jax import __version__
-from compbench_jax.models.potential import Potential
+from compbench_jax.models.potential import Params, Potential
+from compbench_jax.models.precision import cast_params, dtype_of, refuse_unprepared
 from compbench_jax.models.registry import n_parameters
 from compbench_jax.splits.audit import audit_split, write_audit
 from compbench_jax.splits.split import Split
@@ -16,9 +18,11 @@ from compbench_jax.training import potential_file, run_folder
 from compbench_jax.training.checkpoint import NO_BEST, Checkpoint, Checkpoints
 from compbench_jax.training.configuration import Configuration, check
 from compbench_jax.training.data import RunData, build_data, normalisation_of
+from compbench_jax.training.fit import fit_run
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import open_log
 from compbench_jax.training.loop import Parts, Progress, frame_names, train
+from compbench_jax.training.loss import Graphs
 from compbench_jax.training.optimiser import make_optimiser
 from compbench_jax.training.progress import Display
 from compbench_jax.training.state import Cursor, initial_state, state_template
@@ -36,6 +40,8 @@ def train_run(
     display: Display | None = None,
 ) -> int | None:
     """Train a potential, or go on where a run in the same folder with the same configuration stopped.
+
+    A potential with a closed form is fitted (:mod:`compbench_jax.training.fit`).
 
     Args:
         configuration: of the run.
@@ -55,6 +61,7 @@ def train_run(
         OSError: the disk is full (errno ENOSPC); the last checkpoint is intact.
     """
     check(configuration)
+    refuse_unprepared(configuration.precision)
     display = display or Display()
     with run_folder.locked(run):
         run_folder.claim(run, configuration, resume)
@@ -67,7 +74,13 @@ def train_run(
             potential.cutoff,
             configuration.batch_size,
             configuration.watch.monitor_frames,
+            potential.triplets,
+            potential.bonded,
+            dtype_of(configuration.precision),
         )
+        if getattr(configuration.model, "fitted", False):
+            fit_run(configuration, run, potential, data, display)
+            return None
         return _train_prepared(configuration, store, split, run, potential, data, display)
 
 
@@ -85,7 +98,7 @@ def prepare_potential(
     if not (run / potential_file.FILE).exists():
         normalisation = normalisation_of(store.gather(split.train), model.cutoff)
         potential_file.write(run, model, normalisation)
-    return potential_file.read(run)
+    return replace(potential_file.read(run), precision=configuration.precision)
 
 
 def _train_prepared(
@@ -100,11 +113,15 @@ def _train_prepared(
     """Set up state and compiled functions, restore a checkpoint if there is one, and train."""
     optimiser = make_optimiser(configuration.optimiser, configuration.steps)
     example = data.train.batch(data.train.epoch(configuration.seed, 0)[0])
-    template = state_template(jax.eval_shape(potential.init, jax.random.key(0), example), optimiser)
+
+    def initial(key: jax.Array, graph: Graphs) -> Params:
+        return cast_params(potential.init(key, graph), configuration.precision)
+
+    template = state_template(jax.eval_shape(initial, jax.random.key(0), example), optimiser)
     checkpoints = Checkpoints(run)
     start = checkpoints.restore(template)
     if start is None:
-        params = jax.jit(potential.init)(jax.random.key(configuration.seed), example)
+        params = jax.jit(initial)(jax.random.key(configuration.seed), example)
         start = Checkpoint(initial_state(params, optimiser), Cursor(0, 0), NO_BEST)
     step = int(start.state.step)
     announce(display, configuration, split, potential, data, n_parameters(template.params), step, run)

@@ -30,7 +30,7 @@ def default_folder(task: str, model: str, seed: int) -> Path:
 
 
 @contextlib.contextmanager
-def locked(run: Path) -> Iterator[None]:
+def locked(run: Path, doing: str = "training") -> Iterator[None]:
     """Hold the run folder, made if need be: two trainings that write to one folder would ruin it.
 
     The lock is the kernel's and goes with the process, however that ends. File systems without locks go unguarded.
@@ -51,7 +51,7 @@ def locked(run: Path) -> Iterator[None]:
 
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunError(f"another process is training in {run}: wait for it, or give another --out") from error
+            raise RunError(f"another process is {doing} in {run}: wait for it, or give another --out") from error
         except (ImportError, OSError):
             pass
         yield

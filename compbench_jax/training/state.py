@@ -23,7 +23,7 @@ class Interval(NamedTuple):
     Attributes:
         losses: of the batches.
         gradient_norm: sum over steps of the gradient's global norm before clipping.
-        steps: number of steps, float32.
+        steps: number of steps, a real number.
     """
 
     losses: LossSums
@@ -33,7 +33,7 @@ class Interval(NamedTuple):
     @classmethod
     def zero(cls) -> "Interval":
         """An interval without steps."""
-        return cls(LossSums.zero(), jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))
+        return cls(LossSums.zero(), jnp.zeros((), float), jnp.zeros((), float))
 
 
 class TrainState(NamedTuple):

@@ -205,3 +205,17 @@ def test_other_data_can_be_insisted_on(run, trained, monkeypatch):
     assert evaluate(monkeypatch, *words) == 0
     results = json.loads((run / "results.json").read_text())
     assert results["data"] != results["config"]["data_hash"]
+
+
+def test_benchmark_prints_speeds_and_writes_nothing(run, monkeypatch, capsys):
+    assert evaluate(monkeypatch, "--run", run, "--benchmark", "--max-frames", "6") == 0
+    printed = capsys.readouterr().out
+    assert "frame by frame:" in printed and "structures a second" in printed
+    assert not (run / "results.json").exists()
+
+
+def test_a_sample_of_the_test_frames_can_be_evaluated(run, monkeypatch):
+    assert evaluate(monkeypatch, "--run", run, "--max-frames", "6", "--samples", "9") == 0
+    results = json.loads((run / "results.json").read_text())
+    assert (results["id"]["n_frames"], results["ood"]["n_frames"]) == (6, 6)
+    assert len(np.load(run / "predictions" / "ood_energy.npy")) == 6

@@ -39,7 +39,9 @@ def test_energy_and_gradient_are_read_in_ase_units(monkeypatch, tmp_path):
         "#!/bin/sh\n"
         'if [ "$1" = --version ]; then echo "ORCA, a quantum chemistry package. Program Version 6.0.0"; exit; fi\n'
         "cat <<'EOF'\nNumber of atoms                             ...      3\n"
-        "CARTESIAN COORDINATES (ANGSTROEM)\n---\n  O 0 0 0.1193\n  H 0 0.7632 -0.4770\n  H 0 -0.7632 -0.4770\n\nFINAL SINGLE POINT ENERGY       -76.400000000\n****ORCA TERMINATED NORMALLY****\nEOF\n"
+        "CARTESIAN COORDINATES (ANGSTROEM)\n---\n  O 0 0 0.1193\n  H 0 0.7632 -0.4770\n  H 0 -0.7632 -0.4770\n\n"
+        "FINAL SINGLE POINT ENERGY       -76.400000000\n"
+        "****ORCA TERMINATED NORMALLY****\nEOF\n"
         "cat > orca.engrad <<'EOF'\n#\n# Number of atoms\n#\n 3\n#\n# The current total energy in Eh\n#\n"
         "    -76.400000000\n#\n# The current gradient in Eh/bohr\n#\n"
         "0.1\n0.0\n0.0\n-0.1\n0.0\n0.0\n0.0\n0.0\n0.0\n#\n# The atomic numbers and current coordinates in Bohr\n#\n"

@@ -40,11 +40,13 @@ def pack(
     padding: tuple[int, int, int] = (1, 0, 1),
     dtype: type = np.float32,
     garbage: float = 0.0,
+    incoming: int | None = None,
 ) -> jraph.GraphsTuple:
     """Batch of molecules with one padding graph, as the batching room lays it out.
 
     ``padding`` counts padding nodes (at least one), padding edges and padding graphs; the positions of padding nodes
-    are random numbers of size ``garbage``.
+    are random numbers of size ``garbage``. With a number ``incoming`` the graph has triplets: the edges that end at
+    each node, in so many columns or as many as it takes.
     """
     n_pad_node, n_pad_edge, n_pad_graph = padding
     senders, receivers, first = [], [], 0
@@ -58,13 +60,20 @@ def pack(
     n_node = [len(p) for _, p in molecules] + [n_pad_node] + [0] * (n_pad_graph - 1)
     n_edge = [len(s) for s in senders] + [n_pad_edge] + [0] * (n_pad_graph - 1)
     filler = np.full(n_pad_edge, first)
+    triplets = None
+    if incoming is not None:
+        ends = np.concatenate(receivers).astype(int).tolist()
+        rows = [[edge for edge, end in enumerate(ends) if end == node] for node in range(first + n_pad_node)]
+        width = max([incoming, 1, *map(len, rows)])
+        empty = len(ends) + n_pad_edge
+        triplets = {"triplets": np.array([row + [empty] * (width - len(row)) for row in rows], np.int32)}
     return jraph.GraphsTuple(
         nodes={
             "positions": np.concatenate([p for _, p in molecules] + [noise]).astype(dtype),
             "species": np.concatenate([s for s, _ in molecules] + [np.zeros(n_pad_node)]).astype(np.int32),
             "forces": np.zeros((first + n_pad_node, 3), dtype),
         },
-        edges=None,
+        edges=triplets,
         senders=np.concatenate(senders + [filler]).astype(np.int32),
         receivers=np.concatenate(receivers + [filler]).astype(np.int32),
         n_node=np.array(n_node, np.int32),

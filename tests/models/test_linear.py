@@ -1,9 +1,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from model_graphs import gaussian_params
 
-from compbench_jax.models.linear import ElementLinear, EquivariantLinear, RadialMLP, ScaledDense, normalised_silu
+from compbench_jax.models.linear import (
+    ElementDense,
+    ElementLinear,
+    EquivariantLinear,
+    RadialMLP,
+    ScaledDense,
+    normalised_silu,
+    normalised_tanh,
+)
 
 
 def features(channels=64, n=50):
@@ -11,10 +20,11 @@ def features(channels=64, n=50):
     return tuple(rng.normal(size=(n, 2 * d + 1, channels)).astype(np.float32) for d in range(3))
 
 
-def test_silu_has_unit_second_moment():
+@pytest.mark.parametrize("function", [normalised_silu, normalised_tanh])
+def test_activation_has_unit_second_moment(function):
     z = np.linspace(-12, 12, 200001)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    moment = np.sum(np.asarray(normalised_silu(jnp.asarray(z)), np.float64) ** 2 * density) * (z[1] - z[0])
+    moment = np.sum(np.asarray(function(jnp.asarray(z)), np.float64) ** 2 * density) * (z[1] - z[0])
     np.testing.assert_allclose(moment, 1, rtol=1e-5)
 
 
@@ -48,6 +58,14 @@ def test_element_linear_uses_the_weights_of_the_element():
         kernel = np.asarray(params["params"][f"l{degree}"])[:, species].swapaxes(0, 1)
         expected = np.einsum("nmu,nuw->nmw", x[degree], kernel) / np.sqrt(12)
         np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+def test_one_feature_is_mixed_as_many_are():
+    x, species = features(channels=4, n=6), np.array([0, 2, 1, 0, 2, 1])
+    kernel = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
+    one = ElementDense(5, 3).apply({"params": {"kernel": kernel}}, x[0], species)
+    many = ElementLinear(5, 0, 3).apply({"params": {"l0": kernel}}, x, species)
+    np.testing.assert_array_equal(one, many[0])
 
 
 def test_radial_network_keeps_zero():

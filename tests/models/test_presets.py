@@ -82,3 +82,19 @@ def test_scale_multiplies_the_energy():
     params = jax.jit(single.init)(jax.random.key(0), graph)
     once, thrice = jax.jit(lambda p: (single.energy(p, graph), triple.energy(p, graph)))(params)
     np.testing.assert_allclose(thrice, 3 * once, rtol=1e-6)
+
+
+def test_predicted_forces_are_the_networks_own_times_the_scale():
+    graph = pack([molecule(6, 0)], 5.0)
+    config = dataclasses.replace(MODELS["painn"], features=4, interactions=1, direct_forces=True)
+    potential = build_potential(config, NORMALISATION)
+    assert potential.direct and not build_potential(MODELS["painn"], NORMALISATION).direct
+    params = jax.jit(potential.init)(jax.random.key(0), graph)
+    positions = graph.nodes["positions"]
+    vectors = positions[graph.receivers] - positions[graph.senders]
+    inputs = (vectors, graph.nodes["species"], graph.senders, graph.receivers)
+    node_energies, node_forces = jax.jit(potential.module.apply)(params, *inputs)
+    energy, forces = jax.jit(potential.energy_and_forces)(params, graph)
+    np.testing.assert_allclose(forces, NORMALISATION.scale * node_forces, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(energy[0], NORMALISATION.scale * node_energies[:6].sum(), rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(potential.energy)(params, graph), energy, rtol=1e-5)

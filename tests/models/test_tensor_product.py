@@ -6,7 +6,7 @@ import pytest
 
 from compbench_jax.models.aggregate import sum_to_receivers
 from compbench_jax.models.spherical import parity_irreps
-from compbench_jax.models.tensor_product import convolve, coupling_paths
+from compbench_jax.models.tensor_product import Couplings, convolve, coupling_paths
 
 N_NODE, N_EDGE, CHANNELS = 5, 14, 3
 
@@ -59,6 +59,29 @@ def test_against_e3nn(degrees):
     for degree, values in enumerate(found):
         blocks = [total for path, total in expected.items() if path[2] == degree]
         np.testing.assert_allclose(values, np.concatenate(blocks, axis=2), atol=2e-5)
+
+
+def test_couplings_of_both_parities():
+    """Features 1o and 1e with a vector: pseudovectors and vectors by cross products, scalars by products."""
+    rng = np.random.default_rng(1)
+    vector, pseudo = rng.normal(size=(2, N_NODE, 3, CHANNELS)).astype(np.float32)
+    harmonics = (np.ones((N_EDGE, 1), np.float32), rng.normal(size=(N_EDGE, 3)).astype(np.float32))
+    couplings = Couplings((1, 1), (0, 0, 1, 1), ((0, 1, 0), (1, 1, 1), (0, 0, 2), (1, 1, 2), (0, 1, 3), (1, 0, 3)))
+    weights = rng.normal(size=(N_EDGE, 6, CHANNELS)).astype(np.float32)
+    senders, receivers = rng.integers(N_NODE, size=N_EDGE), np.sort(rng.integers(N_NODE, size=N_EDGE))
+    found = jax.jit(convolve, static_argnums=5)((vector, pseudo), harmonics, weights, senders, receivers, couplings)
+    shapes = [(N_NODE, 1, CHANNELS)] * 2 + [(N_NODE, 3, 2 * CHANNELS)] * 2
+    assert [values.shape for values in found] == shapes
+    y = harmonics[1][:, :, None]
+    dot = [np.sum(h[senders] * y, axis=1, keepdims=True) / 3**0.5 for h in (vector, pseudo)]
+    cross = [np.cross(h[senders], y, axis=1) / 2**0.5 for h in (vector, pseudo)]
+    terms = [dot[0], dot[1], vector[senders], cross[1], cross[0], pseudo[senders]]
+    sums = [np.zeros((N_NODE, *t.shape[1:])) for t in terms]
+    for i, term in enumerate(terms):
+        np.add.at(sums[i], receivers, weights[:, i, None] * term)
+    expected = [sums[0], sums[1], np.concatenate(sums[2:4], axis=2), np.concatenate(sums[4:], axis=2)]
+    for values, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(values, wanted, atol=2e-5)
 
 
 def test_equivariance_at_high_degrees():

@@ -1,0 +1,57 @@
+"""``compbench foundation``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Environments for foundation potentials: which there are, what they know, and how to install them.
+
+    list: the potentials, their licences, elements, levels of theory, and which are installed.
+
+    install NAME: make a virtual environment for one whose weights travel with its packages.
+
+    path NAME: the interpreter of that environment, for --python.
+
+    Then:  python evaluate.py --foundation NAME --task TASK --data DIR
+    """
+
+    action: tyro.conf.Positional[Literal["list", "install", "path"]]
+    """What to do."""
+
+    name: tyro.conf.Positional[str] = ""
+    """Which potential."""
+
+    dir: Path | None = None
+    """Folder of the environment. Without it: a folder of the user's data (or $COMPBENCH_FOUNDATION_DIR/NAME)."""
+
+    torch_index: str | None = None
+    """Package index to take torch from, where the usual one has only builds for a GPU."""
+
+
+def run(arguments: Arguments) -> None:
+    """List, install or locate."""
+    from compbench_jax.errors import CompBenchError
+    from compbench_jax.evaluation.calculator_spec import find_python
+    from compbench_jax.evaluation.foundation import FOUNDATIONS, get_foundation
+    from compbench_jax.evaluation.foundation_install import foundation_folder, foundation_spec, install
+
+    if arguments.action == "list":
+        from compbench_jax.report.foundations import foundation_lines
+
+        print("\n".join(foundation_lines(arguments.dir)))
+        return
+    if not arguments.name:
+        raise CompBenchError(f"which potential? write compbench foundation {arguments.action} {'|'.join(FOUNDATIONS)}")
+    item = get_foundation(arguments.name)
+    folder = foundation_folder(item.name, arguments.dir)
+    if arguments.action == "install":
+        options = () if arguments.torch_index is None else ("--index-url", arguments.torch_index)
+        install(item, folder, options)
+        return
+    foundation_spec(item.name, arguments.dir)  # says what is wrong
+    print(find_python(folder))

@@ -1,0 +1,68 @@
+"""``compbench models``."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compbench_jax.models.summary import Summary
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """List the potentials: parameters, how far an atom sees, what they cost, where they were published.
+
+    `python train.py model:NAME --help` has the settings of each.
+    """
+
+    flops: bool = False
+    """Also count the floating-point operations of energy and forces of hexane (20 atoms). Takes a minute."""
+
+    json: bool = False
+    """Print one JSON object in place of the table: numbers by the name of the potential."""
+
+
+def run(arguments: Arguments) -> None:
+    """Count and print."""
+    from compbench_jax.models.registry import presets
+    from compbench_jax.models.summary import summarise
+
+    found = {name: summarise(config, arguments.flops) for name, config in presets().items()}
+    if arguments.json:
+        import json
+        from dataclasses import asdict
+
+        print(json.dumps({name: asdict(summary) for name, summary in found.items()}, indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(table(found, arguments.flops))
+    console.print(
+        "Receptive field: layers × cutoff (Å). Parameters for the elements H, C, N, O. *: predicts its forces, or can "
+        "(--model.direct-forces). fit: fitted to the training data in closed form, which decide its size."
+    )
+    if arguments.flops:
+        console.print("Flops: energy and forces of hexane, 20 atoms, as traced.")
+
+
+def table(found: "dict[str, Summary]", flops: bool) -> object:
+    """The table that the terminal shows."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    view = Table("name", box=box.SIMPLE_HEAD)
+    for heading in ("parameters", "receptive field", *(["Gflop"] if flops else [])):
+        view.add_column(heading, justify="right")
+    view.columns[0].no_wrap = True
+    view.add_column("published")
+    for name, item in found.items():
+        cells = [
+            name + ("*" if item.direct_forces else ""),
+            "fit" if item.parameters is None else f"{item.parameters:,}",
+            f"{item.layers} × {item.cutoff:g} = {item.receptive_field:g}",
+        ]
+        if flops:
+            cells.append("–" if item.flops is None else f"{item.flops / 1e9:.3g}")
+        view.add_row(*cells, escape(item.citation))
+    return view

@@ -1,0 +1,115 @@
+"""How fast a run is evaluated: in padded batches, beside the same potential driven frame by frame through ASE."""
+
+import time
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from ase import Atoms
+
+from compbench_jax.evaluation.ase_calculator import CompBenchCalculator
+from compbench_jax.evaluation.evaluate import datasets_of, test_sample
+from compbench_jax.evaluation.predict import make_step, predict
+from compbench_jax.evaluation.settings import Settings
+from compbench_jax.metrics.sums import empty_table
+from compbench_jax.store.store import FrameStore
+from compbench_jax.training.checkpoint import LoadedRun
+
+FRAMES = 256
+"""Frames timed unless ``--max-frames`` says otherwise."""
+
+REPEATS = 3
+"""The fastest of so many counts: other programs of the machine only ever slow one down."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Structures a second, compilation left out.
+
+    Attributes:
+        batched: neighbour lists, padded batches, predictions and sums of errors, as in an evaluation.
+        bare: the compiled function alone, on batches that wait on the device.
+        one_by_one: the ASE calculator, a frame at a time, padded for its molecule.
+        n_frames: frames timed.
+        batch: mean number of structures a batch.
+        padding: fractions of the nodes and of the edges that are padding in the batches.
+        device: what computed.
+    """
+
+    batched: float
+    bare: float
+    one_by_one: float
+    n_frames: int
+    batch: float
+    padding: tuple[float, float]
+    device: str
+
+
+def benchmark(run: LoadedRun, store: FrameStore, frames: np.ndarray, settings: Settings) -> Speed:
+    """Time the three ways on (a sample of) these frames of a store."""
+    frames = test_sample(store, frames, settings.max_frames or FRAMES)
+    (data,) = datasets_of(run, store, [frames], settings)
+    step = make_step(run.potential)
+    predict(step, run.params, data)
+
+    def batched() -> None:
+        (again,) = datasets_of(run, store, [frames], settings)
+        predict(step, run.params, again)
+
+    plan = data.sequential()
+    graphs = [jax.device_put(data.batch(item)) for item in plan]
+    params = jax.device_put(run.params)
+
+    def bare() -> None:
+        table = empty_table(data.n_frames)
+        for graph in graphs:
+            table, _, forces = step(params, table, graph)
+        jax.block_until_ready((table, forces))
+
+    molecules = store.molecule[frames]
+    calculators = {int(m): CompBenchCalculator(run, graph=store.graphs[int(m)]) for m in np.unique(molecules)}
+    atoms = []
+    for frame, molecule in zip(frames, molecules, strict=True):
+        rows = slice(int(store.offsets[frame]), int(store.offsets[frame + 1]))
+        atoms.append(Atoms(store.graphs[molecule].numbers, store.positions[rows]))
+        atoms[-1].calc = calculators[int(molecule)]
+
+    def one_by_one() -> None:
+        for item in atoms:
+            item.calc.reset()
+            item.get_potential_energy()
+            item.get_forces()
+
+    for index in np.argsort(-data.edges.n_edges, kind="stable"):
+        atoms[index].get_forces()  # the fullest frame of a molecule first: one compilation for all of them
+    seconds = {function.__name__: fastest(function) for function in (batched, bare, one_by_one)}
+    return Speed(
+        **{name: len(frames) / value for name, value in seconds.items()},
+        n_frames=len(frames),
+        batch=len(frames) / len(plan),
+        padding=data.padding(plan),
+        device=jax.devices()[0].device_kind,
+    )
+
+
+def fastest(function: object) -> float:
+    """Seconds of the fastest of ``REPEATS`` calls."""
+    taken = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        function()  # type: ignore[operator]
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def speed_lines(speed: Speed) -> list[str]:
+    """What the terminal shows."""
+    nodes, edges = (100 * part for part in speed.padding)
+    return [
+        f"{speed.n_frames} frames, {speed.batch:.1f} a batch, padding {nodes:.1f}% of nodes and {edges:.1f}% of edges, "
+        f"{speed.device}",
+        f"batched:        {speed.batched:10.1f} structures a second "
+        f"({speed.batched / speed.one_by_one:.1f} times the loop)",
+        f"compiled alone: {speed.bare:10.1f} structures a second",
+        f"frame by frame: {speed.one_by_one:10.1f} structures a second (ASE calculator)",
+    ]

@@ -1,0 +1,33 @@
+"""What is evaluated: a run of ours or any calculator, as far as its results speak of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from compbench_jax.splits.contacts import DEFAULT_CUTOFF
+from compbench_jax.training.checkpoint import LoadedRun
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The potential that results are about.
+
+    Attributes:
+        name: of the preset or calculator.
+        seed: of the training; 0 for a calculator.
+        config: contents of ``results["config"]``.
+        step: of the checkpoint; None for a calculator.
+        contact_cutoff: Å, within which non-bonded atoms count as a contact.
+        more: further entries of ``results.json``.
+    """
+
+    name: str
+    seed: int
+    config: dict[str, Any]
+    step: int | None = None
+    contact_cutoff: float = DEFAULT_CUTOFF
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def subject_of_run(run: LoadedRun) -> Subject:
+    """The subject that a trained run is."""
+    return Subject(run.config["preset"], run.config["seed"], run.config, run.step, run.potential.cutoff)

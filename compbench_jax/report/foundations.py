@@ -1,0 +1,33 @@
+"""The foundation potentials as text."""
+
+from pathlib import Path
+
+from compbench_jax.evaluation.foundation import FOUNDATIONS, Foundation
+from compbench_jax.evaluation.foundation_install import foundation_folder, is_installed
+
+
+def state(item: Foundation, folder: Path | None = None) -> str:
+    """How to have a potential, or where it is."""
+    if not item.packages:
+        return f"needs internet access: {item.instructions} (docs/foundation.md)"
+    where = foundation_folder(item.name, folder)
+    return f"installed in {where}" if is_installed(where, item) else f"compbench foundation install {item.name}"
+
+
+def foundation_lines(folder: Path | None = None) -> list[str]:
+    """All of them, a block of lines each."""
+    lines = []
+    for item in FOUNDATIONS.values():
+        rows = {
+            "level": item.level,
+            "elements": item.elements,
+            "trained on": item.trained_on,
+            "energies": item.energies,
+            "charge": item.charge,
+            "units": item.units,
+            "licence": item.licence,
+            "citation": item.citation,
+            "install": state(item, folder),
+        }
+        lines += [f"{item.name}: {item.summary}", *(f"  {key + ':':<12}{value}" for key, value in rows.items()), ""]
+    return lines[:-1]
