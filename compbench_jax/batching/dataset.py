@@ -30,8 +30,8 @@ class GraphDataset:
 
     A batch is a ``jraph.GraphsTuple`` of NumPy arrays, in Å, eV and eV/Å:
 
-    - ``nodes``: ``positions`` float32 (in all of this: float64 if the set was built so) ``[n_node, 3]``, ``species`` int32 ``[n_node]`` (index into
-      ``elements``), ``forces`` float32 ``[n_node, 3]``; zero on padding;
+    - ``nodes``: ``positions`` float32 (in all of this: float64 if the set was built so) ``[n_node, 3]``, ``species``
+      int32 ``[n_node]`` (index into ``elements``), ``forces`` float32 ``[n_node, 3]``; zero on padding;
     - ``senders``, ``receivers`` int32 ``[n_edge]``, sorted by receiver, then by sender; padding edges join the
       first padding node to itself;
     - ``edges`` is None or, if the shape has room for triplets, ``{"triplets": int32 [n_node, n_incoming]}``: the

@@ -163,11 +163,11 @@ def test_an_interrupted_evaluation_goes_on(compute, reference, tmp_path):
     first = len(log.read_text().splitlines())
     evaluation = compute("Pairs", log=str(log), progress=lambda done, total: seen.append((done, total)))
     total = seen[-1][1]
-    # The worker may have been one frame ahead when it was stopped.
-    assert 11 <= first <= 12 and total < len(log.read_text().splitlines()) + 1 <= total + 2
+    # Each of the workers may have been a frame or two ahead when it was stopped.
+    assert 11 <= first <= 15 and total <= len(log.read_text().splitlines()) <= total + 4
     assert_same(evaluation.results, reference.results, but=("efwt",))
     compute("Pairs", log=str(log))
-    assert len(log.read_text().splitlines()) <= total + 1
+    assert len(log.read_text().splitlines()) <= total + 4
     with pytest.raises(RunError, match=r"predictions with another calculator\.keywords\.log"):
         compute("Pairs", log=str(tmp_path / "another"))
     (part, *_) = sorted((tmp_path / "out" / "parts").glob("*.npz"))

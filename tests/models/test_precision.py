@@ -40,7 +40,9 @@ def params(graph):
 def counts(precision, params, graph):
     """Matrix products in energy and forces, and those of them of full and of TF32 precision."""
     text = str(jax.make_jaxpr(potential(precision).energy_and_forces)(params, graph))
-    return text.count("dot_general["), text.count("(Precision.HIGHEST, Precision.HIGHEST)"), text.count("(Precision.HIGH, ")
+    return tuple(
+        text.count(word) for word in ("dot_general[", "(Precision.HIGHEST, Precision.HIGHEST)", "(Precision.HIGH, ")
+    )
 
 
 def test_matrix_products_are_whole_unless_asked_otherwise(params, graph):
