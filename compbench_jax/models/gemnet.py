@@ -199,10 +199,10 @@ class TripletInteraction(nn.Module):
         # The efficient bilinear layer (section 5): first the sum over b, then the radial part, then the weights.
         sums = jnp.einsum("nlab,nbd->nald", edges.angular, to_slots(x_ba, edges.triplets))
         sums = to_edges(sums, edges.triplets, edges.receivers)
-        products = jnp.einsum("eil,eld->edi", edges.circular, sums)
+        products = jnp.einsum("eil,eld->eid", edges.circular, sums)
         shape = (config.triplet_features, config.circular_features, config.bilinear_features)
         weight = self.param("bilinear", he_orthogonal, shape).astype(m.dtype)
-        x = products.reshape(len(m), -1) @ weight.reshape(-1, config.bilinear_features)
+        x = products.reshape(len(m), -1) @ weight.swapaxes(0, 1).reshape(-1, config.bilinear_features)
         terms = max(self.average_neighbours - 1, 1.0)
         x = ScaleFactor(config.fitted_scales, terms**-0.5, name="scale_cbf_sum")(x, x_ba, edges.real, edges.real)
 
