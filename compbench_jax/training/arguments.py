@@ -12,9 +12,10 @@ import tyro
 
 from compbench_jax.models.registry import MODELS
 from compbench_jax.training import configuration as config_file
-from compbench_jax.training.configuration import Configuration, LossSettings, OptimiserSettings, WatchSettings
+from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
 
-SHARED = ("seed", "steps", "batch_size", "optimiser", "loss", "watch")
+SHARED = ("seed", "seeds", "learning_rates", "steps", "batch_size", "optimiser", "loss", "watch", "device")
 """Fields that command line and configuration have in common."""
 
 
@@ -46,6 +47,13 @@ class Arguments:
     seed: int = 0
     """Seed of the initial parameters and of the order of batches."""
 
+    seeds: int = 1
+    """Potentials to train together in one program, with seeds SEED, SEED + 1, …: cheaper than one after the other."""
+
+    learning_rates: tuple[float, ...] = ()
+    """Peak learning rates to train together, e.g. 1e-3 3e-3; each with every seed. The lowest validation loss (tuning
+    frames, never test frames) chooses. Without it: --optimiser.learning-rate."""
+
     steps: int = 3000
     """Optimiser steps. 3000 steps of 8 structures take a small preset about ten minutes on two CPU cores."""
 
@@ -58,6 +66,7 @@ class Arguments:
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
+    device: DeviceSettings = field(default_factory=DeviceSettings)
 
 
 def parse(command_line: Sequence[str]) -> tuple[Arguments, str]:

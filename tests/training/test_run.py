@@ -10,9 +10,9 @@ from training_store import EPSILON, SIGMA, PairConfig, make_configuration
 from compbench_jax.errors import RunError
 from compbench_jax.training import loop
 from compbench_jax.training.checkpoint import Checkpoints, load_run
-from compbench_jax.training.configuration import OptimiserSettings, WatchSettings
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
+from compbench_jax.training.settings import OptimiserSettings, WatchSettings
 
 
 class PowerCut(BaseException):
@@ -21,19 +21,19 @@ class PowerCut(BaseException):
 
 def cut_at(monkeypatch, step):
     """Let the step numbered ``step`` be the last that is dispatched."""
-    original = loop.take_step
+    original = loop.take_chunk
 
-    def take_step(parts, progress, batch):
-        if progress.step == step:
+    def take_chunk(parts, progress, chunk):
+        if progress.step >= step:
             raise PowerCut
-        original(parts, progress, batch)
+        original(parts, progress, chunk)
 
-    monkeypatch.setattr(loop, "take_step", take_step)
+    monkeypatch.setattr(loop, "take_chunk", take_chunk)
 
 
 def comparable(run):
     """Lines of the log that must not depend on where a run was interrupted, without times."""
-    timed = ("seconds", "structures_per_second")
+    timed = ("seconds", "structures_per_second", "host_fraction")
     lines = [line for line in read_log(run / "log.jsonl") if line["event"] in ("train", "validation")]
     return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
