@@ -13,7 +13,13 @@ import tyro
 from compbench_jax.models.registry import MODELS
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training.configuration import Configuration
-from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
+from compbench_jax.training.settings import (
+    DeviceSettings,
+    LossSettings,
+    OptimiserSettings,
+    ProcessSettings,
+    WatchSettings,
+)
 
 SHARED = ("seed", "seeds", "learning_rates", "steps", "batch_size", "optimiser", "loss", "watch", "device")
 """Fields that command line and configuration have in common."""
@@ -51,8 +57,8 @@ class Arguments:
     """Potentials to train together in one program, with seeds SEED, SEED + 1, …: cheaper than one after the other."""
 
     learning_rates: tuple[float, ...] = ()
-    """Peak learning rates to train together, e.g. 1e-3 3e-3; each with every seed. The lowest validation loss (tuning
-    frames, never test frames) chooses. Without it: --optimiser.learning-rate."""
+    """Peak learning rates to train together, each with every seed; the lowest validation loss (tuning frames, never
+    test frames) chooses. Give them last: model:schnet --learning-rates 1e-3 3e-3. None: --optimiser.learning-rate."""
 
     steps: int = 3000
     """Optimiser steps. 3000 steps of 8 structures take a small preset about ten minutes on two CPU cores."""
@@ -67,6 +73,7 @@ class Arguments:
     loss: LossSettings = field(default_factory=LossSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
+    processes: ProcessSettings = field(default_factory=ProcessSettings)
 
 
 def parse(command_line: Sequence[str]) -> tuple[Arguments, str]:

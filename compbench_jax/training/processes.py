@@ -3,27 +3,13 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from compbench_jax.errors import RunError
-
-
-@dataclass(frozen=True)
-class ProcessSettings:
-    """Where the other processes of a run are. SLURM and Cloud TPU tell without being asked (see --distributed)."""
-
-    coordinator: str = ""
-    """HOST:PORT at which process 0 can be reached; the same in every process. Empty: no other processes."""
-
-    num_processes: int = 0
-    """Number of processes in all."""
-
-    process_id: int = -1
-    """Number of this process, from 0."""
+from compbench_jax.training.settings import ProcessSettings
 
 
 def connect(settings: ProcessSettings, distributed: bool) -> None:
@@ -44,8 +30,8 @@ def connect(settings: ProcessSettings, distributed: bool) -> None:
             raise RunError(f"--coordinator is {settings.coordinator!r}: give HOST:PORT of process 0")
         if not 0 <= settings.process_id < settings.num_processes:
             raise RunError(
-                f"--process-id is {settings.process_id} of --num-processes {settings.num_processes}: with "
-                "--coordinator give the number of processes and a different number from 0 to each"
+                f"--process-id is {settings.process_id} of --num-processes {settings.num_processes}: with a "
+                "coordinator give the number of processes and a different number from 0 to each"
             )
         explicit = {
             "coordinator_address": settings.coordinator,

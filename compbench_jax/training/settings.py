@@ -1,7 +1,9 @@
 """Groups of settings of a training run. The text under each field is its help on the command line."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 
 @dataclass(frozen=True)
@@ -103,3 +105,17 @@ class DeviceSettings:
     accumulate: int = 1
     """Parts that a device takes its share of a batch in, one after the other. More need less memory and more time;
     the gradient is that of the whole batch."""
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """Other processes that train the same run, one a host. Under SLURM's srun and on Cloud TPU nothing need be said."""
+
+    coordinator: Annotated[str, tyro.conf.arg(name="coordinator", prefix_name=False)] = ""
+    """HOST:PORT at which process 0 can be reached, the same in every process. Empty: none, or a scheduler tells."""
+
+    num_processes: Annotated[int, tyro.conf.arg(name="num-processes", prefix_name=False)] = 0
+    """Number of processes in all."""
+
+    process_id: Annotated[int, tyro.conf.arg(name="process-id", prefix_name=False)] = -1
+    """Number of this process, from 0."""
