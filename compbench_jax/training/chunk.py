@@ -72,7 +72,7 @@ def make_program(
         def take(state: TrainState, items: Any) -> tuple[TrainState, Reports]:
             if len(peaks) == 1:
                 squeezed = jax.tree.map(lambda x: x[0], (state.members, items))
-                new, rate = of_member(*squeezed, rates[0] if alone else peaks[0], state.step)
+                new, rate = of_member(squeezed[0], squeezed[1], rates[0] if alone else peaks[0], state.step)
                 members, rate = jax.tree.map(lambda x: x[None], (new, rate))
             else:
                 members, rate = jax.vmap(of_member, in_axes=(0, 0, 0, None))(state.members, items, peaks, state.step)
@@ -100,12 +100,13 @@ def make_program(
     def compiled(
         state: TrainState, data: Any, batches: Any, count: jax.Array, *, shape: BatchShape
     ) -> tuple[TrainState, Reports]:
+        of_state: Any = TrainState(SHARED, MEMBERS)  # type: ignore[arg-type]
         spread = layout.shared_out(
-            lambda *arrays: program(*arrays, shape),
-            (TrainState(SHARED, MEMBERS), SHARED, BATCHES, SHARED, MEMBERS),
-            (TrainState(SHARED, MEMBERS), OUTPUTS),
+            lambda state, data, batches, count, peaks: program(state, data, batches, count, peaks, shape),
+            (of_state, SHARED, BATCHES, SHARED, MEMBERS),
+            (of_state, OUTPUTS),
         )
-        return spread(state, data, batches, count, jnp.asarray(rates, jnp.float32))
+        return spread(state, data, batches, count, jnp.asarray(rates, float))
 
     return jax.jit(compiled, donate_argnums=0, static_argnames="shape")
 

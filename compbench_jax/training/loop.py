@@ -139,7 +139,8 @@ def stalled(configuration: Configuration, progress: Progress) -> bool:
 def take_chunk(parts: Parts, progress: Progress, chunk: Chunk) -> None:
     """Dispatch one chunk; nothing is fetched from the device but lines of the log of the chunk before."""
     begun = time.monotonic()
-    if progress.reports is not None and progress.reports.bad_steps.is_ready():
+    before: Any = progress.reports
+    if before is not None and before.bad_steps.is_ready():
         progress.idle += begun - progress.seen
     with jax.transfer_guard("disallow"):
         progress.state, progress.reports = parts.program(
@@ -175,7 +176,7 @@ def flush(parts: Parts, progress: Progress) -> None:
     progress.pending = None
     values: Reports = parts.layout.get(reports)
     now = progress.seen = time.monotonic()
-    look_for_bad_steps(parts, progress, values.bad_steps[chunk.count - 1])
+    look_for_bad_steps(parts, progress, np.asarray(values.bad_steps)[chunk.count - 1])
     progress.recent = [item for item in progress.recent if item.step > chunk.step]
     steps = logged_steps(parts.configuration, chunk)
     seconds = max(now - progress.reported - progress.paused, 1e-9)

@@ -16,7 +16,7 @@ BENCHMARK = LossSettings()
 
 
 class LossSums(NamedTuple):
-    """Sums and counts over any number of batches, float32 scalars.
+    """Sums and counts over any number of batches, scalars.
 
     Attributes:
         energy: sum over molecules of |Ê − E|, eV.
@@ -37,7 +37,7 @@ class LossSums(NamedTuple):
     @classmethod
     def zero(cls) -> "LossSums":
         """Sums over nothing."""
-        return cls(*(jnp.zeros((), jnp.float32) for _ in cls._fields))
+        return cls(*(jnp.zeros((), float) for _ in cls._fields))
 
     def __add__(self, other: tuple) -> "LossSums":  # type: ignore[override]
         """Sums over both sets of batches."""
@@ -78,7 +78,7 @@ def loss_sums(energy: jax.Array, forces: jax.Array, graph: Graphs, settings: Los
     if settings.force != BENCHMARK.force:
         # The mean over the three components of an atom.
         force_term = error_terms(force_error, settings.force, settings.huber_delta).sum() / 3
-    graphs, atoms = real_graph.sum(dtype=jnp.float32), real_node.sum(dtype=jnp.float32)
+    graphs, atoms = real_graph.sum(dtype=float), real_node.sum(dtype=float)
     return LossSums(energy_sum, force_sum, graphs, atoms, energy_term, force_term)
 
 

@@ -14,7 +14,7 @@ NO_DECAY = {"lamb": {"weight_decay": 0.0}, "lion": {"weight_decay": 0.0}}
 
 
 def learning_rate(settings: OptimiserSettings, steps: int, count: Any, peak: Any) -> jax.Array:
-    """Learning rate of update ``count`` = 0 … steps − 1, float32.
+    """Learning rate of update ``count`` = 0 … steps − 1.
 
     With w warm-up updates (at most a tenth of all), lr(t) = peak · (t + 1) / (w + 1) for t < w; then from the peak at
     t = w to ``final_fraction`` · peak at t = steps − 1 by half a cosine, a straight line or a geometric sequence; or
@@ -28,7 +28,7 @@ def learning_rate(settings: OptimiserSettings, steps: int, count: Any, peak: Any
     """
     warmup = min(settings.warmup_steps, steps // 10)
     floor = peak * settings.final_fraction
-    t = jnp.asarray(count, jnp.float32)
+    t = jnp.asarray(count, float)
     done = jnp.clip((t - warmup) / max(steps - 1 - warmup, 1), 0.0, 1.0)
     if settings.schedule == "cosine":
         decayed = floor + (peak - floor) * (0.5 * (1.0 + jnp.cos(jnp.pi * done)))
@@ -36,9 +36,9 @@ def learning_rate(settings: OptimiserSettings, steps: int, count: Any, peak: Any
         decayed = floor + (peak - floor) * (1.0 - done)
     elif settings.schedule == "exponential":
         # A final fraction of 0 is out of reach of a geometric sequence.
-        decayed = peak * jnp.power(jnp.float32(max(settings.final_fraction, 1e-8)), done)
+        decayed = peak * jnp.power(max(settings.final_fraction, 1e-8), done)
     else:
-        decayed = jnp.asarray(peak, jnp.float32)
+        decayed = jnp.asarray(peak, float)
     return jnp.where(t < warmup, peak * (t + 1) / (warmup + 1), decayed)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +25,7 @@ def connect(settings: ProcessSettings, distributed: bool) -> None:
     """
     if not settings.coordinator and not distributed:
         return
-    explicit = {}
+    explicit: dict[str, Any] = {}
     if settings.coordinator:
         if not re.fullmatch(r"\S+:\d+", settings.coordinator):
             raise RunError(f"--coordinator is {settings.coordinator!r}: give HOST:PORT of process 0")

@@ -25,7 +25,7 @@ class Interval(NamedTuple):
         losses: of the batches.
         gradient_norm: sum over steps of the gradient's global norm before clipping.
         update_norm: sum over steps of the global norm of what was added to the parameters.
-        steps: number of steps, float32; those that were skipped do not count.
+        steps: number of steps, a real number; those that were skipped do not count.
     """
 
     losses: LossSums
@@ -36,7 +36,7 @@ class Interval(NamedTuple):
     @classmethod
     def zero(cls) -> "Interval":
         """An interval without steps."""
-        return cls(LossSums.zero(), *(jnp.zeros((), jnp.float32) for _ in range(3)))
+        return cls(LossSums.zero(), *(jnp.zeros((), float) for _ in range(3)))
 
 
 class MemberState(NamedTuple):

@@ -52,7 +52,7 @@ def make_member_step(
     def accumulated(params: Params, parts: Graphs) -> tuple[jax.Array, LossSums, Params]:
         """Loss, sums and gradient of a batch in several parts, here or on several devices."""
         add = (lambda tree: tree) if total is None else total
-        counts = add(jax.tree.map(lambda real: real.sum(dtype=jnp.float32), jax.vmap(real_parts)(parts)))
+        counts = add(jax.tree.map(lambda real: real.sum(dtype=float), jax.vmap(real_parts)(parts)))
 
         def one(carry: tuple[LossSums, Params], graph: Graphs) -> tuple[tuple[LossSums, Params], None]:
             (_, sums), gradient = jax.value_and_grad(part_of_batch, has_aux=True)(params, graph, counts)
