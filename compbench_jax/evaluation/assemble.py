@@ -60,7 +60,7 @@ def assemble(
         "schema_version": SCHEMA_VERSION,
         "task": split.task,
         "model": run.config["preset"],
-        "seed": run.config["seed"],
+        "seed": run.seed if run.member else run.config["seed"],
         "data": store.hash,
         "date": provenance.now(),
         "checkpoint_step": run.step,

@@ -58,7 +58,7 @@ class Arguments:
 
     learning_rates: tuple[float, ...] = ()
     """Peak learning rates to train together, each with every seed; the lowest validation loss (tuning frames, never
-    test frames) chooses. Give them last: model:schnet --learning-rates 1e-3 3e-3. None: --optimiser.learning-rate."""
+    test frames) chooses. Without it: --optimiser.learning-rate."""
 
     steps: int = 3000
     """Optimiser steps. 3000 steps of 8 structures take a small preset about ten minutes on two CPU cores."""
