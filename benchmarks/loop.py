@@ -125,6 +125,9 @@ class Training:
         until = self.progress.step + steps
         parts = replace(self.parts, configuration=replace(self.configuration, steps=until, watch=self._watch(until)))
         self.source.configuration = parts.configuration
+        # Others have had their turn since: that was not this training's time.
+        self.progress.seen = self.progress.reported = time.monotonic()
+        self.progress.paused = self.progress.idle = 0.0
         chunks = loop.prefetch(self.source.chunks(self.progress.step, self.progress.cursors))
         for chunk in chunks:
             loop.take_chunk(parts, self.progress, chunk)
