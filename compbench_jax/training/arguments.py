@@ -21,7 +21,19 @@ from compbench_jax.training.settings import (
     WatchSettings,
 )
 
-SHARED = ("seed", "seeds", "learning_rates", "steps", "batch_size", "optimiser", "loss", "watch", "device")
+SHARED = (
+    "seed",
+    "seeds",
+    "learning_rates",
+    "init_from",
+    "freeze",
+    "steps",
+    "batch_size",
+    "optimiser",
+    "loss",
+    "watch",
+    "device",
+)
 """Fields that command line and configuration have in common."""
 
 
@@ -59,6 +71,13 @@ class Arguments:
     learning_rates: tuple[float, ...] = ()
     """Peak learning rates to train together, each with every seed; the lowest validation loss (tuning frames, never
     test frames) chooses. Without it: --optimiser.learning-rate."""
+
+    init_from: str = ""
+    """Folder of a run to start from (fine-tuning): its best parameters, with new reference energies. Take a learning
+    rate about ten times lower. The run must not have been trained on OOD molecules of this task."""
+
+    freeze: tuple[str, ...] = ()
+    """Regular expressions: parameters whose path contains one stay as they are, e.g. embedding. With --init-from."""
 
     steps: int = 3000
     """Optimiser steps. 3000 steps of 8 structures take a small preset about ten minutes on two CPU cores."""

@@ -33,6 +33,8 @@ class Configuration:
         loss, optimiser, watch, device: see there.
         seeds: number of members with seeds ``seed``, ``seed + 1``, …
         learning_rates: peak learning rates, each with every seed; none: that of ``optimiser``.
+        init_from: folder of a run whose parameters all members start from; empty: none.
+        freeze: regular expressions of paths of parameters that stay as they are.
     """
 
     task: str
@@ -49,6 +51,8 @@ class Configuration:
     device: DeviceSettings = field(default_factory=DeviceSettings)
     seeds: int = 1
     learning_rates: tuple[float, ...] = ()
+    init_from: str = ""
+    freeze: tuple[str, ...] = ()
 
     def members(self) -> tuple["Member", ...]:
         """Seeds and learning rates that are trained together: all seeds of the first learning rate, then the next."""
@@ -75,6 +79,9 @@ GROUPS: dict[str, Any] = {
     "watch": WatchSettings,
     "device": DeviceSettings,
 }
+
+LISTS = ("learning_rates", "freeze")
+"""Settings that are tuples here and lists in JSON."""
 
 FREE = ("data", "watch.checkpoint_seconds", *(f"device.{f.name}" for f in fields(DeviceSettings)))
 """Settings that do not change what a run computes, but for rounding: a resumed run may have others."""
@@ -117,6 +124,8 @@ def check(configuration: Configuration) -> None:
         raise RunError("--loss.energy-weight and --loss.force-weight are both 0: give at least one a positive weight")
     if len(set(c.learning_rates)) < len(c.learning_rates):
         raise RunError(f"--learning-rates has one of {list(c.learning_rates)} twice: give each once")
+    if c.freeze and not c.init_from:
+        raise RunError("--freeze is given without --init-from: random parameters are not worth keeping")
     if c.optimiser.name == "adamw" and not c.optimiser.weight_decay:
         raise RunError("--optimiser.name is adamw without a weight decay: give --optimiser.weight-decay, or take adam")
 
@@ -126,7 +135,7 @@ def to_json(configuration: Configuration) -> dict[str, Any]:
     content = {f.name: getattr(configuration, f.name) for f in fields(configuration)}
     for name in GROUPS:
         content[name] = asdict(content[name])
-    content["learning_rates"] = list(configuration.learning_rates)
+    content |= {name: list(content[name]) for name in LISTS}
     return {"format": FORMAT, "version": VERSION, **content, "model": config_to_json(configuration.model)}
 
 
@@ -146,7 +155,7 @@ def from_json(content: Any, where: Path) -> Configuration:
         required = [f.name for f in fields(Configuration) if f.default is f.default_factory is MISSING]
         values = {name: content[name] for name in names if name in content or name in required}
         values |= {name: kind(**values[name]) for name, kind in GROUPS.items() if name in values}
-        values["learning_rates"] = tuple(values.get("learning_rates", ()))
+        values |= {name: tuple(values[name]) for name in LISTS if name in values}
         values["model"] = config_from_json(values["model"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 
 from compbench_jax import __version__
 from compbench_jax.models.potential import Potential
@@ -28,6 +29,7 @@ from compbench_jax.training.loop import Parts, Progress, frame_names, train
 from compbench_jax.training.mesh import MEMBERS, make_layout
 from compbench_jax.training.optimiser import make_optimiser
 from compbench_jax.training.progress import Display
+from compbench_jax.training.start_from import check_parameters, freezing, load_start, normalisation_from
 from compbench_jax.training.state import Cursor, TrainState, initial_state, state_template
 from compbench_jax.training.validation import make_evaluator
 
@@ -94,6 +96,9 @@ def prepare_potential(
             display.say(f"warning: the split is not sound: {failure}")
     if not (run / potential_file.FILE).exists():
         normalisation = normalisation_of(store.gather(split.train), model.cutoff)
+        if configuration.init_from:
+            start = load_start(Path(configuration.init_from), model, store, split)
+            normalisation = normalisation_from(start, normalisation)
         potential_file.write(run, model, normalisation)
     return potential_file.read(run)
 
@@ -110,14 +115,20 @@ def _train_prepared(
     """Set up state and compiled functions, restore a checkpoint if there is one, and train."""
     members = configuration.members()
     layout = make_layout(configuration.device.mesh, len(members))
-    optimiser = make_optimiser(configuration.optimiser)
     example = data.train.batch(data.train.epoch(configuration.seed, 0)[0])
-    template = state_template(jax.eval_shape(potential.init, jax.random.key(0), example), optimiser, len(members))
+    shapes = jax.eval_shape(potential.init, jax.random.key(0), example)
+    optimiser = make_optimiser(configuration.optimiser)
+    if configuration.freeze:
+        optimiser = optax.chain(optimiser, freezing(configuration.freeze, shapes))
+    template = state_template(shapes, optimiser, len(members))
     checkpoints = Checkpoints(run)
     start = checkpoints.restore(template)
     if start is None:
         init = jax.jit(potential.init)
         params = [init(jax.random.key(member.seed), example) for member in members]
+        if configuration.init_from:
+            loaded = load_start(Path(configuration.init_from), configuration.model, store, split)
+            params = [check_parameters(loaded.params, shapes)] * len(members)
         start = Checkpoint(initial_state(params, optimiser), (Cursor(0, 0),) * len(members), no_best(len(members)))
     step = int(start.state.step)
     source = BatchSource(data.train, configuration, layout)
