@@ -5,13 +5,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import jax
-import jraph
 import numpy as np
 
 from compbench_jax.evaluation.evaluate import Evaluation
 from compbench_jax.evaluation.results import rounded
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loss import Graphs
 
 ENSEMBLE = "ensemble"
 MEMBERS = "members"
@@ -24,7 +24,7 @@ PARTS = ("id", "ood", "ratio")
 class Ensemble(Potential):
     """The mean of potentials that differ in their parameters only, which have a leading axis of members."""
 
-    def energy_and_forces(self, params: Params, graph: jraph.GraphsTuple) -> tuple[jax.Array, jax.Array]:
+    def energy_and_forces(self, params: Params, graph: Graphs) -> tuple[jax.Array, jax.Array]:
         """Mean energies, eV ``[n_graph]``, and forces, eV/Å ``[n_node, 3]``; these are the gradient of those."""
         one = super().energy_and_forces
         energies, forces = jax.vmap(one, in_axes=(0, None))(params, graph)
