@@ -15,7 +15,8 @@ from compbench_jax.splits.split import Split
 from compbench_jax.store.manifest import Manifest
 from compbench_jax.store.store import FrameStore, open_store
 from compbench_jax.store.writer import Trajectory, write_store
-from compbench_jax.training.configuration import Configuration, LossSettings, OptimiserSettings, WatchSettings
+from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.settings import LossSettings, OptimiserSettings, WatchSettings
 
 EPSILON, SIGMA = 0.2, 1.4
 ATOM_ENERGY = {1: -13.0, 6: -1030.0}
