@@ -7,12 +7,32 @@ from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.device import assemble, device_frames, frame_slots, size_on_device
 from compbench_jax.batching.packing import Packed
 from compbench_jax.batching.parts import cut, part_shape
+from compbench_jax.models.precision import prepare_precision
+from compbench_jax.molecules.molecule import MolecularGraph, Molecule
+
+SETTINGS = {"elements": (1, 6, 8), "reference_energies": (-13.1, -1030.7, -2040.3), "cutoff": 5.0}
 
 
 @pytest.fixture(scope="module")
 def dataset():
-    settings = {"elements": (1, 6, 8), "reference_energies": (-13.1, -1030.7, -2040.3), "cutoff": 5.0}
-    return GraphDataset.build(chain_frames([2, 3, 4, 5, 6] * 8), batch_size=4, **settings)
+    return GraphDataset.build(chain_frames([2, 3, 4, 5, 6] * 8), batch_size=4, **SETTINGS)
+
+
+@pytest.fixture
+def restored():
+    """Leaves JAX as it was."""
+    before = jax.config.jax_enable_x64
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+def alkane(n):
+    """Bonds of ``chain_frames.chain``."""
+    ends = [(0, 3 * n), (n - 1, 3 * n + 1)]
+    bonds = [(i, i + 1) for i in range(n - 1)] + [(i, k * n + i) for i in range(n) for k in (1, 2)] + ends
+    numbers = np.array([6] * n + [1] * (2 * n + 2), np.int32)
+    pairs = np.array(sorted(bonds), np.int32)
+    return MolecularGraph(Molecule(f"C{n}", "", f"C{n}", ""), numbers, pairs, np.zeros((len(numbers), 5), np.uint32))
 
 
 def assert_same_batch(dataset, program, data, item):
@@ -38,6 +58,23 @@ def test_batches_gathered_on_the_device_equal_those_of_the_host_bit_for_bit(data
         n_graph=len(indices) + 1,
     )
     assert_same_batch(dataset, program, data, Packed(shape, indices))
+
+
+@pytest.mark.parametrize("extra", ["triplets", "bonds", "float64"])
+def test_batches_with_triplets_bonds_or_float64_are_equal_too(extra, restored):
+    more = {
+        "triplets": {"triplets": True},
+        "bonds": {"graphs": [alkane(n) for n in range(2, 7)]},
+        "float64": {"triplets": True, "graphs": [alkane(n) for n in range(2, 7)], "dtype": np.float64},
+    }[extra]
+    if extra == "float64":
+        prepare_precision("float64")
+    dataset = GraphDataset.build(chain_frames([2, 3, 4, 5, 6] * 4), batch_size=4, **SETTINGS, **more)
+    assert (dataset.shape.n_incoming > 0) == (extra != "bonds")
+    program, data = jax.jit(assemble, static_argnums=2), jax.device_put(device_frames(dataset))
+    empty = Packed(dataset.shape, np.array([], np.int64))
+    for item in [*dataset.epoch(0, 0), empty, Packed(dataset.shape, np.array([19, 3]))]:
+        assert_same_batch(dataset, program, data, item)
 
 
 def test_size_counts_every_array(dataset):

@@ -1,13 +1,13 @@
 import jax
 import numpy as np
 import pytest
-from training_store import make_configuration
+from training_store import PairConfig, make_configuration
 
 from compbench_jax.errors import RunError
 from compbench_jax.training.checkpoint import Checkpoints, load_members, load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
-from compbench_jax.training.settings import DeviceSettings, OptimiserSettings
+from compbench_jax.training.settings import DeviceSettings, OptimiserSettings, WatchSettings
 
 TIMED = ("seconds", "structures_per_second", "host_fraction", "member")
 RATES = (5e-3, 1e-3)
@@ -44,6 +44,15 @@ def test_a_member_equals_a_run_with_that_seed_and_rate_alone(together, store, sp
         assert (a.step, a.seed, a.learning_rate) == (b.step, b.seed, b.learning_rate) == (b.step, seed, rate)
         for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-5)
+
+
+def test_members_of_a_potential_that_looks_at_its_first_batch_look_at_their_own(store, split, tmp_path):
+    settings = {"model": PairConfig(look=True), "steps": 1, "watch": WatchSettings(monitor_frames=0)}
+    train_run(make_configuration(store, seeds=2, **settings), store, split, tmp_path / "both")
+    train_run(make_configuration(store, seed=4, **settings), store, split, tmp_path / "alone")
+    own, alone = load_run(tmp_path / "both", "latest", 1), load_run(tmp_path / "alone", "latest")
+    for a, b in zip(jax.tree.leaves(own.params), jax.tree.leaves(alone.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
 def test_the_lowest_validation_loss_chooses_the_member(together):
