@@ -30,13 +30,15 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.evaluation.arguments import output_folder
     from compbench_jax.evaluation.evaluate import PREDICTIONS, evaluate
     from compbench_jax.evaluation.inputs import check_split, ensure_audit, open_data, receptive_field, write_split
+    from compbench_jax.evaluation.members import MEMBERS, evaluate_members
     from compbench_jax.evaluation.results import FILE, write_results
     from compbench_jax.report.terminal import Progress, report
     from compbench_jax.tasks import get_task
-    from compbench_jax.training.checkpoint import load_run, with_precision
+    from compbench_jax.training.checkpoint import load_members, pick_member, with_precision
 
     assert arguments.run is not None
-    run = with_precision(load_run(arguments.run, arguments.which), arguments.precision)
+    members = [with_precision(item, arguments.precision) for item in load_members(arguments.run, arguments.which)]
+    run = pick_member(members, arguments.run, arguments.member)
     store = open_data(run, arguments.data, arguments.other_data)
     task = get_task(arguments.task or run.config["task"])
     split = task.split(store)
@@ -47,7 +49,15 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
         write_split(arguments.split_out, split)
     audit = ensure_audit(out, store, split, *receptive_field(run))
     with Progress() as progress:
-        evaluation = evaluate(run, store, split, settings, task.groups(store.graphs), progress)
+        if arguments.member is None and len(members) > 1:
+            evaluation, others = evaluate_members(
+                members, lambda item: evaluate(item, store, split, settings, task.groups(store.graphs), progress)
+            )
+            for name, other in others.items():
+                other.save_predictions(out / MEMBERS / name / PREDICTIONS)
+                write_results(out / MEMBERS / name / FILE, other.results)
+        else:
+            evaluation = evaluate(run, store, split, settings, task.groups(store.graphs), progress)
     evaluation.save_predictions(out / PREDICTIONS)
     write_results(out / FILE, evaluation.results)
     report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
@@ -117,7 +127,7 @@ def benchmark(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.training.checkpoint import load_run, with_precision
 
     assert arguments.run is not None
-    run = with_precision(load_run(arguments.run, arguments.which), arguments.precision)
+    run = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
     store = open_data(run, arguments.data, arguments.other_data)
     split = get_task(arguments.task or run.config["task"]).split(store)
     for line in speed_lines(benchmark(run, store, split.ood_test, settings)):

@@ -13,6 +13,9 @@ def wire() -> None:
     arguments, preset = parse(sys.argv[1:])
     prepare_precision(arguments.precision)
     # After the command line is known to be good, since these take seconds.
+    from compbench_jax.training.processes import connect, launched_together
+
+    connect(arguments.processes, distributed=launched_together())
     from compbench_jax.store.store import open_store
     from compbench_jax.tasks import get_task
     from compbench_jax.training.run import train_run

@@ -80,6 +80,10 @@ class Arguments:
     which: Literal["best", "latest"] = "best"
     """Parameters: of the validation with the lowest loss, or of the last checkpoint. Both are moving averages."""
 
+    member: int | None = None
+    """One member of a run that trained several, from 0. Without it: all are evaluated, with their mean, spread and
+    ensemble; results.json is that of the member with the lowest validation loss."""
+
     out: Path | None = None
     """Folder for results, predictions and figure. Without it: that of the run, or runs/TASK-NAME for a calculator."""
 

@@ -30,4 +30,5 @@ class Subject:
 
 def subject_of_run(run: LoadedRun) -> Subject:
     """The subject that a trained run is."""
-    return Subject(run.config["preset"], run.config["seed"], run.config, run.step, run.potential.cutoff)
+    seed = run.seed if run.member else run.config["seed"]
+    return Subject(run.config["preset"], seed, run.config, run.step, run.potential.cutoff)

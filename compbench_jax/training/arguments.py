@@ -13,9 +13,29 @@ import tyro
 from compbench_jax.models.registry import presets as known_presets
 from compbench_jax.runtime import Precision
 from compbench_jax.training import configuration as config_file
-from compbench_jax.training.configuration import Configuration, LossSettings, OptimiserSettings, WatchSettings
+from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.settings import (
+    DeviceSettings,
+    LossSettings,
+    OptimiserSettings,
+    ProcessSettings,
+    WatchSettings,
+)
 
-SHARED = ("seed", "steps", "batch_size", "precision", "optimiser", "loss", "watch")
+SHARED = (
+    "seed",
+    "seeds",
+    "learning_rates",
+    "init_from",
+    "freeze",
+    "steps",
+    "batch_size",
+    "precision",
+    "optimiser",
+    "loss",
+    "watch",
+    "device",
+)
 """Fields that command line and configuration have in common."""
 
 
@@ -47,6 +67,20 @@ class Arguments:
     seed: int = 0
     """Seed of the initial parameters and of the order of batches."""
 
+    seeds: int = 1
+    """Potentials to train together in one program, with seeds SEED, SEED + 1, …: cheaper than one after the other."""
+
+    learning_rates: tuple[float, ...] = ()
+    """Peak learning rates to train together, each with every seed; the lowest validation loss (tuning frames, never
+    test frames) chooses. Without it: --optimiser.learning-rate."""
+
+    init_from: str = ""
+    """Folder of a run to start from (fine-tuning): its best parameters, with new reference energies. Take a learning
+    rate about ten times lower. The run must not have been trained on OOD molecules of this task."""
+
+    freeze: tuple[str, ...] = ()
+    """Regular expressions: parameters whose path contains one stay as they are, e.g. embedding. With --init-from."""
+
     steps: int = 3000
     """Optimiser steps. 3000 steps of 8 structures take a small preset about ten minutes on two CPU cores."""
 
@@ -65,6 +99,8 @@ class Arguments:
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
+    device: DeviceSettings = field(default_factory=DeviceSettings)
+    processes: ProcessSettings = field(default_factory=ProcessSettings)
 
 
 def parse(command_line: Sequence[str]) -> tuple[Arguments, str]:

@@ -6,10 +6,8 @@ name and renames the folder when it is whole: they always fit each other, and a 
 Arrays only, nothing is pickled.
 """
 
-import errno
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,10 @@ from absl import logging as absl_logging
 from compbench_jax.errors import RunError
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params, prepare_precision
-from compbench_jax.training import configuration, potential_file
-from compbench_jax.training.state import Cursor, TrainState
+from compbench_jax.training import configuration, potential_file, processes
+from compbench_jax.training.disk import disk_errors, refuse_full_disk
+from compbench_jax.training.state import Cursor, TrainState, member_of
+from compbench_jax.training.vectors import OTHER_POTENTIAL, pack, unpack
 
 FOLDER = "checkpoints"
 KEPT = 2
@@ -31,57 +31,72 @@ KEPT = 2
 
 ITEMS = ("parameters", "state")
 
-OVERHEAD = 256 * 1024
-"""Bytes of metadata and half-filled blocks that a checkpoint takes beside its arrays, generously."""
-
-OTHER_POTENTIAL = (
-    "the checkpoint is not that of this potential and optimiser: "
-    "resume with the version that wrote it, or train in a new folder"
-)
-
 
 @dataclass(frozen=True)
 class Best:
-    """Best parameters so far.
+    """Best parameters of each member so far.
 
     Attributes:
-        step: after which step; 0 before the first validation.
-        loss: validation loss; infinity before the first validation.
-        params: the moving average of the parameters at that step, NumPy; None before the first validation.
+        step: after which step, int64 ``[n_members]``; 0 before the first validation.
+        loss: validation loss, float64 ``[n_members]``; infinity before the first validation.
+        params: the moving averages of the parameters at these steps, NumPy, with a leading axis of members; None
+            before the first validation.
     """
 
-    step: int
-    loss: float
+    step: np.ndarray
+    loss: np.ndarray
     params: Params | None
 
 
-NO_BEST = Best(0, float("inf"), None)
+def no_best(n_members: int) -> Best:
+    """Before the first validation."""
+    return Best(np.zeros(n_members, np.int64), np.full(n_members, np.inf), None)
+
+
+def better(best: Best, step: int, losses: Sequence[float], averages: Params) -> Best:
+    """The best parameters after a validation of these averages (NumPy, with a leading axis of members)."""
+    wins = np.asarray(losses) < best.loss
+    old = averages if best.params is None else best.params
+
+    def choose(new: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        return np.where(wins.reshape(-1, *[1] * (new.ndim - 1)), new, kept)
+
+    params = jax.tree.map(choose, averages, old)
+    return Best(np.where(wins, step, best.step), np.where(wins, losses, best.loss), params)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that a resumed run starts from."""
+    """Everything that a resumed run starts from; the cursors are those of the members."""
 
     state: TrainState
-    cursor: Cursor
+    cursors: tuple[Cursor, ...]
     best: Best
 
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A trained potential.
+    """A trained potential: one member of a run.
 
     Attributes:
         config: contents of the run's ``config.json``.
         potential: the potential with its normalisation.
         params: its parameters, NumPy.
         step: after which step.
+        member: which of the run's members, from 0.
+        seed: of this member.
+        learning_rate: of this member.
+        validation_loss: the lowest that this member reached; infinity before the first validation.
     """
 
     config: dict[str, Any]
     potential: Potential
     params: Params
     step: int
+    member: int = 0
+    seed: int = 0
+    learning_rate: float = 0.0
+    validation_loss: float = float("inf")
 
 
 class Checkpoints:
@@ -119,16 +134,16 @@ class Checkpoints:
         step = int(state.step)
         if step in self.manager.all_steps():
             return
-        cursor = np.array([checkpoint.cursor.epoch, checkpoint.cursor.position], np.int64)
-        latest = jax.device_get(state.ema)
+        cursors = np.array(checkpoint.cursors, np.int64)
+        latest = jax.device_get(state.members.ema)
         parameters = {
             "step": np.int64(step),
             "latest": latest,
             "best": latest if best.params is None else best.params,
-            "best_step": np.int64(best.step),
-            "best_loss": np.float64(best.loss),
+            "best_step": np.asarray(best.step, np.int64),
+            "best_loss": np.asarray(best.loss, np.float64),
         }
-        rest = {"cursor": cursor, **pack(state._replace(ema=()))}
+        rest = {"cursors": cursors, **pack(without_average(state))}
         refuse_full_disk(self.folder, sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves((parameters, rest))))
         with disk_errors(self.folder):
             self.manager.save(
@@ -150,29 +165,45 @@ class Checkpoints:
         if not self.steps():
             return None
         step, read = self._read_latest()
-        epoch, position = (int(x) for x in read["state"].pop("cursor"))
-        state = unpack(read["state"], template._replace(ema=()))
-        parameters = read["parameters"]
-        if not _same_structure(parameters["latest"], template.ema):
+        if "cursors" not in read["state"]:
             raise RunError(OTHER_POTENTIAL)
-        best = NO_BEST
-        if int(parameters["best_step"]):
-            best = Best(int(parameters["best_step"]), float(parameters["best_loss"]), parameters["best"])
+        cursors = tuple(Cursor(int(epoch), int(position)) for epoch, position in read["state"].pop("cursors"))
+        state = unpack(read["state"], without_average(template))
+        parameters = read["parameters"]
+        if not _same_structure(parameters["latest"], template.members.ema):
+            raise RunError(OTHER_POTENTIAL)
+        best = no_best(len(cursors))
+        if parameters["best_step"].any():
+            best = Best(parameters["best_step"], parameters["best_loss"], parameters["best"])
         for damaged in self.steps()[: self.steps().index(step)]:
-            shutil.rmtree(self.folder / str(damaged), ignore_errors=True)
+            if processes.is_first():
+                shutil.rmtree(self.folder / str(damaged), ignore_errors=True)
+        processes.wait_for_all("damaged checkpoints are gone")
         self.manager.reload()
-        return Checkpoint(state._replace(ema=parameters["latest"]), Cursor(epoch, position), best)
+        members = state.members._replace(ema=parameters["latest"])
+        return Checkpoint(state._replace(members=members), cursors, best)
 
-    def parameters(self, which: str) -> tuple[int, Params]:
-        """Step and parameters, ``"best"`` or ``"latest"``; the latest serve as best before the first validation.
+    def parameters(self, which: str) -> list[tuple[int, float, Params]]:
+        """Step of the parameters, lowest validation loss so far, and parameters of each member.
+
+        Args:
+            which: ``"best"`` or ``"latest"``; the latest serve as best before the first validation, when the loss is
+                infinite.
 
         Raises:
             RunError: no checkpoint can be read.
         """
         step, read = self._read_latest()
         parameters = read["parameters"]
-        best_step = int(parameters["best_step"])
-        return (best_step if which == "best" and best_step else step), parameters[which]
+        if np.ndim(parameters["best_step"]) == 0:  # written before runs had members
+            parameters |= {name: jax.tree.map(lambda x: x[None], parameters[name]) for name in ("latest", "best")}
+            parameters |= {name: np.asarray(parameters[name])[None] for name in ("best_step", "best_loss")}
+        found = []
+        for k, best_step in enumerate(parameters["best_step"].tolist()):
+            latest = which == "latest" or not best_step
+            params = member_of(parameters["latest" if latest else "best"], k)
+            found.append((step if latest else best_step, float(parameters["best_loss"][k]), params))
+        return found
 
     def _read_latest(self) -> tuple[int, dict[str, Any]]:
         """Step and items of the latest checkpoint that can be read as a whole."""
@@ -190,8 +221,35 @@ class Checkpoints:
         raise RunError(f"{self.folder} has no checkpoint that can be read ({failure}): train in a new folder")
 
 
-def load_run(run: str | Path, which: str = "best") -> LoadedRun:
-    """The potential that a run trained.
+def load_run(run: str | Path, which: str = "best", member: int | None = None) -> LoadedRun:
+    """One potential that a run trained.
+
+    Args:
+        run: folder of the run.
+        which: see :func:`load_members`.
+        member: which of the run's members, from 0; None: the one with the lowest validation loss.
+
+    Raises:
+        RunError: no such run or member, or a run without a checkpoint that can be read.
+    """
+    return pick_member(load_members(run, which), run, member)
+
+
+def pick_member(members: Sequence[LoadedRun], run: str | Path, member: int | None = None) -> LoadedRun:
+    """One of all members of a run; see :func:`load_run`.
+
+    Raises:
+        RunError: no such member; ``run`` names the folder.
+    """
+    if member is None:
+        return min(members, key=lambda item: item.validation_loss)
+    if not 0 <= member < len(members):
+        raise RunError(f"{run} has no member {member}: give a number from 0 to {len(members) - 1}")
+    return members[member]
+
+
+def load_members(run: str | Path, which: str = "best") -> list[LoadedRun]:
+    """All potentials that a run trained.
 
     Args:
         run: folder of the run.
@@ -210,13 +268,22 @@ def load_run(run: str | Path, which: str = "best") -> LoadedRun:
         raise RunError(
             f"{run} is not a run folder, it has no {configuration.FILE}: train with `python train.py --out {run} …`"
         )
-    config = configuration.to_json(configuration.read(run / configuration.FILE))
+    settings = configuration.read(run / configuration.FILE)
+    config = configuration.to_json(settings)
     checkpoints = Checkpoints(run, read_only=True) if (run / FOLDER).is_dir() else None
     if checkpoints is None or not checkpoints.steps():
         raise RunError(f"{run} has no checkpoint: train it first with `python train.py --out {run} …`")
-    step, params = checkpoints.parameters(which)
-    potential = replace(potential_file.read(run), precision=config["precision"])
-    return LoadedRun(config, potential, params, step)
+    found = checkpoints.parameters(which)
+    potential = replace(potential_file.read(run), precision=settings.precision)
+    members = settings.members()
+    if len(members) != len(found):
+        raise RunError(
+            f"{run} has checkpoints of {len(found)} members, its configuration has {len(members)}: train again"
+        )
+    return [
+        LoadedRun(config, potential, params, step, k, members[k].seed, members[k].learning_rate, loss)
+        for k, (step, loss, params) in enumerate(found)
+    ]
 
 
 def with_precision(run: LoadedRun, precision: str | None = None) -> LoadedRun:
@@ -231,33 +298,9 @@ def with_precision(run: LoadedRun, precision: str | None = None) -> LoadedRun:
     return replace(run, potential=potential, params=cast_params(run.params, precision))
 
 
-def pack(tree: Any) -> dict[str, np.ndarray]:
-    """All leaves of a tree as one vector a dtype: orbax writes few long arrays much faster than many short ones."""
-    vectors: dict[str, list[np.ndarray]] = {}
-    for leaf in jax.tree.leaves(jax.device_get(tree)):
-        vectors.setdefault(str(leaf.dtype), []).append(np.ravel(leaf))
-    return {dtype: np.concatenate(parts) for dtype, parts in vectors.items()}
-
-
-def unpack(vectors: dict[str, np.ndarray], template: Any) -> Any:
-    """Inverse of :func:`pack` for a tree of these shapes and dtypes.
-
-    Raises:
-        RunError: the vectors are not of such a tree.
-    """
-    leaves, structure = jax.tree.flatten(template)
-    expected: dict[str, int] = {}
-    for leaf in leaves:
-        expected[str(leaf.dtype)] = expected.get(str(leaf.dtype), 0) + int(np.prod(leaf.shape))
-    if expected != {dtype: len(vector) for dtype, vector in vectors.items()}:
-        raise RunError(OTHER_POTENTIAL)
-    start = dict.fromkeys(expected, 0)
-    read = []
-    for leaf in leaves:
-        dtype, size = str(leaf.dtype), int(np.prod(leaf.shape))
-        read.append(vectors[dtype][start[dtype] : start[dtype] + size].reshape(leaf.shape))
-        start[dtype] += size
-    return jax.tree.unflatten(structure, read)
+def without_average(state: TrainState) -> TrainState:
+    """The state but for the moving averages, which are stored as parameters."""
+    return state._replace(members=state.members._replace(ema=()))
 
 
 def _same_structure(a: Any, b: Any) -> bool:
@@ -269,26 +312,3 @@ def _same_structure(a: Any, b: Any) -> bool:
 def one_line(error: Exception) -> str:
     """The start of an error's text, on one line."""
     return " ".join(str(error).split())[:160] or type(error).__name__
-
-
-def refuse_full_disk(folder: Path, size: int) -> None:
-    """Raise ``OSError`` (ENOSPC) where there is no room for a checkpoint of ``size`` bytes and what orbax adds to it.
-
-    Tensorstore notices a full disk too, but prints a page of its own on the way (see :func:`disk_errors`).
-    """
-    if shutil.disk_usage(folder).free < size + size // 8 + OVERHEAD:
-        raise OSError(errno.ENOSPC, "no space left on device", str(folder))
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn what tensorstore raises on a full disk into an ``OSError`` (ENOSPC), and remove what is half written."""
-    try:
-        yield
-    except Exception as error:
-        for rest in folder.glob("*.orbax-checkpoint-tmp"):
-            shutil.rmtree(rest, ignore_errors=True)
-        text = str(error)
-        if "No space left" in text or "os_error_code='28'" in text or getattr(error, "errno", None) == errno.ENOSPC:
-            raise OSError(errno.ENOSPC, "no space left on device", str(folder)) from error
-        raise

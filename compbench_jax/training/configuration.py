@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,63 +10,12 @@ from compbench_jax.errors import RunError
 from compbench_jax.files import write_atomically
 from compbench_jax.models.registry import config_from_json, config_to_json
 from compbench_jax.runtime import PRECISIONS
+from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
 
 FORMAT = "compbench-run"
-VERSION = 1
+VERSION = 2
+"""1 had one member a run, and fewer settings: those missing have the defaults, which mean the same."""
 FILE = "config.json"
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """Weights of the two parts of the loss."""
-
-    energy_weight: float = 4.0
-    """Weight of the energy MAE (eV a molecule). 4 is the benchmark's."""
-
-    force_weight: float = 100.0
-    """Weight of the force l2-MAE, the mean over atoms of |F̂ − F| (eV/Å). 100 is the benchmark's."""
-
-
-@dataclass(frozen=True)
-class OptimiserSettings:
-    """Adam with linear warm-up, cosine decay, clipping and a moving average of the parameters."""
-
-    learning_rate: float = 5e-3
-    """Peak learning rate. 5e-3 suits the small presets; take 1e-3 for the paper presets or if the loss jumps."""
-
-    final_fraction: float = 0.01
-    """Learning rate at the last step, as a fraction of the peak. Not 0, so that the last steps still count."""
-
-    warmup_steps: int = 100
-    """Steps of linear warm-up (at most a tenth of all): Adam's moments need about that many to settle."""
-
-    weight_decay: float = 0.0
-    """Decoupled weight decay (AdamW). 0 is plain Adam: a potential's weights have no reason to be small."""
-
-    clip_norm: float = 100.0
-    """Largest global norm of the gradient. Small MACE stays below it; SchNet's start, several times above, is tamed."""
-
-    ema_decay: float = 0.999
-    """Decay of the moving average of parameters that is validated and evaluated. 0.999 is the benchmark's.
-    At step t it is min(decay, (1 + t) / (10 + t)), so that the average forgets the random start."""
-
-
-@dataclass(frozen=True)
-class WatchSettings:
-    """How often the run reports, validates and saves."""
-
-    log_every: int = 20
-    """Steps a line of log.jsonl, each the mean over these steps."""
-
-    validate_every: int = 250
-    """Steps between validations (there is one at the end, too). One costs about as much as 20 steps."""
-
-    monitor_frames: int = 200
-    """ID-test and OOD-test frames whose force MAE is logged at every validation; 0: none.
-    Nothing is chosen by them: they let potentials be compared at matched ID error."""
-
-    checkpoint_seconds: float = 60.0
-    """Seconds between checkpoints beside those at validations: a kill loses at most this much work."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +28,15 @@ class Configuration:
         data_hash: SHA-256 of its manifest.
         preset: name of the model in ``MODELS`` that the configuration started from.
         model: configuration of the potential.
-        seed: of initial parameters and batch order.
+        seed: of initial parameters and batch order; the first of them if there are several.
         steps: optimiser steps.
         batch_size: mean number of structures a batch.
         precision: of the arithmetic, see :mod:`compbench_jax.models.precision`.
-        loss, optimiser, watch: see there.
+        loss, optimiser, watch, device: see there.
+        seeds: number of members with seeds ``seed``, ``seed + 1``, …
+        learning_rates: peak learning rates, each with every seed; none: that of ``optimiser``.
+        init_from: folder of a run whose parameters all members start from; empty: none.
+        freeze: regular expressions of paths of parameters that stay as they are.
     """
 
     task: str
@@ -95,13 +48,46 @@ class Configuration:
     steps: int
     batch_size: int
     precision: str = "float32"
-    loss: LossSettings = LossSettings()
-    optimiser: OptimiserSettings = OptimiserSettings()
-    watch: WatchSettings = WatchSettings()
+    loss: LossSettings = field(default_factory=LossSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    device: DeviceSettings = field(default_factory=DeviceSettings)
+    seeds: int = 1
+    learning_rates: tuple[float, ...] = ()
+    init_from: str = ""
+    freeze: tuple[str, ...] = ()
+
+    def members(self) -> tuple["Member", ...]:
+        """Seeds and learning rates that are trained together: all seeds of the first learning rate, then the next."""
+        rates = self.learning_rates or (self.optimiser.learning_rate,)
+        return tuple(Member(self.seed + k, rate) for rate in rates for k in range(self.seeds))
 
 
-FREE = ("data", "watch.checkpoint_seconds")
-"""Settings that do not change what a run computes: a resumed run may have others."""
+@dataclass(frozen=True)
+class Member:
+    """What distinguishes one of the potentials that a run trains together from the others.
+
+    Attributes:
+        seed: of its initial parameters and of the order of its batches.
+        learning_rate: its peak learning rate.
+    """
+
+    seed: int
+    learning_rate: float
+
+
+GROUPS: dict[str, Any] = {
+    "loss": LossSettings,
+    "optimiser": OptimiserSettings,
+    "watch": WatchSettings,
+    "device": DeviceSettings,
+}
+
+LISTS = ("learning_rates", "freeze")
+"""Settings that are tuples here and lists in JSON."""
+
+FREE = ("data", "watch.checkpoint_seconds", *(f"device.{f.name}" for f in fields(DeviceSettings)))
+"""Settings that do not change what a run computes, but for rounding: a resumed run may have others."""
 
 
 def check(configuration: Configuration) -> None:
@@ -112,11 +98,14 @@ def check(configuration: Configuration) -> None:
     """
     c = configuration
     rules = [
-        ("--seed", c.seed, 0 <= c.seed < 2**31, "0 or more, below 2^31"),
+        ("--seed", c.seed, 0 <= c.seed < 2**31 - c.seeds, "0 or more, below 2^31"),
+        ("--seeds", c.seeds, c.seeds >= 1, "1 or more"),
+        *(("--learning-rates", rate, rate > 0, "above 0") for rate in c.learning_rates),
         ("--steps", c.steps, c.steps >= 1, "1 or more"),
         ("--batch-size", c.batch_size, c.batch_size >= 1, "1 or more"),
         ("--loss.energy-weight", c.loss.energy_weight, c.loss.energy_weight >= 0, "0 or more"),
         ("--loss.force-weight", c.loss.force_weight, c.loss.force_weight >= 0, "0 or more"),
+        ("--loss.huber-delta", c.loss.huber_delta, c.loss.huber_delta > 0, "above 0"),
         ("--optimiser.learning-rate", c.optimiser.learning_rate, c.optimiser.learning_rate > 0, "above 0"),
         ("--optimiser.final-fraction", c.optimiser.final_fraction, 0 <= c.optimiser.final_fraction <= 1, "from 0 to 1"),
         ("--optimiser.warmup-steps", c.optimiser.warmup_steps, c.optimiser.warmup_steps >= 0, "0 or more"),
@@ -127,6 +116,9 @@ def check(configuration: Configuration) -> None:
         ("--watch.validate-every", c.watch.validate_every, c.watch.validate_every >= 1, "1 or more"),
         ("--watch.monitor-frames", c.watch.monitor_frames, c.watch.monitor_frames >= 0, "0 or more"),
         ("--watch.checkpoint-seconds", c.watch.checkpoint_seconds, c.watch.checkpoint_seconds >= 0, "0 or more"),
+        ("--watch.patience", c.watch.patience, c.watch.patience >= 0, "0 or more"),
+        ("--device.steps-per-dispatch", c.device.steps_per_dispatch, c.device.steps_per_dispatch >= 0, "0 or more"),
+        ("--device.accumulate", c.device.accumulate, c.device.accumulate >= 1, "1 or more"),
     ]
     for flag, value, good, allowed in rules:
         if not good or not math.isfinite(value):
@@ -135,13 +127,25 @@ def check(configuration: Configuration) -> None:
         raise RunError(f"--precision is {c.precision!r}: choose one of {', '.join(PRECISIONS)}")
     if c.loss.energy_weight == c.loss.force_weight == 0:
         raise RunError("--loss.energy-weight and --loss.force-weight are both 0: give at least one a positive weight")
+    if len(set(c.learning_rates)) < len(c.learning_rates):
+        raise RunError(f"--learning-rates has one of {list(c.learning_rates)} twice: give each once")
+    if c.freeze and not c.init_from:
+        raise RunError("--freeze is given without --init-from: random parameters are not worth keeping")
+    if getattr(c.model, "fitted", False) and (len(c.members()) > 1 or c.init_from):
+        raise RunError(
+            f"{c.preset} is fitted in closed form, it has no seeds and no start: leave out --seeds, --learning-rates "
+            "and --init-from"
+        )
+    if c.optimiser.name == "adamw" and not c.optimiser.weight_decay:
+        raise RunError("--optimiser.name is adamw without a weight decay: give --optimiser.weight-decay, or take adam")
 
 
 def to_json(configuration: Configuration) -> dict[str, Any]:
     """Configuration as JSON values."""
     content = {f.name: getattr(configuration, f.name) for f in fields(configuration)}
-    for name in ("loss", "optimiser", "watch"):
+    for name in GROUPS:
         content[name] = asdict(content[name])
+    content |= {name: list(content[name]) for name in LISTS}
     return {"format": FORMAT, "version": VERSION, **content, "model": config_to_json(configuration.model)}
 
 
@@ -157,12 +161,11 @@ def from_json(content: Any, where: Path) -> Configuration:
     if not isinstance(version, int) or version > VERSION:
         raise RunError(f"{where} has version {version}, this program reads up to {VERSION}: upgrade compbench_jax")
     try:
-        # Runs of before the setting existed are float32.
-        content = {"precision": "float32", **content}
-        values = {f.name: content[f.name] for f in fields(Configuration)}
-        values["loss"] = LossSettings(**values["loss"])
-        values["optimiser"] = OptimiserSettings(**values["optimiser"])
-        values["watch"] = WatchSettings(**values["watch"])
+        names = [f.name for f in fields(Configuration)]
+        required = [f.name for f in fields(Configuration) if f.default is f.default_factory is MISSING]
+        values = {name: content[name] for name in names if name in content or name in required}
+        values |= {name: kind(**values[name]) for name, kind in GROUPS.items() if name in values}
+        values |= {name: tuple(values[name]) for name in LISTS if name in values}
         values["model"] = config_from_json(values["model"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import numpy as np
 
 from compbench_jax.batching.dataset import GraphDataset
@@ -16,7 +15,7 @@ from compbench_jax.splits.split import Split
 from compbench_jax.store.frames import Frames
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.loss import Graphs
-from compbench_jax.training.state import Cursor
+from compbench_jax.training.mesh import ALONE, Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +31,6 @@ class RunData:
     train: GraphDataset
     validation: GraphDataset
     monitors: dict[str, GraphDataset]
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """A training batch on the device, where it stands in the sequence of batches, and its frames."""
-
-    cursor: Cursor
-    graph: Graphs
-    frames: np.ndarray
 
 
 def normalisation_of(frames: Frames, cutoff: float) -> Normalisation:
@@ -104,18 +94,7 @@ def evenly_spaced(indices: np.ndarray, count: int) -> np.ndarray:
     return indices[np.round(np.linspace(0, len(indices) - 1, count)).astype(np.int64)]
 
 
-def training_batches(dataset: GraphDataset, seed: int, start: Cursor) -> Iterator[Batch]:
-    """Batches without end from a place in the sequence, which is a function of ``seed`` and the epoch alone."""
-    epoch, position = start.epoch, start.position
-    while True:
-        plan = dataset.epoch(seed, epoch)
-        for place in range(position, len(plan)):
-            graph = jax.device_put(dataset.batch(plan[place]))
-            yield Batch(Cursor(epoch, place), graph, np.asarray(plan[place].indices))
-        epoch, position = epoch + 1, 0
-
-
-def evaluation_batches(dataset: GraphDataset) -> Iterator[Graphs]:
-    """Every frame once, on the device."""
+def evaluation_batches(dataset: GraphDataset, layout: Layout = ALONE) -> Iterator[Graphs]:
+    """Every frame once, on the device (on each of them, if there are several)."""
     for item in dataset.sequential():
-        yield jax.device_put(dataset.batch(item))
+        yield layout.put(dataset.batch(item))

@@ -1,19 +1,22 @@
 """Runs of the baselines that are fitted in closed form: the same run folder, log and checkpoint, in one step."""
 
+import os
 import time
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params
+from compbench_jax.training import processes
 from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
 from compbench_jax.training.configuration import Configuration
 from compbench_jax.training.data import RunData
 from compbench_jax.training.log import FILE as LOG_FILE
-from compbench_jax.training.log import open_log
+from compbench_jax.training.log import RunLog, open_log
 from compbench_jax.training.progress import Display
 from compbench_jax.training.state import Cursor, initial_state
 from compbench_jax.training.validation import errors_on, make_evaluator
@@ -42,11 +45,11 @@ def fit_run(configuration: Configuration, run: Path, potential: Potential, data:
     display.say(f"fitting   {configuration.preset} to {data.train.n_frames} frames, in closed form; run folder {run}")
     params, words = configuration.model.fit(potential.normalisation, data.train, data.validation)
     params = cast_params(params, configuration.precision)
-    log, _ = open_log(run / LOG_FILE, STEP)
+    log = open_log(run / LOG_FILE, STEP)[0] if processes.is_first() else RunLog(Path(os.devnull))
     try:
         log.write("start", 0, seconds=0.0, fitted=words)
-        evaluator = make_evaluator(potential)
-        errors = errors_on(evaluator, params, data.validation)
+        evaluator, members = make_evaluator(potential), jax.tree.map(lambda x: jnp.asarray(x)[None], params)
+        errors, *_ = errors_on(evaluator, members, data.validation, 1)
         loss = errors.loss(configuration.loss)
         values = {
             "validation_loss": loss,
@@ -56,7 +59,7 @@ def fit_run(configuration: Configuration, run: Path, potential: Potential, data:
             "best": True,
         }
         for name, dataset in data.monitors.items():
-            values[f"monitor_{name}_force_mae"] = errors_on(evaluator, params, dataset).force_mae
+            values[f"monitor_{name}_force_mae"] = errors_on(evaluator, members, dataset, 1)[0].force_mae
         log.write("validation", STEP, **values, seconds=round(time.monotonic() - begun, 3))
     finally:
         log.close()
@@ -69,5 +72,6 @@ def fit_run(configuration: Configuration, run: Path, potential: Potential, data:
 
 def _checkpoint(params: Params, loss: float) -> Checkpoint:
     """A checkpoint with an optimiser that has no state."""
-    state = initial_state(jax.device_put(params), optax.identity())
-    return Checkpoint(state._replace(step=jnp.int32(STEP)), Cursor(0, 0), Best(STEP, loss, params))
+    state = initial_state([jax.device_put(params)], optax.identity())
+    best = Best(np.array([STEP]), np.array([loss]), jax.tree.map(lambda x: np.asarray(x)[None], params))
+    return Checkpoint(state._replace(step=jnp.int32(STEP)), (Cursor(0, 0),), best)

@@ -1,7 +1,9 @@
 """The log of a run: JSON, one object a line, each flushed as it is written.
 
 Every line has ``event`` and ``step``. Events are ``start`` (also at each resume), ``train`` (means over the steps since
-the line before), ``validation``, and ``nonfinite``. Energies are in eV, forces in eV/Å, times in s.
+the line before), ``validation``, and ``nonfinite`` (a step that was skipped, or that stopped the run: ``action``). In
+runs of several members each of them has its own lines, with its number in ``member``. ``host_fraction`` is the share of
+the time in which the device had nothing to do, at most. Energies are in eV, forces in eV/Å, times in s.
 """
 
 import json

@@ -7,20 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from compbench_jax.batching.prefetch import prefetch
 from compbench_jax.errors import RunError
-from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
+from compbench_jax.training import processes
+from compbench_jax.training.batches import BatchSource, Chunk
+from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints, better
+from compbench_jax.training.chunk import Program, Reports
 from compbench_jax.training.configuration import Configuration
-from compbench_jax.training.data import Batch, RunData, training_batches
+from compbench_jax.training.data import RunData
 from compbench_jax.training.interruption import Interruption
+from compbench_jax.training.lines import member_key, refusal, train_values, validation_values
 from compbench_jax.training.log import RunLog
-from compbench_jax.training.optimiser import learning_rate_schedule
+from compbench_jax.training.mesh import Layout
 from compbench_jax.training.progress import Display
-from compbench_jax.training.state import Cursor, Interval, TrainState
-from compbench_jax.training.step import TrainStep
+from compbench_jax.training.state import Cursor, TrainState, member_of
 from compbench_jax.training.validation import Evaluator, errors_on
 
 
@@ -30,16 +32,20 @@ class Parts:
 
     Attributes:
         configuration: of the run.
+        layout: devices of the run.
         data: its frames.
         names: of each training frame, for messages (see :func:`frame_names`).
-        train_step, evaluator: the compiled functions.
+        source: prepares the batches.
+        program, evaluator: the compiled functions.
         checkpoints, log, display: where results go.
     """
 
     configuration: Configuration
+    layout: Layout
     data: RunData
     names: list[str]
-    train_step: TrainStep
+    source: BatchSource
+    program: Program
     evaluator: Evaluator
     checkpoints: Checkpoints
     log: RunLog
@@ -53,24 +59,32 @@ class Progress:
     Attributes:
         state: on the device.
         step: steps dispatched, known without asking the device.
-        cursor: the next batch.
+        cursors: the next batch of each member.
         best: best parameters so far.
         seconds: of training, by the log, in earlier stretches of the run.
-        pending: line of the log that waits for its numbers: step, epoch, sums, non-finite step.
-        recent: batches since the last look at the device, by step.
-        compiled: whether the first step, whose dispatch compiles it, has been dispatched.
+        skipped: step that each member skipped since it was not finite, 0: none; as far as the log tells.
+        reports: what the chunk dispatched last tells, on the device.
+        pending: chunk with lines of the log that wait for their numbers.
+        recent: chunks since the last look at the device.
+        compiled: whether the first chunk, whose dispatch compiles it, has been dispatched.
+        idle: seconds since the last report in which the device had nothing to do, at most.
+        seen: clock reading when the device was last known to be busy.
         started, reported, paused, saved: clock readings: start; last report; seconds since then that were not steps;
             last checkpoint.
     """
 
     state: TrainState
     step: int
-    cursor: Cursor
+    cursors: tuple[Cursor, ...]
     best: Best
     seconds: float
-    pending: tuple[int, int, Interval, jax.Array] | None = None
-    recent: dict[int, Batch] = field(default_factory=dict)
+    skipped: np.ndarray
+    reports: Reports | None = None
+    pending: tuple[Chunk, Reports] | None = None
+    recent: list[Chunk] = field(default_factory=list)
     compiled: bool = False
+    idle: float = 0.0
+    seen: float = field(default_factory=time.monotonic)
     started: float = field(default_factory=time.monotonic)
     reported: float = field(default_factory=time.monotonic)
     paused: float = 0.0
@@ -80,6 +94,11 @@ class Progress:
         """Seconds of training in all stretches of the run."""
         return self.seconds + time.monotonic() - self.started
 
+    def pause(self, begun: float) -> None:
+        """Leave the time since ``begun`` out of the rates: something other than steps kept the device."""
+        self.seen = time.monotonic()
+        self.paused += self.seen - begun
+
 
 def train(parts: Parts, progress: Progress) -> int | None:
     """Take the steps that are left.
@@ -88,147 +107,183 @@ def train(parts: Parts, progress: Progress) -> int | None:
         None, or the signal that stopped the run early, with a checkpoint written.
 
     Raises:
-        RunError: a loss or gradient is not finite; the state before that step is saved.
+        RunError: a loss or gradient is not finite for the second time; the state before that step is saved.
         OSError: the disk is full.
     """
     configuration = parts.configuration
-    batches = training_batches(parts.data.train, configuration.seed, progress.cursor)
-    stream = cast(Generator[Batch, None, None], prefetch(batches))
+    chunks = parts.source.chunks(progress.step, progress.cursors)
+    stream = cast(Generator[Chunk, None, None], prefetch(chunks))
     parts.display.start(progress.step, configuration.steps)
     with contextlib.closing(stream), Interruption() as interruption:
-        while progress.step < configuration.steps and interruption.signal is None:
-            take_step(parts, progress, next(stream))
-            settle(parts, progress)
-        if interruption.signal is not None:
-            save(parts, progress)
-    return interruption.signal
+        while progress.step < configuration.steps and not stalled(configuration, progress):
+            due = time.monotonic() - progress.saved >= configuration.watch.checkpoint_seconds
+            # All processes save and stop after the same step, whichever of them was told to.
+            number, due_anywhere = processes.largest([interruption.signal or 0, int(due and processes.is_first())])
+            if number or (due_anywhere and progress.recent):
+                save(parts, progress)
+            if number:
+                return number
+            take_chunk(parts, progress, next(stream))
+            if progress.step == configuration.steps or progress.step % configuration.watch.validate_every == 0:
+                validate(parts, progress)
+                save(parts, progress)
+    return None
 
 
-def take_step(parts: Parts, progress: Progress, batch: Batch) -> None:
-    """Dispatch one step; nothing is fetched from the device but an earlier step's line of the log."""
+def stalled(configuration: Configuration, progress: Progress) -> bool:
+    """Whether no member has reached a lower validation loss for as many validations as patience lasts."""
+    patience, every = configuration.watch.patience, configuration.watch.validate_every
+    return bool(patience) and progress.step - int(progress.best.step.max()) >= patience * every
+
+
+def take_chunk(parts: Parts, progress: Progress, chunk: Chunk) -> None:
+    """Dispatch one chunk; nothing is fetched from the device but lines of the log of the chunk before."""
     begun = time.monotonic()
+    before: Any = progress.reports
+    if before is not None and before.bad_steps.is_ready():
+        progress.idle += begun - progress.seen
     with jax.transfer_guard("disallow"):
-        progress.state, (interval, bad_step) = parts.train_step(progress.state, batch.graph)
+        progress.state, progress.reports = parts.program(
+            progress.state, parts.source.data, chunk.batches, chunk.length, shape=chunk.shape
+        )
+    progress.seen = time.monotonic()
     if not progress.compiled:
         progress.compiled = True
-        progress.paused += time.monotonic() - begun
-    progress.step += 1
-    progress.recent[progress.step] = batch
-    progress.cursor = Cursor(batch.cursor.epoch, batch.cursor.position + 1)
+        progress.pause(begun)
+    progress.step += chunk.count
+    progress.cursors = chunk.after
+    progress.recent.append(chunk)
     flush(parts, progress)
-    if progress.step % parts.configuration.watch.log_every == 0 or progress.step == parts.configuration.steps:
-        progress.pending = (progress.step, batch.cursor.epoch, interval, bad_step)
+    if logged_steps(parts.configuration, chunk):
+        progress.pending = (chunk, progress.reports)
 
 
-def settle(parts: Parts, progress: Progress) -> None:
-    """Validate and save where it is time to."""
-    watch, last = parts.configuration.watch, progress.step == parts.configuration.steps
-    if last or progress.step % watch.validate_every == 0:
-        validate(parts, progress)
-        save(parts, progress)
-    elif time.monotonic() - progress.saved >= watch.checkpoint_seconds:
-        save(parts, progress)
+def logged_steps(configuration: Configuration, chunk: Chunk) -> list[int]:
+    """Steps of a chunk after which there is a line in the log."""
+    steps, every = range(chunk.step + 1, chunk.step + chunk.count + 1), configuration.watch.log_every
+    return [step for step in steps if step % every == 0 or step == configuration.steps]
 
 
 def flush(parts: Parts, progress: Progress) -> None:
-    """Write the line of the log that waits, if any. Its step has a successor in flight, so the device stays busy.
+    """Write the lines of the log that wait, if any. Their chunk has a successor in flight, so the device stays busy.
 
     Raises:
-        RunError: a step up to that one was not finite.
+        RunError: a step up to the last of them was not finite for the second time.
     """
     if progress.pending is None:
         return
-    step, epoch, interval, bad_step = progress.pending
+    chunk, reports = progress.pending
     progress.pending = None
-    values: Interval = jax.device_get(interval)
-    if int(jax.device_get(bad_step)):
-        refuse_nonfinite(parts, progress, int(jax.device_get(bad_step)))
-    progress.recent = {number: batch for number, batch in progress.recent.items() if number > step}
-    now = time.monotonic()
-    rate = float(values.losses.graphs) / max(now - progress.reported - progress.paused, 1e-9)
-    progress.reported, progress.paused = now, 0.0
-    line = log_values(parts.configuration, step, values)
-    parts.log.write(
-        "train", step, epoch=epoch, **line, structures_per_second=round(rate, 2), seconds=round(progress.elapsed(), 3)
-    )
-    parts.display.show(step, line["loss"], rate)
-
-
-def log_values(configuration: Configuration, step: int, interval: Interval) -> dict[str, float]:
-    """Means over the steps of an interval: of the losses over frames and atoms, of the gradient norm over steps."""
-    losses = interval.losses
-    energy, force = float(losses.energy) / float(losses.graphs), float(losses.force) / float(losses.atoms)
-    schedule = learning_rate_schedule(configuration.optimiser, configuration.steps)
-    return {
-        "loss": configuration.loss.energy_weight * energy + configuration.loss.force_weight * force,
-        "energy_mae": energy,
-        "force_l2_mae": force,
-        "learning_rate": float(schedule(np.int32(step - 1))),
-        "gradient_norm": float(interval.gradient_norm) / float(interval.steps),
-    }
+    values: Reports = parts.layout.get(reports)
+    now = progress.seen = time.monotonic()
+    look_for_bad_steps(parts, progress, np.asarray(values.bad_steps)[chunk.count - 1])
+    progress.recent = [item for item in progress.recent if item.step > chunk.step]
+    steps = logged_steps(parts.configuration, chunk)
+    seconds = max(now - progress.reported - progress.paused, 1e-9)
+    rows = [member_of(values, step - 1 - chunk.step) for step in steps]
+    graphs = sum(row.interval.losses.graphs for row in rows)
+    host = round(min(progress.idle / seconds, 1.0), 4)
+    progress.reported, progress.paused, progress.idle = now, 0.0, 0.0
+    losses = []
+    for step, row in zip(steps, rows, strict=True):
+        places = chunk.cursors[step - 1 - chunk.step]
+        for k in range(len(graphs)):
+            line = train_values(parts.configuration, member_of(row, k))
+            losses.append(line["loss"])
+            parts.log.write(
+                "train",
+                step,
+                **member_key(parts.configuration, k),
+                epoch=places[k].epoch,
+                **line,
+                structures_per_second=round(float(graphs[k]) / seconds, 2),
+                host_fraction=host,
+                seconds=round(progress.elapsed(), 3),
+            )
+    parts.display.show(steps[-1], float(np.mean(losses[-len(graphs) :])), float(graphs.sum()) / seconds)
 
 
 def validate(parts: Parts, progress: Progress) -> None:
-    """Errors of the moving average on validation frames and monitors; the parameters are kept if they are the best."""
+    """Errors of the moving averages on validation frames and monitors; those that are a member's best are kept."""
     ready(parts, progress)
     begun = time.monotonic()
-    average, settings = progress.state.ema, parts.configuration.loss
-    errors = errors_on(parts.evaluator, average, parts.data.validation)
-    loss = errors.loss(settings)
-    better = loss < progress.best.loss
-    if better:
+    averages, configuration, layout = progress.state.members.ema, parts.configuration, parts.layout
+    n_members = len(configuration.members())
+    errors = errors_on(parts.evaluator, averages, parts.data.validation, n_members, layout)
+    losses = [item.loss(configuration.loss) for item in errors]
+    wins = np.asarray(losses) < progress.best.loss
+    if wins.any():
         # A copy: the next step reuses the buffers of the state.
-        params = jax.tree.map(lambda x: np.array(x, copy=True), jax.device_get(average))
-        progress.best = Best(progress.step, loss, params)
-    values: dict[str, Any] = {
-        "validation_loss": loss,
-        "validation_energy_mae": errors.energy_mae,
-        "validation_force_l2_mae": errors.force_l2_mae,
-        "validation_force_mae": errors.force_mae,
-        "best": better,
+        host = jax.tree.map(lambda x: np.array(x, copy=True), layout.get(averages))
+        progress.best = better(progress.best, progress.step, losses, host)
+    monitors = {
+        name: errors_on(parts.evaluator, averages, dataset, n_members, layout)
+        for name, dataset in parts.data.monitors.items()
     }
-    for name, dataset in parts.data.monitors.items():
-        values[f"monitor_{name}_force_mae"] = errors_on(parts.evaluator, average, dataset).force_mae
-    parts.log.write("validation", progress.step, **values, seconds=round(progress.elapsed(), 3))
-    parts.display.validated(errors.force_mae)
-    progress.paused += time.monotonic() - begun
+    for k in range(n_members):
+        values = validation_values(errors[k], losses[k], bool(wins[k]), {name: m[k] for name, m in monitors.items()})
+        seconds = round(progress.elapsed(), 3)
+        parts.log.write("validation", progress.step, **member_key(configuration, k), **values, seconds=seconds)
+    parts.display.validated(float(np.mean([item.force_mae for item in errors])))
+    progress.pause(begun)
 
 
 def save(parts: Parts, progress: Progress) -> None:
     """Write a checkpoint of the present state, all lines of the log up to it first."""
     ready(parts, progress)
     begun = time.monotonic()
-    parts.checkpoints.save(Checkpoint(progress.state, progress.cursor, progress.best))
+    parts.checkpoints.save(Checkpoint(parts.layout.get(progress.state), progress.cursors, progress.best))
     progress.saved = time.monotonic()
-    progress.paused += progress.saved - begun
+    progress.pause(begun)
 
 
 def ready(parts: Parts, progress: Progress) -> None:
-    """Wait for the device, write what waits for the log, and make sure that every step so far was finite."""
+    """Wait for the device, write what waits for the log, and look for steps that were not finite."""
     flush(parts, progress)
-    bad_step = int(jax.device_get(progress.state.bad_step))
-    if bad_step:
-        refuse_nonfinite(parts, progress, bad_step)
+    look_for_bad_steps(parts, progress, parts.layout.get(progress.state.members.bad_steps))
     progress.recent.clear()
 
 
-def refuse_nonfinite(parts: Parts, progress: Progress, bad_step: int) -> None:
-    """Save the state before the step, which the state on the device still is, and say which frames made it.
+def look_for_bad_steps(parts: Parts, progress: Progress, bad_steps: np.ndarray) -> None:
+    """Note in the log which members skipped a step, and stop if one of them met a second one that was not finite.
+
+    Args:
+        parts: of the loop.
+        progress: of the run.
+        bad_steps: int32 ``[n_members, 2]``, after a step at or after all that were looked at before.
 
     Raises:
-        RunError: always.
+        RunError: a second step was not finite; the state before it, which is still that on the device, is saved.
     """
-    batch = progress.recent[bad_step]
-    state = progress.state._replace(bad_step=jnp.zeros((), jnp.int32))
-    parts.checkpoints.save(Checkpoint(state, batch.cursor, progress.best))
-    frames = [parts.names[i] for i in batch.frames]
-    parts.log.write("nonfinite", bad_step, epoch=batch.cursor.epoch, frames=frames)
-    shown = ", ".join(frames[:10]) + (f" and {len(frames) - 10} more (see log.jsonl)" if len(frames) > 10 else "")
-    raise RunError(
-        f"the loss or its gradient is not finite at step {bad_step}, in the batch of frames {shown}; the state before "
-        "it is saved: check these frames with `compbench verify`, or train in a new folder with a lower "
-        "--optimiser.learning-rate"
-    )
+    for k in np.flatnonzero(bad_steps[:, 0] != progress.skipped):
+        write_bad_step(parts, progress, int(k), int(bad_steps[k, 0]), "skipped")
+    progress.skipped = bad_steps[:, 0].copy()
+    if not bad_steps[:, 1].any():
+        return
+    member = int(np.argmax(bad_steps[:, 1] != 0))
+    step = int(bad_steps[member, 1])
+    state = parts.layout.get(progress.state)
+    mended = state.members.bad_steps.copy()
+    mended[:, 1] = 0
+    state = state._replace(members=state.members._replace(bad_steps=mended))
+    chunk = chunk_of(progress, step)
+    parts.checkpoints.save(Checkpoint(state, chunk.cursors[step - 1 - chunk.step], progress.best))
+    raise RunError(refusal(step, write_bad_step(parts, progress, member, step, "stopped")))
+
+
+def write_bad_step(parts: Parts, progress: Progress, member: int, step: int, action: str) -> list[str]:
+    """A line of the log about a step that was not finite; the names of its frames."""
+    chunk = chunk_of(progress, step)
+    row = step - 1 - chunk.step
+    frames = [parts.names[i] for i in chunk.frames[row][member]]
+    values: dict[str, Any] = {"epoch": chunk.cursors[row][member].epoch, "action": action, "frames": frames}
+    parts.log.write("nonfinite", step, **member_key(parts.configuration, member), **values)
+    return frames
+
+
+def chunk_of(progress: Progress, step: int) -> Chunk:
+    """The recent chunk that a step is in."""
+    return next(chunk for chunk in progress.recent if chunk.step < step <= chunk.step + chunk.count)
 
 
 def frame_names(indices: np.ndarray, molecule: np.ndarray, names: list[str]) -> list[str]:

@@ -1,36 +1,59 @@
-"""The optimiser: clipping, Adam, linear warm-up, cosine decay, and the moving average of parameters."""
+"""The optimiser: clipping, an optimiser of optax by name, the learning rate, and the moving average of parameters."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from compbench_jax.models.potential import Params
-from compbench_jax.training.configuration import OptimiserSettings
+from compbench_jax.training.settings import OptimiserSettings
+
+NO_DECAY = {"lamb": {"weight_decay": 0.0}, "lion": {"weight_decay": 0.0}}
+"""Weight decay is added here, in the same way for every optimiser."""
 
 
-def learning_rate_schedule(settings: OptimiserSettings, steps: int) -> optax.Schedule:
-    """Learning rate of update t = 0 … steps − 1.
+def learning_rate(settings: OptimiserSettings, steps: int, count: Any, peak: Any) -> jax.Array:
+    """Learning rate of update ``count`` = 0 … steps − 1.
 
-    With w warm-up updates (at most a tenth of all), lr(t) = peak · (t + 1) / (w + 1) for t < w; then half a cosine from
-    the peak at t = w to ``final_fraction`` · peak at t = steps − 1.
+    With w warm-up updates (at most a tenth of all), lr(t) = peak · (t + 1) / (w + 1) for t < w; then from the peak at
+    t = w to ``final_fraction`` · peak at t = steps − 1 by half a cosine, a straight line or a geometric sequence; or
+    constant.
+
+    Args:
+        settings: schedule, warm-up and final fraction.
+        steps: of the whole run.
+        count: updates before this one.
+        peak: largest learning rate.
     """
     warmup = min(settings.warmup_steps, steps // 10)
-    peak, floor = settings.learning_rate, settings.learning_rate * settings.final_fraction
-    decay = max(steps - 1 - warmup, 1)
+    floor = peak * settings.final_fraction
+    t = jnp.asarray(count, float)
+    done = jnp.clip((t - warmup) / max(steps - 1 - warmup, 1), 0.0, 1.0)
+    if settings.schedule == "cosine":
+        decayed = floor + (peak - floor) * (0.5 * (1.0 + jnp.cos(jnp.pi * done)))
+    elif settings.schedule == "linear":
+        decayed = floor + (peak - floor) * (1.0 - done)
+    elif settings.schedule == "exponential":
+        # A final fraction of 0 is out of reach of a geometric sequence.
+        decayed = peak * jnp.power(max(settings.final_fraction, 1e-8), done)
+    else:
+        decayed = jnp.asarray(peak, float)
+    return jnp.where(t < warmup, peak * (t + 1) / (warmup + 1), decayed)
 
-    def schedule(count: jax.Array) -> jax.Array:
-        t = jnp.asarray(count, jnp.float32)
-        cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.clip((t - warmup) / decay, 0.0, 1.0)))
-        return jnp.where(t < warmup, peak * (t + 1) / (warmup + 1), floor + (peak - floor) * cosine)
 
-    return schedule
+def make_optimiser(settings: OptimiserSettings) -> optax.GradientTransformation:
+    """Clipping by global norm, the optimiser, and decoupled weight decay (Loshchilov and Hutter, 2019).
 
-
-def make_optimiser(settings: OptimiserSettings, steps: int) -> optax.GradientTransformation:
-    """Clipping by global norm, then Adam (AdamW with a weight decay above zero) at the scheduled learning rate."""
-    schedule = learning_rate_schedule(settings, steps)
-    adam = optax.adamw(schedule, weight_decay=settings.weight_decay) if settings.weight_decay else optax.adam(schedule)
-    return optax.chain(optax.clip_by_global_norm(settings.clip_norm), adam)
+    Its updates are those of a learning rate of 1: the step multiplies them by the learning rate of the moment, which
+    may differ between members of a run.
+    """
+    name = "adam" if settings.name == "adamw" else settings.name
+    options: dict[str, Any] = {"momentum": 0.9} if name == "sgd" else NO_DECAY.get(name, {})
+    parts = [optax.clip_by_global_norm(settings.clip_norm), getattr(optax, name)(1.0, **options)]
+    if settings.weight_decay:
+        parts.append(optax.add_decayed_weights(-settings.weight_decay))
+    return optax.chain(*parts)
 
 
 def ema_rate(decay: float, step: jax.Array) -> jax.Array:

@@ -15,10 +15,11 @@ class Display:
 
     Args:
         console: where to; by default standard error.
+        quiet: show nothing; another process does.
     """
 
-    def __init__(self, console: Console | None = None):
-        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+    def __init__(self, console: Console | None = None, *, quiet: bool = False):
+        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self.bar: Progress | None = None
         self.total = 0
         self.validation = ""

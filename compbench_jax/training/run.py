@@ -1,11 +1,16 @@
 """One training run, from its folder to its last checkpoint."""
 
+import contextlib
+import os
 import platform
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
+import numpy as np
+import optax
 
 from compbench_jax import __version__
 from compbench_jax.models.potential import Params, Potential
@@ -14,19 +19,22 @@ from compbench_jax.models.registry import n_parameters
 from compbench_jax.splits.audit import audit_split, write_audit
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training import potential_file, run_folder
-from compbench_jax.training.checkpoint import NO_BEST, Checkpoint, Checkpoints
+from compbench_jax.training import potential_file, processes, run_folder
+from compbench_jax.training.batches import BatchSource
+from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
+from compbench_jax.training.chunk import make_program
 from compbench_jax.training.configuration import Configuration, check
 from compbench_jax.training.data import RunData, build_data, normalisation_of
 from compbench_jax.training.fit import fit_run
 from compbench_jax.training.log import FILE as LOG_FILE
-from compbench_jax.training.log import open_log
+from compbench_jax.training.log import RunLog, open_log
 from compbench_jax.training.loop import Parts, Progress, frame_names, train
 from compbench_jax.training.loss import Graphs
+from compbench_jax.training.mesh import MEMBERS, make_layout
 from compbench_jax.training.optimiser import make_optimiser
 from compbench_jax.training.progress import Display
-from compbench_jax.training.state import Cursor, initial_state, state_template
-from compbench_jax.training.step import make_train_step
+from compbench_jax.training.start_from import check_parameters, freezing, load_start, normalisation_from
+from compbench_jax.training.state import Cursor, TrainState, initial_state, state_template
 from compbench_jax.training.validation import make_evaluator
 
 
@@ -62,11 +70,15 @@ def train_run(
     """
     check(configuration)
     refuse_unprepared(configuration.precision)
-    display = display or Display()
-    with run_folder.locked(run):
-        run_folder.claim(run, configuration, resume)
-        run_folder.write_split(run, store, split)
-        potential = prepare_potential(run, configuration, store, split, display)
+    display = display or Display(quiet=not processes.is_first())
+    # One process writes; the others read what it wrote.
+    with run_folder.locked(run) if processes.is_first() else contextlib.nullcontext():
+        if processes.is_first():
+            run_folder.claim(run, configuration, resume)
+            run_folder.write_split(run, store, split)
+            prepare_potential(run, configuration, store, split, display)
+        processes.wait_for_all("the run folder is ready")
+        potential = replace(potential_file.read(run), precision=configuration.precision)
         data = build_data(
             store,
             split,
@@ -86,7 +98,7 @@ def train_run(
 
 def prepare_potential(
     run: Path, configuration: Configuration, store: FrameStore, split: Split, display: Display
-) -> Potential:
+) -> None:
     """Audit the split and fit the normalisation, or read what an earlier stretch of the run wrote."""
     model = configuration.model
     if not (run / run_folder.AUDIT_FILE).exists():
@@ -97,8 +109,10 @@ def prepare_potential(
             display.say(f"warning: the split is not sound: {failure}")
     if not (run / potential_file.FILE).exists():
         normalisation = normalisation_of(store.gather(split.train), model.cutoff)
+        if configuration.init_from:
+            start = load_start(Path(configuration.init_from), model, store, split)
+            normalisation = normalisation_from(start, normalisation)
         potential_file.write(run, model, normalisation)
-    return replace(potential_file.read(run), precision=configuration.precision)
 
 
 def _train_prepared(
@@ -111,43 +125,61 @@ def _train_prepared(
     display: Display,
 ) -> int | None:
     """Set up state and compiled functions, restore a checkpoint if there is one, and train."""
-    optimiser = make_optimiser(configuration.optimiser, configuration.steps)
-    example = data.train.batch(data.train.epoch(configuration.seed, 0)[0])
+    members = configuration.members()
+    layout = make_layout(configuration.device.mesh, len(members))
+
+    def first_batch(seed: int) -> Graphs:
+        return data.train.batch(data.train.epoch(seed, 0)[0])
 
     def initial(key: jax.Array, graph: Graphs) -> Params:
         return cast_params(potential.init(key, graph), configuration.precision)
 
-    template = state_template(jax.eval_shape(initial, jax.random.key(0), example), optimiser)
+    shapes = jax.eval_shape(initial, jax.random.key(0), first_batch(configuration.seed))
+    optimiser = make_optimiser(configuration.optimiser)
+    if configuration.freeze:
+        optimiser = optax.chain(optimiser, freezing(configuration.freeze, shapes))
+    template = state_template(shapes, optimiser, len(members))
     checkpoints = Checkpoints(run)
     start = checkpoints.restore(template)
     if start is None:
-        params = jax.jit(initial)(jax.random.key(configuration.seed), example)
-        start = Checkpoint(initial_state(params, optimiser), Cursor(0, 0), NO_BEST)
+        init = jax.jit(initial)
+        # Some potentials look at the frames they are made for: each member at the first batch of its own.
+        params = [init(jax.random.key(member.seed), first_batch(member.seed)) for member in members]
+        if configuration.init_from:
+            loaded = load_start(Path(configuration.init_from), configuration.model, store, split)
+            params = [check_parameters(cast_params(loaded.params, configuration.precision), shapes)] * len(members)
+        start = Checkpoint(initial_state(params, optimiser), (Cursor(0, 0),) * len(members), no_best(len(members)))
     step = int(start.state.step)
-    announce(display, configuration, split, potential, data, n_parameters(template.params), step, run)
-    log, seconds = open_log(run / LOG_FILE, step)
+    source = BatchSource(data.train, configuration, layout)
+    size = n_parameters(template.members.params) // len(members)
+    announce(display, configuration, split, potential, data, source, size, step, run)
+    log, seconds = open_log(run / LOG_FILE, step) if processes.is_first() else (RunLog(Path(os.devnull)), 0.0)
     if step >= configuration.steps:
         log.close()
         return None
-    log.write("start", step, seconds=round(seconds, 3), **environment())
+    log.write("start", step, seconds=round(seconds, 3), **environment(source))
     names = frame_names(split.train, store.molecule, [graph.molecule.name for graph in store.graphs])
     parts = Parts(
         configuration,
+        layout,
         data,
         names,
-        make_train_step(potential, optimiser, configuration),
-        make_evaluator(potential),
+        source,
+        make_program(potential, optimiser, configuration, layout, source.fetch),
+        make_evaluator(potential, layout),
         checkpoints,
         log,
         display,
     )
-    progress = Progress(jax.device_put(start.state), step, start.cursor, start.best, seconds)
+    skipped = np.array(start.state.members.bad_steps)[:, 0]
+    state = TrainState(layout.put(start.state.step), layout.put(start.state.members, MEMBERS))
+    progress = Progress(state, step, start.cursors, start.best, seconds, skipped)
     try:
         with display:
             stopped = train(parts, progress)
     finally:
         log.close()
-    conclude(display, progress, run, stopped)
+    conclude(display, configuration, progress, run, stopped)
     return stopped
 
 
@@ -157,6 +189,7 @@ def announce(
     split: Split,
     potential: Potential,
     data: RunData,
+    source: BatchSource,
     parameters: int,
     step: int,
     run: Path,
@@ -178,32 +211,58 @@ def announce(
         f"and {shape.n_edge} edges ({100 * nodes:.1f}% and {100 * edges:.1f}% padding)"
     )
     where = device.device_kind if device.platform != "cpu" else f"CPU, {device.device_kind}"
-    display.say(f"device    {where}; run folder {run}")
+    members, layout = configuration.members(), source.layout
+    if len(members) > 1:
+        rates = ", ".join(f"{rate:g}" for rate in dict.fromkeys(member.learning_rate for member in members))
+        seeds = f"seeds {configuration.seed} to {configuration.seed + configuration.seeds - 1}"
+        display.say(f"members   {len(members)} trained together: {seeds}; learning rates {rates}")
+    if layout.mesh is not None:
+        where += f" × {layout.n_seed * layout.n_batch}: mesh seed {layout.n_seed} × batch {layout.n_batch}"
+    steps = "1 step" if source.length == 1 else f"{source.length} steps"
+    frames = "kept there" if source.on_device else "sent batch by batch"
+    display.say(f"device    {where}; frames {frames}, {steps} a dispatch; run folder {run}")
     if step >= configuration.steps:
         display.say(f"the run is complete at step {step}: evaluate it with `python evaluate.py --run {run}`")
     elif step:
         display.say(f"resuming at step {step} of {configuration.steps}")
 
 
-def conclude(display: Display, progress: Progress, run: Path, stopped: int | None) -> None:
+def conclude(
+    display: Display, configuration: Configuration, progress: Progress, run: Path, stopped: int | None
+) -> None:
     """Say how it ended."""
+    members = configuration.members()
+    winner = int(np.argmin(progress.best.loss))
     if stopped is not None:
         display.say(
             f"stopped by {signal.Signals(stopped).name} after step {progress.step}, saved in {run}: "
             "run the same command to go on"
         )
-    else:
+        return
+    if progress.step < configuration.steps:
         display.say(
-            f"trained {progress.step} steps in {progress.elapsed():.0f} s; best validation loss "
-            f"{progress.best.loss:.4g} at step {progress.best.step}: evaluate with `python evaluate.py --run {run}`"
+            f"stopped early after step {progress.step}: no lower validation loss since {progress.best.step.max()}"
         )
+    member = members[winner]
+    which = (
+        f" (member {winner}: seed {member.seed}, learning rate {member.learning_rate:g})" if len(members) > 1 else ""
+    )
+    display.say(
+        f"trained {progress.step} steps in {progress.elapsed():.0f} s; best validation loss "
+        f"{progress.best.loss[winner]:.4g} at step {progress.best.step[winner]}{which}: evaluate with "
+        f"`python evaluate.py --run {run}`"
+    )
 
 
-def environment() -> dict[str, str]:
-    """Versions and device, for the log."""
+def environment(source: BatchSource) -> dict[str, Any]:
+    """Versions and devices, for the log."""
     return {
         "compbench_jax": __version__,
         "jax": jax.__version__,
         "python": platform.python_version(),
         "device": jax.devices()[0].device_kind,
+        "mesh": [source.layout.n_seed, source.layout.n_batch],
+        "processes": jax.process_count(),
+        "steps_per_dispatch": source.length,
+        "data_on_device": source.on_device,
     }

@@ -4,17 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.prefetch import prefetch
 from compbench_jax.metrics.sums import COLUMNS, accumulate, empty_table, frame_sums
 from compbench_jax.models.potential import Params, Potential
-from compbench_jax.training.configuration import LossSettings
 from compbench_jax.training.data import evaluation_batches
 from compbench_jax.training.loss import Graphs
+from compbench_jax.training.mesh import ALONE, MEMBERS, SHARED, Layout
+from compbench_jax.training.settings import LossSettings
 
 Evaluator = Callable[[Params, jax.Array, Graphs], jax.Array]
+"""``evaluator(params, table, graph) -> table``, see :func:`make_evaluator`."""
 
 
 @dataclass(frozen=True)
@@ -32,29 +35,48 @@ class Errors:
     force_mae: float
 
     def loss(self, settings: LossSettings) -> float:
-        """The training loss of these errors."""
+        """The benchmark's loss of these errors, at the weights of the training loss.
+
+        It is the same measure whatever error is minimised, so that runs with different losses can be compared.
+        """
         return settings.energy_weight * self.energy_mae + settings.force_weight * self.force_l2_mae
 
 
-def make_evaluator(potential: Potential) -> Evaluator:
-    """Compiled function that writes the sums of one batch into the table of all frames, on the device."""
+def make_evaluator(potential: Potential, layout: Layout = ALONE) -> Evaluator:
+    """Compiled function that writes the sums of one batch into the table of all frames, on the device.
 
-    def evaluate(params: Params, table: jax.Array, graph: Graphs) -> jax.Array:
+    Parameters have a leading axis of members ``[n_members]``, and so has the table.
+    """
+
+    def of_member(params: Params, table: jax.Array, graph: Graphs) -> jax.Array:
         sums = frame_sums(*potential.energy_and_forces(params, graph), graph)
         return accumulate(table, sums, graph.globals["frame"])
 
-    return jax.jit(evaluate, donate_argnums=1)
+    def evaluate(params: Params, table: jax.Array, graph: Graphs) -> jax.Array:
+        if len(table) == 1:
+            return of_member(jax.tree.map(lambda x: x[0], params), table[0], graph)[None]
+        return jax.vmap(of_member, in_axes=(0, 0, None))(params, table, graph)
+
+    spread = layout.shared_out(evaluate, (MEMBERS, MEMBERS, SHARED), MEMBERS)
+    return jax.jit(spread, donate_argnums=1)
 
 
-def errors_on(evaluator: Evaluator, params: Params, dataset: GraphDataset) -> Errors:
-    """Errors over a data set: sums on the device, one transfer and one division at the end."""
-    table = empty_table(dataset.n_frames)
-    for graph in prefetch(evaluation_batches(dataset)):
+def errors_on(
+    evaluator: Evaluator, params: Params, dataset: GraphDataset, n_members: int, layout: Layout = ALONE
+) -> list[Errors]:
+    """Errors of each member over a data set: sums on the device, one transfer and one division at the end."""
+    empty = empty_table(dataset.n_frames)
+    table = layout.put(jnp.broadcast_to(empty, (n_members, *empty.shape)), MEMBERS)
+    for graph in prefetch(evaluation_batches(dataset, layout)):
         table = evaluator(params, table, graph)
-    host = np.asarray(jax.device_get(table), np.float64)
-    sums = dict(zip(COLUMNS, host.sum(axis=0), strict=True))
+    return [errors_of(np.asarray(rows, np.float64)) for rows in layout.get(table)]
+
+
+def errors_of(table: np.ndarray) -> Errors:
+    """Errors from the table of per-frame sums, float64 ``[n_frames, n_columns]``."""
+    sums = dict(zip(COLUMNS, table.sum(axis=0), strict=True))
     return Errors(
-        energy_mae=float(np.abs(host[:, COLUMNS.index("energy_error")]).sum() / sums["frames"]),
+        energy_mae=float(np.abs(table[:, COLUMNS.index("energy_error")]).sum() / sums["frames"]),
         force_l2_mae=float(sums["l2_force"] / sums["atoms"]),
         force_mae=float(sums["abs_force"] / (3 * sums["atoms"])),
     )

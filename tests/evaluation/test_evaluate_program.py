@@ -59,9 +59,21 @@ def trained(tmp_path_factory):
     )
     init = jax.jit(build_potential(model, normalisation).init)
     best, latest = (init(jax.random.key(seed), data.batch(data.sequential()[0])) for seed in (0, 1))
-    state = initial_state(latest, optax.sgd(0.1))._replace(step=np.int32(4))
-    Checkpoints(run).save(Checkpoint(state, Cursor(0, 0), Best(2, 1.0, jax.device_get(best))))
+    save_members(run, [best], [latest])
+    together = folder / "together"
+    shutil.copytree(run, together, ignore=shutil.ignore_patterns("checkpoints"))
+    configuration.write(together / configuration.FILE, replace(settings, seeds=2, learning_rates=(1e-3, 1e-2)))
+    save_members(together, [latest, best, best, latest], [latest] * 4)
     return folder
+
+
+def save_members(run, best, latest):
+    """Write a checkpoint of these members; the later a member, the lower its loss, but for the last."""
+    state = initial_state(latest, optax.sgd(0.1))._replace(step=np.int32(4))
+    losses = np.array([1.0, 0.9, 0.8, 0.95][: len(best)])
+    params = jax.tree.map(lambda *leaves: np.stack(leaves), *jax.device_get(best))
+    kept = Best(np.full(len(best), 2), losses, params)
+    Checkpoints(run).save(Checkpoint(state, (Cursor(0, 0),) * len(best), kept))
 
 
 @pytest.fixture
@@ -110,6 +122,33 @@ def test_best_and_latest_parameters_can_both_be_asked_for(run, monkeypatch):
     errors = [item["ood"]["force_mae"]["value"] for item in found.values()]
     assert errors[0] != errors[1]
     assert not (run / "results.json").exists()
+
+
+def test_members_are_evaluated_with_their_mean_spread_and_ensemble(run, trained, monkeypatch):
+    together = run.parent / "together"
+    shutil.copytree(trained / "together", together)
+    assert evaluate(monkeypatch, "--run", together, "--samples", "9") == 0
+    results = json.loads((together / "results.json").read_text())
+    block = results["members"]
+    assert (block["chosen"], block["learning_rate"], results["seed"]) == (2, 1e-2, 5)
+    assert [item["seed"] for item in block["trained"]] == [5, 6, 5, 6]
+    assert sorted(p.name for p in (together / "members").iterdir()) == ["2", "3", "ensemble"]
+    alone = [json.loads((together / "members" / str(k) / "results.json").read_text()) for k in (2, 3)]
+    values = [item["ood"]["force_mae"]["value"] for item in alone]
+    metric = block["metrics"]["ood"]["force_mae"]
+    assert metric["values"] == values
+    assert metric["mean"] == pytest.approx(np.mean(values), rel=1e-4)
+    assert metric["spread"] == pytest.approx(np.std(values, ddof=1), rel=1e-4)
+    folders = [together / "members" / name / "predictions" for name in ("2", "3", "ensemble")]
+    two, three, mean = (np.load(folder / "ood_forces.npy", allow_pickle=False) for folder in folders)
+    np.testing.assert_allclose(mean, (two + three) / 2, rtol=1e-4, atol=1e-5)
+    # The chosen member has the parameters of the run of one.
+    assert evaluate(monkeypatch, "--run", run, "--samples", "9") == 0
+    np.testing.assert_array_equal(two, np.load(run / "predictions" / "ood_forces.npy", allow_pickle=False))
+    assert evaluate(monkeypatch, "--run", together, "--samples", "9", "--member", "3", "--out", run / "three") == 0
+    single = json.loads((run / "three" / "results.json").read_text())
+    assert (single["seed"], single["ood"]["force_mae"]["value"]) == (6, values[1])
+    assert "members" not in single
 
 
 def test_another_task_goes_to_its_own_folder_and_says_what_the_run_has_seen(run, trained, monkeypatch, capsys):

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from compbench_jax.cli.guard import guarded
 from compbench_jax.errors import RunError
 from compbench_jax.training import configuration as config_file
-from compbench_jax.training.checkpoint import NO_BEST, Best, Checkpoint, Checkpoints, load_run, pack, unpack
-from compbench_jax.training.configuration import OptimiserSettings
+from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints, better, load_run, no_best
 from compbench_jax.training.optimiser import make_optimiser
-from compbench_jax.training.state import Cursor, initial_state, state_template
+from compbench_jax.training.settings import OptimiserSettings
+from compbench_jax.training.state import Cursor, initial_state, member_of, state_template
+from compbench_jax.training.vectors import pack, unpack
 
-OPTIMISER = make_optimiser(OptimiserSettings(), 10)
+OPTIMISER = make_optimiser(OptimiserSettings())
+NO_BEST = no_best(1)
 
 
 def parameters(seed):
@@ -26,9 +28,14 @@ def parameters(seed):
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), {"params": layers})
 
 
-def state_at(step, seed=0):
-    state = initial_state(parameters(seed), OPTIMISER)
-    return state._replace(step=jnp.int32(step), ema=parameters(seed + 100))
+def state_at(step, seeds=(0,)):
+    state = initial_state([parameters(seed) for seed in seeds], OPTIMISER)
+    members = state.members._replace(ema=stacked(*(parameters(seed + 100) for seed in seeds)))
+    return state._replace(step=jnp.int32(step), members=members)
+
+
+def stacked(*trees):
+    return jax.tree.map(lambda *x: jnp.stack(x), *trees)
 
 
 def assert_equal_trees(a, b):
@@ -39,45 +46,65 @@ def assert_equal_trees(a, b):
 
 
 def template():
-    return state_template(parameters(0), OPTIMISER)
+    return state_template(parameters(0), OPTIMISER, 1)
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path):
-    best = Best(30, 0.1 + 0.2, jax.device_get(parameters(7)))
-    Checkpoints(tmp_path).save(Checkpoint(state_at(40), Cursor(3, 5), best))
-    read = Checkpoints(tmp_path).restore(template())
-    assert_equal_trees(read.state, state_at(40))
-    assert read.cursor == Cursor(3, 5)
-    assert (read.best.step, read.best.loss) == (30, 0.1 + 0.2)
-    assert_equal_trees(read.best.params, jax.device_get(parameters(7)))
+    params = jax.device_get(stacked(parameters(7), parameters(8)))
+    best = Best(np.array([30, 20]), np.array([0.1 + 0.2, 7.0]), params)
+    Checkpoints(tmp_path).save(Checkpoint(state_at(40, (0, 1)), (Cursor(3, 5), Cursor(4, 0)), best))
+    read = Checkpoints(tmp_path).restore(state_template(parameters(0), OPTIMISER, 2))
+    assert_equal_trees(read.state, state_at(40, (0, 1)))
+    assert read.cursors == (Cursor(3, 5), Cursor(4, 0))
+    assert (read.best.step.tolist(), read.best.loss.tolist()) == ([30, 20], [0.1 + 0.2, 7.0])
+    assert_equal_trees(read.best.params, params)
+    found = Checkpoints(tmp_path, read_only=True).parameters("best")
+    assert [item[:2] for item in found] == [(30, 0.1 + 0.2), (20, 7.0)]
+    assert_equal_trees(found[1][2], jax.device_get(parameters(8)))
+
+
+def test_a_checkpoint_of_other_members_is_refused(tmp_path):
+    Checkpoints(tmp_path).save(Checkpoint(state_at(4), (Cursor(0, 4),), NO_BEST))
+    with pytest.raises(RunError, match="not that of this potential"):
+        Checkpoints(tmp_path).restore(state_template(parameters(0), OPTIMISER, 2))
+
+
+def test_each_member_keeps_its_own_best():
+    first, second, third = (jax.device_get(stacked(parameters(10 * k), parameters(10 * k + 1))) for k in range(3))
+    best = better(no_best(2), 10, [2.0, float("nan")], first)
+    assert (best.step.tolist(), best.loss.tolist()) == ([10, 0], [2.0, float("inf")])
+    best = better(better(best, 20, [3.0, 4.0], second), 30, [1.0, 5.0], third)
+    assert (best.step.tolist(), best.loss.tolist()) == ([30, 20], [1.0, 4.0])
+    assert_equal_trees(member_of(best.params, 0), member_of(third, 0))
+    assert_equal_trees(member_of(best.params, 1), member_of(second, 1))
 
 
 def test_before_the_first_validation_the_latest_average_serves_as_best(tmp_path):
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(Checkpoint(state_at(4), Cursor(0, 4), NO_BEST))
-    assert checkpoints.restore(template()).best == NO_BEST
-    step, params = Checkpoints(tmp_path, read_only=True).parameters("best")
-    assert step == 4
-    assert_equal_trees(params, jax.device_get(state_at(4).ema))
+    checkpoints.save(Checkpoint(state_at(4), (Cursor(0, 4),), NO_BEST))
+    assert checkpoints.restore(template()).best.params is None
+    ((step, loss, params),) = Checkpoints(tmp_path, read_only=True).parameters("best")
+    assert (step, loss) == (4, float("inf"))
+    assert_equal_trees(params, jax.device_get(parameters(100)))
 
 
 def test_two_are_kept_and_no_checkpoint_is_none(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.restore(template()) is None
     for step in (1, 2, 3, 4):
-        checkpoints.save(Checkpoint(state_at(step), Cursor(0, step), NO_BEST))
+        checkpoints.save(Checkpoint(state_at(step), (Cursor(0, step),), NO_BEST))
     assert checkpoints.steps() == Checkpoints(tmp_path).steps() == [4, 3]
 
 
 def test_reading_changes_nothing(tmp_path):
-    Checkpoints(tmp_path).save(Checkpoint(state_at(1), Cursor(0, 1), NO_BEST))
+    Checkpoints(tmp_path).save(Checkpoint(state_at(1), (Cursor(0, 1),), NO_BEST))
     (tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp").mkdir()
     Checkpoints(tmp_path, read_only=True).parameters("latest")
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["1", "2.orbax-checkpoint-tmp"]
 
 
 def test_nothing_is_pickled(tmp_path):
-    Checkpoints(tmp_path).save(Checkpoint(state_at(1), Cursor(0, 1), NO_BEST))
+    Checkpoints(tmp_path).save(Checkpoint(state_at(1), (Cursor(0, 1),), NO_BEST))
     names = [p for p in (tmp_path / "checkpoints").rglob("*") if p.is_file()]
     assert names
     for path in names:
@@ -88,7 +115,7 @@ def test_nothing_is_pickled(tmp_path):
 @pytest.mark.parametrize("error", ["tensorstore", "os"])
 def test_a_full_disk_leaves_the_last_checkpoint_and_is_one_line(tmp_path, monkeypatch, capsys, error):
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(Checkpoint(state_at(1), Cursor(0, 1), NO_BEST))
+    checkpoints.save(Checkpoint(state_at(1), (Cursor(0, 1),), NO_BEST))
 
     def full(step, args):
         (checkpoints.folder / f"{step}.orbax-checkpoint-tmp" / "state").mkdir(parents=True)
@@ -97,7 +124,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_is_one_line(tmp_path, monkey
         raise ValueError("RESOURCE_EXHAUSTED: Error writing x: No space left on device [os_error_code='28']")
 
     monkeypatch.setattr(checkpoints.manager, "save", full)
-    code = guarded(lambda: checkpoints.save(Checkpoint(state_at(2), Cursor(0, 2), NO_BEST)))
+    code = guarded(lambda: checkpoints.save(Checkpoint(state_at(2), (Cursor(0, 2),), NO_BEST)))
     assert code == 2
     message = capsys.readouterr().err
     assert message.startswith("error: the disk is full at")
@@ -114,17 +141,17 @@ def test_other_errors_of_a_save_are_not_hidden(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoints.manager, "save", broken)
     with pytest.raises(ValueError, match="something else"):
-        checkpoints.save(Checkpoint(state_at(2), Cursor(0, 2), NO_BEST))
+        checkpoints.save(Checkpoint(state_at(2), (Cursor(0, 2),), NO_BEST))
 
 
 def test_a_checkpoint_of_another_potential_is_refused(tmp_path):
-    Checkpoints(tmp_path).save(Checkpoint(state_at(1), Cursor(0, 1), NO_BEST))
+    Checkpoints(tmp_path).save(Checkpoint(state_at(1), (Cursor(0, 1),), NO_BEST))
     other = {"params": {"layer": {"w": jnp.zeros(3)}}}
     with pytest.raises(RunError, match="not that of this potential"):
-        Checkpoints(tmp_path).restore(state_template(other, OPTIMISER))
+        Checkpoints(tmp_path).restore(state_template(other, OPTIMISER, 1))
     renamed = {"params": {name.upper(): value for name, value in parameters(0)["params"].items()}}
     with pytest.raises(RunError, match="not that of this potential"):
-        Checkpoints(tmp_path).restore(state_template(renamed, OPTIMISER))
+        Checkpoints(tmp_path).restore(state_template(renamed, OPTIMISER, 1))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["float32", "int32"]), st.lists(st.integers(0, 3), max_size=3)), max_size=6))
@@ -149,7 +176,7 @@ def test_load_run_says_what_is_missing(tmp_path, store):
     assert f"{tmp_path} has no checkpoint: train it first with `python train.py --out {tmp_path}" in message(tmp_path)
     (tmp_path / "checkpoints").mkdir()
     assert "has no checkpoint" in message(tmp_path)
-    Checkpoints(tmp_path).save(Checkpoint(state_at(1), Cursor(0, 1), NO_BEST))
+    Checkpoints(tmp_path).save(Checkpoint(state_at(1), (Cursor(0, 1),), NO_BEST))
     assert "potential.json is missing" in message(tmp_path)
     with pytest.raises(RunError, match="choose best or latest"):
         load_run(tmp_path, "first")
@@ -157,10 +184,10 @@ def test_load_run_says_what_is_missing(tmp_path, store):
 
 def test_a_checkpoint_that_has_no_room_is_not_begun(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(Checkpoint(state_at(1), Cursor(0, 1), NO_BEST))
+    checkpoints.save(Checkpoint(state_at(1), (Cursor(0, 1),), NO_BEST))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
     monkeypatch.setattr(checkpoints.manager, "save", lambda *_, **__: pytest.fail("nothing must be written"))
     with pytest.raises(OSError, match="no space left") as caught:
-        checkpoints.save(Checkpoint(state_at(2), Cursor(0, 2), NO_BEST))
+        checkpoints.save(Checkpoint(state_at(2), (Cursor(0, 2),), NO_BEST))
     assert caught.value.errno == errno.ENOSPC
     assert checkpoints.steps() == [1]

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from training_store import make_configuration
 
+from compbench_jax.errors import RunError
 from compbench_jax.evaluation.evaluate import evaluate
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.models.registry import BASELINES
 from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.configuration import check
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 
@@ -27,7 +29,8 @@ def test_a_fit_is_a_run(fitted, store, split):
     assert [(line["event"], line["step"]) for line in lines] == [("start", 0), ("validation", 1)]
     assert lines[1]["monitor_ood_force_mae"] > 0
     loaded = load_run(run)
-    assert loaded.step == 1
+    assert (loaded.step, loaded.member, loaded.seed) == (1, 0, configuration.seed)
+    assert loaded.validation_loss == lines[1]["validation_loss"]
     assert loaded.potential.bonded == (configuration.preset == "nearest")
     if configuration.preset == "composition":
         expected = np.abs(store.gather(split.validation).forces).mean()
@@ -53,3 +56,9 @@ def test_a_fitted_run_is_evaluated(fitted, store, split):
         assert results["ood"]["force_cosine"]["value"] == 0
     else:
         assert ood != pytest.approx(zero, rel=1e-3)
+
+
+def test_a_fit_has_no_members_and_no_start(store):
+    for changes in ({"seeds": 2}, {"learning_rates": (1e-3, 1e-2)}, {"init_from": "runs/other"}):
+        with pytest.raises(RunError, match="composition is fitted in closed form"):
+            check(make_configuration(store, BASELINES["composition"], preset="composition", **changes))

@@ -17,6 +17,7 @@ from compbench_jax.training.log import read_log
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STEPS = 400
+TIMED = ("seconds", "structures_per_second", "host_fraction")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def stop_at(words, run, step, number, environment):
 
 def comparable(run):
     lines = [line for line in read_log(run / "log.jsonl") if line["event"] in ("train", "validation")]
-    return [{k: v for k, v in line.items() if k not in ("seconds", "structures_per_second")} for line in lines]
+    return [{k: v for k, v in line.items() if k not in TIMED} for line in lines]
 
 
 def test_killed_and_interrupted_runs_resume_bit_for_bit(store, tmp_path, environment):

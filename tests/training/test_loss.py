@@ -5,11 +5,11 @@ import pytest
 from training_store import EPSILON, PairConfig, make_split, make_store
 
 from compbench_jax.models.registry import build_potential
-from compbench_jax.training.configuration import LossSettings
 from compbench_jax.training.data import build_data, normalisation_of
-from compbench_jax.training.loss import LossSums, loss_sums
+from compbench_jax.training.loss import LossSums, error_terms, loss_sums
+from compbench_jax.training.settings import LossSettings
 
-loss_sums = jax.jit(loss_sums)
+loss_sums = jax.jit(loss_sums, static_argnums=3)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,45 @@ def test_gradient_through_the_potential_is_finite_at_padding(batch_and_frames):
 
 
 def test_sums_add_up_and_an_empty_batch_has_loss_zero():
-    one = LossSums(*(jnp.float32(x) for x in (2.0, 6.0, 4.0, 12.0)))
+    one = LossSums(*(jnp.float32(x) for x in (2.0, 6.0, 4.0, 12.0, 2.0, 6.0)))
     both = one + one + LossSums.zero()
-    assert [float(x) for x in both] == [4.0, 12.0, 8.0, 24.0]
+    assert [float(x) for x in both] == [4.0, 12.0, 8.0, 24.0, 4.0, 12.0]
     assert float(both.energy_mae()) == float(both.force_mae()) == 0.5
     assert float(LossSums.zero().loss(LossSettings())) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("mae", [0.5, 0.1, 0.0, 3.0]), ("mse", [0.25, 0.01, 0.0, 9.0]), ("huber", [0.16, 0.01, 0.0, 1.16])],
+)
+def test_errors_of_each_kind(kind, expected):
+    terms = error_terms(jnp.array([0.5, -0.1, 0.0, -3.0]), kind, 0.2)
+    np.testing.assert_allclose(terms, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("force", ["l2-mae", "mae", "mse", "huber"])
+@pytest.mark.parametrize(("energy", "per"), [("mae", "atom"), ("mse", "molecule"), ("huber", "atom")])
+def test_other_losses_against_numpy_by_hand(batch_and_frames, force, energy, per):
+    graph, frames, _ = batch_and_frames
+    rng = np.random.default_rng(1)
+    energies = rng.normal(size=graph.n_node.shape).astype(np.float32)
+    forces = rng.normal(size=graph.nodes["forces"].shape).astype(np.float32)
+    settings = LossSettings(2.0, 3.0, energy, force, per, huber_delta=0.5)
+
+    def term(x, kind):
+        x = abs(float(x))
+        return {"mae": x, "mse": x**2, "huber": x**2 if x < 0.5 else x - 0.25}[kind]
+
+    sizes = frames.n_atoms if per == "atom" else np.ones(frames.n_frames)
+    errors = (energies - graph.globals["energy"])[: frames.n_frames]
+    energy_term = np.mean([term(e / n, energy) for e, n in zip(errors, sizes, strict=True)])
+    error = (forces - graph.nodes["forces"])[: len(frames.numbers)].astype(float)
+    lengths = np.linalg.norm(error, axis=1)
+    each = lengths if force == "l2-mae" else [np.mean([term(x, force) for x in row]) for row in error]
+    sums = loss_sums(jnp.asarray(energies), jnp.asarray(forces), graph, settings)
+    np.testing.assert_allclose(float(sums.loss(settings)), 2 * energy_term + 3 * np.mean(each), rtol=1e-5)
+    np.testing.assert_allclose(float(sums.force_mae()), lengths.mean(), rtol=1e-5)
+    gradient = jax.grad(lambda f: loss_sums(jnp.asarray(energies), f, graph, settings).loss(settings))(
+        graph.nodes["forces"]
+    )
+    assert np.isfinite(gradient).all()

@@ -1,29 +1,45 @@
+from typing import get_args, get_type_hints
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from compbench_jax.training.configuration import OptimiserSettings
-from compbench_jax.training.optimiser import ema_rate, learning_rate_schedule, make_optimiser, update_ema
+from compbench_jax.training.optimiser import ema_rate, learning_rate, make_optimiser, update_ema
+from compbench_jax.training.settings import OptimiserSettings
 
 
 def test_schedule_warms_up_to_the_peak_and_decays_to_the_floor():
-    schedule = learning_rate_schedule(OptimiserSettings(learning_rate=0.1, final_fraction=0.2, warmup_steps=4), 100)
-    rates = [float(schedule(t)) for t in range(100)]
+    settings = OptimiserSettings(final_fraction=0.2, warmup_steps=4)
+    rates = rates_of(settings, 100, 0.1)
     np.testing.assert_allclose(rates[:5], [0.02, 0.04, 0.06, 0.08, 0.1], rtol=1e-6)
     for t in (5, 30, 77, 98):
         cosine = 0.5 * (1 + np.cos(np.pi * (t - 4) / 95))
         np.testing.assert_allclose(rates[t], 0.02 + 0.08 * cosine, rtol=1e-5)
     assert max(rates) == pytest.approx(0.1)
     assert rates[-1] == pytest.approx(0.02)
-    assert float(schedule(1000)) == pytest.approx(0.02)
+    assert float(learning_rate(settings, 100, 1000, 0.1)) == pytest.approx(0.02)
+
+
+def rates_of(settings, steps, peak):
+    return np.asarray(learning_rate(settings, steps, np.arange(steps), peak)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"), [("linear", 0.5 * 0.1 + 0.5 * 0.001), ("exponential", 0.01), ("constant", 0.1)]
+)
+def test_other_schedules_go_from_the_peak_to_the_floor(schedule, expected):
+    rates = rates_of(OptimiserSettings(schedule=schedule, warmup_steps=10), 111, 0.1)
+    assert rates[4] == pytest.approx(0.1 * 5 / 11)
+    assert rates[10] == pytest.approx(0.1)
+    assert rates[60] == pytest.approx(expected, rel=1e-5)
+    assert rates[-1] == pytest.approx(0.1 if schedule == "constant" else 0.001, rel=1e-5)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 9, 10, 30])
 def test_warm_up_takes_at_most_a_tenth_of_a_short_run(steps):
-    schedule = learning_rate_schedule(OptimiserSettings(learning_rate=1.0, warmup_steps=100), steps)
-    rates = [float(schedule(t)) for t in range(steps)]
+    rates = rates_of(OptimiserSettings(warmup_steps=100), steps, 1.0)
     assert int(np.argmax(rates)) == steps // 10
     assert max(rates) == pytest.approx(1.0)
     assert min(rates) > 0
@@ -42,20 +58,44 @@ def test_average_follows_the_corrected_decay():
 
 
 def test_first_update_is_adam_on_the_clipped_gradient():
-    settings = OptimiserSettings(learning_rate=0.1, warmup_steps=0, clip_norm=1.0)
-    optimiser = make_optimiser(settings, 10)
+    optimiser = make_optimiser(OptimiserSettings(clip_norm=1.0))
     params = {"w": jnp.array([1.0, -2.0])}
     gradient = {"w": jnp.array([30.0, 40.0])}
     updates, _ = optimiser.update(gradient, optimiser.init(params), params)
-    # Adam's first step is lr · g / (|g| + ε), whatever the size of the gradient.
-    np.testing.assert_allclose(updates["w"], [-0.1, -0.1], rtol=1e-5)
+    # Adam's first step is g / (|g| + ε) for a learning rate of 1, whatever the size of the gradient.
+    np.testing.assert_allclose(updates["w"], [-1, -1], rtol=1e-5)
     second, _ = optax.clip_by_global_norm(1.0).update(gradient, optax.EmptyState())
     np.testing.assert_allclose(second["w"], [0.6, 0.8], rtol=1e-6)
 
 
-def test_weight_decay_pulls_on_the_parameters():
+@pytest.mark.parametrize("name", ["adam", "lion", "sgd", "lamb"])
+def test_weight_decay_pulls_on_the_parameters(name):
     params, gradient = {"w": jnp.array([10.0])}, {"w": jnp.array([0.0])}
-    for decay, expected in ((0.0, 0.0), (0.5, -0.1 * 0.5 * 10)):
-        optimiser = make_optimiser(OptimiserSettings(learning_rate=0.1, warmup_steps=0, weight_decay=decay), 10)
+    for decay, expected in ((0.0, 0.0), (0.5, -0.5 * 10)):
+        optimiser = make_optimiser(OptimiserSettings(name=name, weight_decay=decay))
         updates, _ = jax.jit(optimiser.update)(gradient, optimiser.init(params), params)
-        np.testing.assert_allclose(updates["w"], [expected], atol=1e-7)
+        np.testing.assert_allclose(updates["w"], [expected], atol=1e-6)
+
+
+def test_adamw_is_that_of_optax():
+    params, gradient = {"w": jnp.array([1.0, -2.0])}, {"w": jnp.array([0.3, 0.1])}
+    ours = make_optimiser(OptimiserSettings(name="adamw", weight_decay=0.1))
+    theirs = optax.adamw(0.01, weight_decay=0.1)
+    state, expected_state = ours.init(params), theirs.init(params)
+    for _ in range(3):
+        updates, state = ours.update(gradient, state, params)
+        expected, expected_state = theirs.update(gradient, expected_state, params)
+        np.testing.assert_allclose(0.01 * updates["w"], expected["w"], rtol=1e-6)
+        params = optax.apply_updates(params, expected)
+
+
+@pytest.mark.parametrize("name", get_args(get_type_hints(OptimiserSettings)["name"]))
+def test_every_optimiser_goes_downhill(name):
+    optimiser = make_optimiser(OptimiserSettings(name=name, weight_decay=0.01))
+    params = {"w": jnp.array([2.0, -3.0])}
+    state = optimiser.init(params)
+    step = jax.jit(lambda params, state: optimiser.update(params, state, params))  # the gradient of |w|² / 2
+    for _ in range(20):
+        updates, state = step(params, state)
+        params = jax.tree.map(lambda p, u: p + 0.02 * u, params, updates)
+    assert float(optax.tree.norm(params)) < 3.6

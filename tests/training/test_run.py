@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from training_store import EPSILON, SIGMA, PairConfig, make_configuration
 
+from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.errors import RunError
 from compbench_jax.training import loop
 from compbench_jax.training.checkpoint import Checkpoints, load_run
-from compbench_jax.training.configuration import OptimiserSettings, WatchSettings
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
+from compbench_jax.training.settings import DeviceSettings, OptimiserSettings, WatchSettings
 
 
 class PowerCut(BaseException):
@@ -21,19 +22,19 @@ class PowerCut(BaseException):
 
 def cut_at(monkeypatch, step):
     """Let the step numbered ``step`` be the last that is dispatched."""
-    original = loop.take_step
+    original = loop.take_chunk
 
-    def take_step(parts, progress, batch):
-        if progress.step == step:
+    def take_chunk(parts, progress, chunk):
+        if progress.step >= step:
             raise PowerCut
-        original(parts, progress, batch)
+        original(parts, progress, chunk)
 
-    monkeypatch.setattr(loop, "take_step", take_step)
+    monkeypatch.setattr(loop, "take_chunk", take_chunk)
 
 
 def comparable(run):
     """Lines of the log that must not depend on where a run was interrupted, without times."""
-    timed = ("seconds", "structures_per_second")
+    timed = ("seconds", "structures_per_second", "host_fraction")
     lines = [line for line in read_log(run / "log.jsonl") if line["event"] in ("train", "validation")]
     return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
@@ -174,9 +175,7 @@ def test_other_configuration_in_the_same_folder_is_refused(whole, store, split):
         train_run(configuration, store, replace(split, train=split.train[:-1]), whole)
 
 
-def test_non_finite_loss_names_step_and_frames_and_saves_the_state_before(whole, store, split, tmp_path, monkeypatch):
-    from compbench_jax.batching.dataset import GraphDataset
-
+def test_a_step_that_is_not_finite_is_skipped_and_the_second_stops_the_run(store, split, tmp_path, monkeypatch):
     victim = 17
     original = GraphDataset.batch
 
@@ -186,27 +185,30 @@ def test_non_finite_loss_names_step_and_frames_and_saves_the_state_before(whole,
             graph.globals["energy"][list(item.indices).index(victim)] = np.inf
         return graph
 
-    configuration = make_configuration(store)
-    plan_step = None
+    # Every frame comes once in each of the two epochs.
+    configuration = make_configuration(store, device=DeviceSettings(data="host", steps_per_dispatch=3))
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(GraphDataset, "batch", batch)
         with pytest.raises(RunError, match="not finite at step") as caught:
             train_run(configuration, store, split, run)
     message = str(caught.value)
-    lines = read_log(run / "log.jsonl")
-    assert lines[-1]["event"] == "nonfinite"
-    plan_step = lines[-1]["step"]
+    skipped, stopped = [line for line in read_log(run / "log.jsonl") if line["event"] == "nonfinite"]
+    assert (skipped["action"], stopped["action"]) == ("skipped", "stopped")
+    assert skipped["step"] <= 15 < stopped["step"]
     frame = int(split.train[victim])
     name = store.graphs[store.molecule[frame]].molecule.name
-    assert f"at step {plan_step}," in message
+    assert f"at step {stopped['step']}," in message
     assert f"{frame} ({name})" in message
-    assert f"{frame} ({name})" in lines[-1]["frames"]
+    assert f"{frame} ({name})" in skipped["frames"]
+    assert f"{frame} ({name})" in stopped["frames"]
     assert "\n" not in message
-    assert load_run(run, "latest").step == plan_step - 1
-    # With the cause mended, the run goes on as if nothing had happened.
+    assert load_run(run, "latest").step == stopped["step"] - 1
+    # With the cause mended, the run goes on.
     assert train_run(configuration, store, split, run) is None
-    assert_same_run(whole, run)
+    train = [line for line in read_log(run / "log.jsonl") if line["event"] == "train"]
+    assert [line["step"] for line in train] == [4, 8, 12, 16, 20, 24, 28, 30]
+    assert train[-1]["loss"] < train[0]["loss"]
 
 
 def test_lennard_jones_is_learned_from_its_forces(store, split, tmp_path):
@@ -232,3 +234,30 @@ def test_monitors_can_be_turned_off(store, split, tmp_path):
     train_run(make_configuration(store, steps=2, watch=watch), store, split, tmp_path / "run")
     validation = [line for line in read_log(tmp_path / "run" / "log.jsonl") if line["event"] == "validation"]
     assert not [key for key in validation[0] if key.startswith("monitor")]
+
+
+def test_frames_on_the_device_or_the_host_and_steps_a_dispatch_change_rounding_only(whole, store, split, tmp_path):
+    run = tmp_path / "run"
+    device = DeviceSettings(data="host", steps_per_dispatch=7, accumulate=2)
+    train_run(make_configuration(store, device=device), store, split, run)
+    assert_close_runs(whole, run)
+
+
+def assert_close_runs(a, b, tolerance=1e-5):
+    """The same lines up to rounding."""
+    first, second = comparable(a), comparable(b)
+    assert [(line["event"], line["step"]) for line in first] == [(line["event"], line["step"]) for line in second]
+    for x, y in zip(first, second, strict=True):
+        for key in x.keys() - {"event"}:
+            assert x[key] == pytest.approx(y[key], rel=tolerance), key
+
+
+def test_no_lower_validation_loss_for_a_while_stops_early(store, split, tmp_path, capfd):
+    watch = WatchSettings(log_every=5, validate_every=5, monitor_frames=0, patience=2)
+    optimiser = OptimiserSettings(name="sgd", learning_rate=1e-30)  # nothing is learned
+    configuration = make_configuration(store, watch=watch, optimiser=optimiser)
+    assert train_run(configuration, store, split, tmp_path / "run") is None
+    assert "stopped early after step 15: no lower validation loss since 5" in capfd.readouterr().err
+    assert read_log(tmp_path / "run" / "log.jsonl")[-1]["step"] == 15
+    assert train_run(configuration, store, split, tmp_path / "run") is None
+    assert read_log(tmp_path / "run" / "log.jsonl")[-1]["event"] == "start"

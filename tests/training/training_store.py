@@ -15,7 +15,8 @@ from compbench_jax.splits.split import Split
 from compbench_jax.store.manifest import Manifest
 from compbench_jax.store.store import FrameStore, open_store
 from compbench_jax.store.writer import Trajectory, write_store
-from compbench_jax.training.configuration import Configuration, LossSettings, OptimiserSettings, WatchSettings
+from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.settings import LossSettings, OptimiserSettings, WatchSettings
 
 EPSILON, SIGMA = 0.2, 1.4
 ATOM_ENERGY = {1: -13.0, 6: -1030.0}
@@ -96,10 +97,14 @@ def make_split(store: FrameStore) -> Split:
 
 @dataclass(frozen=True)
 class PairConfig:
-    """Lennard-Jones with parameters to learn, and an energy for each element."""
+    """Lennard-Jones with parameters to learn, and an energy for each element.
+
+    With ``look`` the energies start from what the first batch looks like, as scaling factors of some potentials do.
+    """
 
     cutoff: float = 7.0
     start: float = 0.7
+    look: bool = False
 
     kind: ClassVar[str] = "pair"
     citation: ClassVar[str] = "Lennard-Jones 1924"
@@ -121,8 +126,9 @@ class PairNetwork(nn.Module):
     def __call__(self, vectors: jax.Array, species: jax.Array, senders: jax.Array, receivers: jax.Array) -> jax.Array:
         epsilon = self.param("epsilon", lambda key: jnp.float32(EPSILON * self.config.start))
         sigma = self.param("sigma", lambda key: jnp.float32(SIGMA * (1 + self.config.start) / 2))
-        shift = self.param("shift", lambda key: 0.01 * jax.random.normal(key, (self.n_species,)))
         squares = jnp.sum(vectors**2, axis=-1)
+        size = squares.mean() if self.config.look else 0.01
+        shift = self.param("shift", lambda key: size * jax.random.normal(key, (self.n_species,)))
         attraction = jnp.where(squares > 0, sigma**2 / jnp.where(squares > 0, squares, 1.0), 0.0) ** 3
         pairs = 2 * epsilon * (attraction**2 - attraction)
         return (jax.ops.segment_sum(pairs, receivers, species.shape[0]) + shift[species]) / self.scale

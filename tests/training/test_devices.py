@@ -1,0 +1,148 @@
+"""One device, four, and two processes train the same run. Other devices need other processes: XLA counts them once."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from compbench_jax.errors import RunError
+from compbench_jax.training.checkpoint import Checkpoints, load_members
+from compbench_jax.training.log import read_log
+from compbench_jax.training.mesh import make_layout
+from compbench_jax.training.processes import connect, launched_together
+from compbench_jax.training.settings import ProcessSettings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+STEPS = 50
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    cache = str(tmp_path_factory.mktemp("cache"))
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": cache, "COMPBENCH_NO_MALLOC_TUNING": "1"}
+
+
+def command(store, run, *words):
+    watch = ["--watch.log-every", "1", "--watch.validate-every", "20", "--watch.monitor-frames", "0"]
+    model = ["model:schnet", "--model.features", "4", "--model.interactions", "1", "--model.n-basis", "4"]
+    where = ["--task", "chain_extension", "--data", str(store.path), "--out", str(run), "--steps", str(STEPS)]
+    return [sys.executable, str(ROOT / "train.py"), *where, *watch, *words, *model]
+
+
+def train(words, environment, devices=1):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return subprocess.Popen(words, env={**environment, "XLA_FLAGS": flags}, stderr=subprocess.PIPE, text=True)
+
+
+def finish(*trainings):
+    said = [process.communicate(timeout=540)[1] for process in trainings]
+    assert [process.returncode for process in trainings] == [0] * len(trainings), "\n".join(said)
+    return said
+
+
+def curve(run):
+    lines = [line for line in read_log(run / "log.jsonl") if line["event"] in ("train", "validation")]
+    return [line.get("loss", line.get("validation_loss")) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def one_device(store, environment, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "one"
+    finish(train(command(store, run, "--seeds", "2"), environment))
+    assert len(curve(run)) == 2 * (STEPS + 3)
+    return run
+
+
+def test_four_devices_give_the_same_losses_and_one_resumes_their_run(one_device, store, environment, tmp_path):
+    run = tmp_path / "four"
+    words = command(store, run, "--seeds", "2", "--device.mesh", "2x2", "--device.steps-per-dispatch", "5")
+    (said,) = finish(train(words, environment, devices=4))
+    assert "mesh seed 2 × batch 2" in said
+    np.testing.assert_allclose(curve(run), curve(one_device), rtol=1e-5)
+    Checkpoints(run).manager.delete(STEPS)
+    shutil.rmtree(run / "checkpoints" / str(STEPS), ignore_errors=True)
+    (said,) = finish(train(command(store, run, "--seeds", "2"), environment))
+    assert f"resuming at step 40 of {STEPS}" in said
+    np.testing.assert_allclose(curve(run), curve(one_device), rtol=1e-5)
+
+
+def test_two_processes_give_the_same_losses(one_device, store, environment, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    run = tmp_path / "two"
+    together = ["--coordinator", f"127.0.0.1:{port}", "--num-processes", "2", "--process-id"]
+    settings = ["--seeds", "2", "--device.mesh", "1x2"]
+    said = finish(*(train(command(store, run, *settings, *together, str(k)), environment) for k in range(2)))
+    assert "trained 50 steps" in said[0]
+    assert "trained" not in said[1]
+    np.testing.assert_allclose(curve(run), curve(one_device), rtol=1e-5)
+    for a, b in zip(load_members(run, "latest"), load_members(one_device, "latest"), strict=True):
+        assert a.step == b.step == STEPS
+        for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "members", "devices", "expected"),
+    [
+        ("auto", 8, 4, (4, 1)),
+        ("auto", 3, 4, (1, 4)),
+        ("auto", 6, 4, (2, 2)),
+        ("auto", 5, 1, (1, 1)),
+        ("2x1", 2, 4, (2, 1)),
+    ],
+)
+def test_devices_go_to_members_first(setting, members, devices, expected):
+    layout = make_layout(setting, members, [FakeDevice(k) for k in range(devices)])
+    assert (layout.n_seed, layout.n_batch) == expected
+    assert (layout.mesh is None) == (expected == (1, 1))
+
+
+class FakeDevice:
+    """As much of a device as a mesh asks for."""
+
+    def __init__(self, number):
+        self.id, self.process_index, self.platform, self.device_kind = number, 0, "cpu", "cpu"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("4", "give auto or two numbers"),
+        ("0x2", "give auto or two numbers"),
+        ("2x1", "divides the number"),
+        ("3x2", "6 devices"),
+    ],
+)
+def test_a_mesh_that_cannot_be_is_refused(setting, message):
+    with pytest.raises(RunError, match=message):
+        make_layout(setting, 3, [FakeDevice(k) for k in range(4)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (ProcessSettings("here", 2, 0), "give HOST:PORT"),
+        (ProcessSettings("here:1234", 2, 2), "--process-id is 2 of --num-processes 2"),
+        (ProcessSettings("here:1234"), "--process-id is -1"),
+    ],
+)
+def test_an_incomplete_coordinator_is_refused(settings, message):
+    with pytest.raises(RunError, match=message):
+        connect(settings, distributed=False)
+
+
+def test_schedulers_are_noticed_by_what_they_set():
+    assert not launched_together({})
+    assert not launched_together({"SLURM_NTASKS": "4"})  # inside an allocation, but not started by srun
+    assert not launched_together({"SLURM_NTASKS": "1", "SLURM_STEP_NODELIST": "n1"})
+    assert launched_together({"SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "n[1-2]"})
+    assert launched_together({"TPU_WORKER_HOSTNAMES": "10.0.0.1,10.0.0.2"})
+    assert not launched_together({"TPU_WORKER_HOSTNAMES": "localhost"})
