@@ -14,6 +14,7 @@ from compbench_jax.models.precision import prepare_precision
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training.checkpoint import load_run, with_precision
 from compbench_jax.training.run import train_run
+from compbench_jax.training.settings import DeviceSettings
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_float64_from_training_to_evaluation(store, split, tmp_path, restored):
     # A run that goes on finds its state again.
     longer = make_configuration(store, steps=12, precision="float64")
     assert train_run(longer, store, split, tmp_path / "run") is None
+    # A member of several, taken in chunks of frames on the device, is the same run.
+    device = DeviceSettings(steps_per_dispatch=4, data="device")
+    several = make_configuration(store, seed=2, seeds=2, steps=12, precision="float64", device=device)
+    assert train_run(several, store, split, tmp_path / "several") is None
+    member = load_run(tmp_path / "several", member=1)
+    for a, b in zip(jax.tree.leaves(loaded.params), jax.tree.leaves(member.params), strict=True):
+        assert b.dtype == np.float64
+        np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
 def test_runs_of_before_the_setting_are_float32(store, tmp_path):
