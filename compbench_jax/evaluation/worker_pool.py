@@ -107,7 +107,8 @@ class WorkerPool:
         Raises:
             RunError: the calculator does not start, or kills its worker on molecule after molecule.
         """
-        waiting, done = deque(jobs), queue.Queue[Outcome | BaseException | None]()
+        # Bounded, so that an interruption finds only a few outcomes that nobody has kept yet.
+        waiting, done = deque(jobs), queue.Queue[Outcome | BaseException | None](2 * self.workers)
         threads = [
             threading.Thread(target=self._serve, args=(index, waiting, done), daemon=True)
             for index in range(min(self.workers, len(jobs)))
@@ -143,15 +144,23 @@ class WorkerPool:
                     break
                 outcome, worker = self._compute(index, worker, job)
                 if outcome is not None:
-                    done.put(outcome)
+                    self._hand_over(done, outcome)
             if worker is not None:
                 worker.close()
         except BaseException as error:
-            done.put(error)
+            self._hand_over(done, error)
         finally:
             with self._lock:
                 self._alive.pop(index, None)
-            done.put(None)
+            self._hand_over(done, None)
+
+    def _hand_over(self, done: queue.Queue, item: Outcome | BaseException | None) -> None:
+        """Wait for room in the queue, or until nobody reads it any more."""
+        while not self._stop.is_set():
+            try:
+                return done.put(item, timeout=0.1)
+            except queue.Full:
+                continue
 
     def _compute(
         self, index: int, worker: WorkerProcess | None, job: Job

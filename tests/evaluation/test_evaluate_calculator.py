@@ -163,8 +163,8 @@ def test_an_interrupted_evaluation_goes_on(compute, reference, tmp_path):
     first = len(log.read_text().splitlines())
     evaluation = compute("Pairs", log=str(log), progress=lambda done, total: seen.append((done, total)))
     total = seen[-1][1]
-    # Each of the workers may have been a frame or two ahead when it was stopped.
-    assert 11 <= first <= 15 and total <= len(log.read_text().splitlines()) <= total + 4
+    # The worker may have been three frames ahead when it was stopped.
+    assert 11 <= first <= 14 and total <= len(log.read_text().splitlines()) <= total + 4
     assert_same(evaluation.results, reference.results, but=("efwt",))
     compute("Pairs", log=str(log))
     assert len(log.read_text().splitlines()) <= total + 4
