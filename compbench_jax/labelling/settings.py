@@ -38,8 +38,8 @@ class SamplingSettings:
     friction: float = 0.02
     """1/fs. Velocities forget themselves in 50 fs: quick thermalisation, vibrations still underdamped."""
 
-    equilibration: float = 250.0
-    """fs before the first frame of each segment: five times the memory of the thermostat."""
+    equilibration: float = 150.0
+    """fs before the first frame of each segment: three times the memory of the thermostat."""
 
     spacing: float = 10.0
     """fs between frames: about one period of the fastest vibration; closer frames would be near copies."""

@@ -40,10 +40,14 @@ def always_die(path):
 
 def descendants():
     """Processes started by this one that are still alive (Python's own resource tracker stays, once started)."""
-    children = psutil.Process().children(recursive=True)
-    return [
-        p for p in children if p.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(p.cmdline())
-    ]
+    return [p for p in psutil.Process().children(recursive=True) if _is_ours(p)]
+
+
+def _is_ours(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it ended between being listed and being asked
+        return False
 
 
 def assert_none_left_behind():
