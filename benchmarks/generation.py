@@ -104,7 +104,7 @@ def record(job: ShardJob) -> list[Call]:
             self.noted = np.array(positions)
 
         def singlepoint(self, *rest: Any, **more: Any) -> Any:
-            calls.append(Call(self.accuracy, self.accuracy == level.dynamics_accuracy, self.noted * Bohr))
+            calls.append(Call(self.accuracy, self.accuracy != level.label_accuracy, self.noted * Bohr))
             return super().singlepoint(*rest, **more)
 
     from tblite import ase as program

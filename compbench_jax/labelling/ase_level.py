@@ -65,8 +65,8 @@ class ASELevel:
             "keywords": self.keywords,
         }
 
-    def calculator(self) -> Any:
-        """A new calculator.
+    def calculator(self, looseness: float = 1.0) -> Any:
+        """A new calculator (``looseness`` is ignored: its thresholds are among its keywords).
 
         Raises:
             CompBenchError: the module or callable is not there, or does not take the keywords.

@@ -53,8 +53,8 @@ class Level(Protocol):
         """The level in the words of QCSchema v2: method, basis, program, version, keywords."""
         ...
 
-    def calculator(self) -> Any:
-        """An ASE calculator for dynamics."""
+    def calculator(self, looseness: float = 1.0) -> Any:
+        """An ASE calculator for dynamics, its SCF thresholds raised by a factor where the level can."""
         ...
 
     def label(self, numbers: np.ndarray, positions: np.ndarray) -> tuple[float, np.ndarray]:

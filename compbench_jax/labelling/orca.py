@@ -41,8 +41,8 @@ class OrcaLevel:
             "keywords": {"simple_input": self.simple_input, "charge": 0, "multiplicity": 1},
         }
 
-    def calculator(self) -> Any:
-        """An ASE calculator; every geometry is a run of its own in a folder of its own."""
+    def calculator(self, looseness: float = 1.0) -> Any:
+        """An ASE calculator; every geometry is a run of its own in a folder of its own (``looseness`` is ignored)."""
         return label_calculator(self)
 
     def write_input(self, numbers: np.ndarray, positions: np.ndarray, folder: Path) -> Path:

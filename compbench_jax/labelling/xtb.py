@@ -45,9 +45,9 @@ class XTBLevel:
             },
         }
 
-    def calculator(self) -> Any:
+    def calculator(self, looseness: float = 1.0) -> Any:
         """An ASE calculator for dynamics; it starts each SCF from the last one's density."""
-        return xtb_calculator(self.method, self.dynamics_accuracy)
+        return xtb_calculator(self.method, self.dynamics_accuracy * looseness)
 
     def label(self, numbers: np.ndarray, positions: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy in eV and forces F = −∇E in eV/Å ``[n_atoms, 3]`` of a neutral singlet at ``positions`` (Å).
