@@ -119,51 +119,84 @@ def measure(call: Callable[[jraph.GraphsTuple], Any], batches: list, steps: int)
     }
 
 
-def run(arguments: Arguments) -> dict[str, Any]:
-    """Measure both kinds of step."""
-    config = PRESETS[arguments.model]
-    frames = alkane_frames(arguments.structures)
+@dataclass(frozen=True)
+class Work:
+    """A potential and its batches, ready to be timed.
+
+    Attributes:
+        batches: on the device.
+        structures: real structures in each.
+        evaluate: energies and forces of a batch.
+        train: a train step on a batch; waits for it.
+        parameters: numbers that are trained.
+        padding: fractions of nodes and edges.
+        average_neighbours: edges an atom.
+    """
+
+    batches: list[jraph.GraphsTuple]
+    structures: list[int]
+    evaluate: Callable[[jraph.GraphsTuple], Any]
+    train: Callable[[jraph.GraphsTuple], Any]
+    parameters: int
+    padding: tuple[float, float]
+    average_neighbours: float
+
+
+def work_of(config: Any, frames: Frames, batch_size: int) -> Work:
+    """Batches of one epoch as in training, and the two kinds of step."""
     dataset = GraphDataset.build(
         frames,
         elements=(1, 6),
         reference_energies=(0.0, 0.0),
         cutoff=config.cutoff,
-        batch_size=arguments.batch_size,
+        batch_size=batch_size,
         triplets=getattr(config, "triplets", False),
     )
     plan = dataset.epoch(seed=0, epoch=0)
     batches = [jax.device_put(dataset.batch(item)) for item in plan]
-    n_edges = float(dataset.edges.n_edges.sum())
-    fitted = fit_normalisation(frames, average_neighbours=n_edges / len(frames.numbers))
-    potential = build_potential(
-        config, Normalisation(fitted.elements, (0.0, 0.0), fitted.scale, fitted.average_neighbours)
-    )
+    average_neighbours = float(dataset.edges.n_edges.sum()) / len(frames.numbers)
+    fitted = fit_normalisation(frames, average_neighbours=average_neighbours)
+    normalisation = Normalisation(fitted.elements, (0.0, 0.0), fitted.scale, average_neighbours)
+    potential = build_potential(config, normalisation)
     params = jax.jit(potential.init)(jax.random.key(0), batches[0])
-
-    evaluate = jax.jit(potential.energy_and_forces)
-    inference = measure(lambda graph: evaluate(params, graph), batches, arguments.steps)
-
+    compiled = jax.jit(potential.energy_and_forces)
     optimiser = optax.adam(1e-3)
     step = make_step(potential, optimiser)
-    state = [params, jax.tree.map(jnp.copy, params), optimiser.init(params)]
+    # The step gives its arguments' memory away: it has parameters of its own.
+    state = [jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, params), optimiser.init(params)]
 
     def train(graph: jraph.GraphsTuple) -> jax.Array:
         *state[:], loss = step(*state, graph)
-        return loss
+        return jax.block_until_ready(loss)
 
-    size = n_parameters(params)
-    training = measure(train, batches, arguments.steps)
-    node_padding, edge_padding = dataset.padding(plan)
+    return Work(
+        batches,
+        [len(item.indices) for item in plan],
+        lambda graph: jax.block_until_ready(compiled(params, graph)),
+        train,
+        n_parameters(params),
+        dataset.padding(plan),
+        average_neighbours,
+    )
+
+
+def run(arguments: Arguments) -> dict[str, Any]:
+    """Measure both kinds of step."""
+    config = PRESETS[arguments.model]
+    frames = alkane_frames(arguments.structures)
+    work = work_of(config, frames, arguments.batch_size)
+    inference = measure(work.evaluate, work.batches, arguments.steps)
+    training = measure(work.train, work.batches, arguments.steps)
     return {
         "model": arguments.model,
         "config": config_to_json(config),
-        "parameters": size,
+        "parameters": work.parameters,
         "batch_size": arguments.batch_size,
         "train": training,
         "energy_and_forces": inference,
         "atoms_per_structure": round(len(frames.numbers) / frames.n_frames, 2),
-        "edges_per_atom": round(fitted.average_neighbours, 2),
-        "padding": {"nodes": round(node_padding, 4), "edges": round(edge_padding, 4)},
+        "edges_per_atom": round(work.average_neighbours, 2),
+        "padding": {"nodes": round(work.padding[0], 4), "edges": round(work.padding[1], 4)},
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "malloc": "tuned" if all(os.environ.get(k) == v for k, v in MALLOC.items()) else "default",
         "device": jax.devices()[0].device_kind,

@@ -31,7 +31,6 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.evaluation.evaluate import PREDICTIONS, evaluate
     from compbench_jax.evaluation.inputs import check_split, ensure_audit, open_data, receptive_field, write_split
     from compbench_jax.evaluation.members import MEMBERS, evaluate_members
-    from compbench_jax.evaluation.results import FILE, write_results
     from compbench_jax.report.terminal import Progress, report
     from compbench_jax.tasks import get_task
     from compbench_jax.training.checkpoint import load_members, pick_member, with_precision
@@ -54,12 +53,10 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
                 members, lambda item: evaluate(item, store, split, settings, task.groups(store.graphs), progress)
             )
             for name, other in others.items():
-                other.save_predictions(out / MEMBERS / name / PREDICTIONS)
-                write_results(out / MEMBERS / name / FILE, other.results)
+                other.write(out / MEMBERS / name)
         else:
             evaluation = evaluate(run, store, split, settings, task.groups(store.graphs), progress)
-    evaluation.save_predictions(out / PREDICTIONS)
-    write_results(out / FILE, evaluation.results)
+    evaluation.write(out)
     report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
 
 
@@ -86,7 +83,6 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.evaluation.evaluate import PREDICTIONS
     from compbench_jax.evaluation.evaluate_calculator import Work, evaluate_calculator
     from compbench_jax.evaluation.inputs import ensure_audit, write_split
-    from compbench_jax.evaluation.results import FILE, write_results
     from compbench_jax.labelling.workers import default_workers
     from compbench_jax.report.calculators import print_calculator
     from compbench_jax.report.terminal import Progress, report
@@ -113,8 +109,7 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
             except KeyboardInterrupt:
                 print("interrupted: run the same command to go on", file=sys.stderr)
                 sys.exit(130)
-        evaluation.save_predictions(out / PREDICTIONS)
-        write_results(out / FILE, evaluation.results)
+        evaluation.write(out)
     print_calculator(evaluation.results, work.folder)
     report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
 

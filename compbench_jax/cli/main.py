@@ -3,12 +3,14 @@
 import difflib
 import importlib
 import sys
+from typing import Any
 
 import tyro
 
 from compbench_jax._version import __version__
 from compbench_jax.cli.guard import guarded
 from compbench_jax.errors import CompBenchError
+from compbench_jax.runtime import prepare_process
 
 COMMANDS = {
     "molecules": "list the molecules of the registry",
@@ -21,6 +23,7 @@ COMMANDS = {
     "export": "write a store's frames as extended XYZ",
     "tasks": "list the tasks, what each tests, and its molecules in a store",
     "audit": "audit a task's split: divergence, coverage, novel environments and contacts",
+    "tune": "search learning rate, weights and size of a potential (optuna, tuning frames only)",
     "models": "list the potentials: parameters, receptive field, cost, citation",
     "table": "one table from several results.json",
     "figure": "one figure from several results.json",
@@ -30,6 +33,9 @@ COMMANDS = {
 
 MODULES = {"import": "importing"}
 """Modules whose name is not the command's: ``import`` is a keyword."""
+
+COMPUTING = ("tune",)
+"""Commands that compute with JAX for long: allocator and compilation cache are settled before it is imported."""
 
 
 def usage() -> str:
@@ -60,12 +66,17 @@ def run_command(arguments: list[str]) -> None:
         close = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(COMMANDS)}"
         raise CompBenchError(f"no such command {name!r}: {hint}")
-    module = importlib.import_module(f"compbench_jax.cli.{MODULES.get(name, name)}")
-    module.run(tyro.cli(module.Arguments, prog=f"compbench {name}", args=rest))
+    module: Any = importlib.import_module(f"compbench_jax.cli.{MODULES.get(name, name)}")
+    if hasattr(module, "parse"):  # a command line that depends on the potentials
+        module.run(module.parse(rest))
+    else:
+        module.run(tyro.cli(module.Arguments, prog=f"compbench {name}", args=rest))
 
 
 def main() -> None:
     """Entry point of the console script."""
+    if sys.argv[1:2] and sys.argv[1] in COMPUTING:
+        prepare_process()
     sys.exit(guarded(lambda: run_command(sys.argv[1:])))
 
 

@@ -1,17 +1,15 @@
 """From evaluated test sets to the contents of ``results.json``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from compbench_jax.evaluation import provenance
 from compbench_jax.evaluation.bootstrap import LEVEL, Comparison, compare_sets
 from compbench_jax.evaluation.breakdown import (
     Bootstrap,
     TestSet,
-    atoms_of_frames,
     by_atom,
     by_end_fragment,
     by_frame,
@@ -19,16 +17,14 @@ from compbench_jax.evaluation.breakdown import (
     by_molecule,
     counts_of,
 )
+from compbench_jax.evaluation.labels import Labelled, label_atoms, methylenes
 from compbench_jax.evaluation.results import NOTES, SCHEMA_VERSION, section
 from compbench_jax.evaluation.subject import Subject
+from compbench_jax.evaluation.where import where_contents
 from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, SUM_COLUMNS, metrics_from_sums
-from compbench_jax.splits.contacts import novel_contact_frames
-from compbench_jax.splits.novelty import known_environments, molecules_of, novelty_distances
+from compbench_jax.splits.novelty import known_environments, molecules_of
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
-
-NO_NOVELTY = "none"
-"""Label of atoms of molecules without any novel environment."""
 
 
 def assemble(
@@ -40,8 +36,8 @@ def assemble(
     seed: int,
     groups: Mapping[int, str],
     fit_frames: int,
-) -> dict[str, Any]:
-    """Contents of ``results.json``.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Contents of ``results.json`` and of ``where.json``.
 
     Args:
         subject: what was evaluated.
@@ -56,7 +52,8 @@ def assemble(
     bootstrap = Bootstrap(samples, seed)
     sums = {part: test.sums() for part, test in tests.items()}
     sets = comparison(sums["id"][1], sums["ood"][1], samples, seed)
-    return {
+    labelled = label_atoms(store, split, tests, subject.contact_cutoff)
+    results = {
         "schema_version": SCHEMA_VERSION,
         "task": split.task,
         "model": subject.name,
@@ -66,7 +63,7 @@ def assemble(
         "checkpoint_step": subject.step,
         **blocks(sets, sums["id"][1], sums["ood"][1]),
         "ratio_largest_id": ratio_largest_id(store, *sums["id"], sums["ood"][1], samples, seed),
-        **breakdowns(subject, store, split, tests, groups, bootstrap),
+        **breakdowns(store, split, tests, labelled, groups, bootstrap),
         "by_molecule": {part: by_molecule(test, store.graphs) for part, test in tests.items()},
         "train": trained(store, split),
         "molecule_sums": {
@@ -85,6 +82,7 @@ def assemble(
         "hardware": provenance.hardware(),
         **subject.more,
     }
+    return results, where_contents(results, store.graphs, tests, labelled)
 
 
 def comparison(id_sums: np.ndarray, ood_sums: np.ndarray, samples: int, seed: int) -> Comparison:
@@ -128,47 +126,42 @@ def ratio_largest_id(
 
 
 def breakdowns(
-    subject: Subject,
     store: FrameStore,
     split: Split,
     tests: Mapping[str, TestSet],
+    labelled: Labelled,
     groups: Mapping[int, str],
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     """All blocks but those of single molecules; empty ones where a breakdown does not apply."""
     graphs = store.graphs
-    elements = {int(z): chemical_symbols[z] for z in np.unique(np.concatenate([g.numbers for g in graphs]))}
 
     def n(molecule: int) -> str | None:
         return None if graphs[molecule].molecule.n is None else str(graphs[molecule].molecule.n)
 
+    def ch2(molecule: int) -> str | None:
+        count = methylenes(graphs[molecule])
+        return None if count is None else str(count)
+
+    def of_molecules(label: Callable[[int], str | None]) -> dict[str, Any]:
+        blocks = {part: by_label_of_molecule(test, label, part, bootstrap) for part, test in tests.items()}
+        return {part: dict(sorted(found.items(), key=lambda item: int(item[0]))) for part, found in blocks.items()}
+
+    def of_atoms(name: str) -> dict[str, Any]:
+        labels = {part: found[name] for part, found in labelled.atoms.items() if name in found}
+        return {part: by_atom(tests[part], item.text(), item.names, part, bootstrap) for part, item in labels.items()}
+
     ood = tests["ood"]
-    novel = novel_contact_frames(store, split.train, split.ood_test, subject.contact_cutoff)
     known = known_environments([graphs[m] for m in molecules_of(store, split.train)], 1)
     new_at_1 = {m: not np.isin(graphs[m].environments[:, 1], known).all() for m in np.unique(ood.molecule).tolist()}
-    distances = novelty_distances(store, split)
-    labels = {m: np.where(d < 0, NO_NOVELTY, d.astype(str)) for m, d in distances.items()}
-    farthest = max((int(d.max()) for d in distances.values()), default=-1)
     return {
-        "by_n": {
-            part: dict(sorted(by_label_of_molecule(test, n, part, bootstrap).items(), key=lambda item: int(item[0])))
-            for part, test in tests.items()
-        },
-        "by_element": {
-            part: by_atom(test, np.array(chemical_symbols)[test.frames.numbers], elements.values(), part, bootstrap)
-            for part, test in tests.items()
-        },
+        "by_n": of_molecules(n),
+        "by_ch2": of_molecules(ch2),
+        "by_element": of_atoms("element"),
         "by_end_fragment": {part: by_end_fragment(test, graphs, part, bootstrap) for part, test in tests.items()},
-        "by_distance": {
-            "ood": by_atom(
-                ood,
-                atoms_of_frames(ood.frames, labels),
-                [*map(str, range(farthest + 1)), NO_NOVELTY],
-                "ood",
-                bootstrap,
-            )
-        },
-        "by_contact": {"ood": by_frame(ood, np.where(novel, "novel", "known"), "ood", bootstrap)},
+        "by_force": of_atoms("force"),
+        "by_distance": of_atoms("distance"),
+        "by_contact": {"ood": by_frame(ood, np.where(labelled.novel_contact, "novel", "known"), "ood", bootstrap)},
         "by_touching": {
             "ood": by_label_of_molecule(ood, lambda m: "touching" if new_at_1[m] else "apart", "ood", bootstrap)
         },

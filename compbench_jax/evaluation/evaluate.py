@@ -12,9 +12,11 @@ from compbench_jax.errors import RunError
 from compbench_jax.evaluation.assemble import assemble
 from compbench_jax.evaluation.breakdown import TestSet, same_molecules
 from compbench_jax.evaluation.predict import Predictions, make_step, predict, shared_shape, with_shape
-from compbench_jax.evaluation.results import array_bytes, save
+from compbench_jax.evaluation.results import FILE, array_bytes, save, write_results
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.subject import subject_of_run
+from compbench_jax.evaluation.where import FILE as WHERE_FILE
+from compbench_jax.evaluation.where import write_where
 from compbench_jax.metrics.aggregate import centred_errors, complete_table, referenced_errors
 from compbench_jax.metrics.sums import COLUMNS
 from compbench_jax.models.precision import dtype_of
@@ -36,11 +38,23 @@ class Evaluation:
         results: contents of ``results.json``.
         predictions: of ``"id"`` and ``"ood"``.
         frames: indices of the predicted frames into the store, int64, likewise.
+        where: contents of ``where.json``.
     """
 
     results: dict[str, Any]
     predictions: dict[str, Predictions]
     frames: dict[str, np.ndarray]
+    where: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Write ``predictions/``, ``where.json`` and, last, ``results.json``.
+
+        Raises:
+            RunError: a file could not be written.
+        """
+        self.save_predictions(folder / PREDICTIONS)
+        write_where(folder / WHERE_FILE, self.where)
+        write_results(folder / FILE, self.results)
 
     def save_predictions(self, folder: str | Path) -> None:
         """Write ``{id,ood}_{energy,forces,frames}.npy``: total energies eV float64, forces eV/Å float32,
@@ -134,24 +148,26 @@ def evaluate(
         _refuse_not_finite(predictions[part], dataset.frames, store, part)
 
     elements = run.potential.normalisation.elements
-    fit_errors = predictions["fit"].sums[:, ENERGY_ERROR].astype(np.float64)
+    fit_errors = predictions["fit"].energy - sets["fit"].frames.energy
     fit_compositions = compositions(sets["fit"].frames, elements)
     tests = {}
     for part in TEST_PARTS:
-        frames, table = sets[part].frames, predictions[part].sums
-        errors = table[:, ENERGY_ERROR].astype(np.float64)
+        frames, table = sets[part].frames, predictions[part].sums.astype(np.float64)
+        # In float64 from the saved energies: on the device, float32 rounds interaction energies to 1e-5 eV.
+        errors = table[:, ENERGY_ERROR] = predictions[part].energy - frames.energy
         referenced = referenced_errors(errors, compositions(frames, elements), fit_errors, fit_compositions)
         molecule = same_molecules(store.graphs)[frames.molecule]
         complete = complete_table(table, referenced, centred_errors(errors, molecule))
         tests[part] = TestSet.build(store.graphs, frames, predictions[part].forces, complete)
     evaluated = replace(split, id_test=indices["id"], ood_test=indices["ood"])
-    results = assemble(
+    results, where = assemble(
         subject_of_run(run), store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_frames)
     )
     return Evaluation(
         results,
         {part: predictions[part] for part in TEST_PARTS},
         {part: np.asarray(indices[part], np.int64) for part in TEST_PARTS},
+        where,
     )
 
 

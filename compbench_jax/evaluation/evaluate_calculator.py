@@ -129,11 +129,12 @@ def evaluate_calculator(
         },
     )
     evaluated = replace(split, id_test=sets["id"][0], ood_test=sets["ood"][0])
-    results = assemble(subject, store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_errors))
+    results, where = assemble(subject, store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_errors))
     return Evaluation(
         results,
         {part: sets[part][2] for part in TEST_PARTS},
         {part: sets[part][0] for part in TEST_PARTS},
+        where,
     )
 
 

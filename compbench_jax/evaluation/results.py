@@ -42,6 +42,8 @@ NOTES = {
     "efwt": "share of frames with |energy error| below 0.02 eV and every |force component error| below 0.03 "
     "eV/angstrom",
     "by_end_fragment": "molecules with this fragment at one end at least; two different ends count for both",
+    "by_ch2": "molecules by their number of CH2: with a fragment at either end, those between the ends",
+    "by_force": "atoms by the norm of their reference force, eV/angstrom",
     "by_distance": "OOD atoms by the number of bonds to the nearest atom whose environment is absent from "
     "train; none: no atom of the molecule has such an environment",
     "by_contact": "OOD frames with (novel) and without (known) a pair of close non-bonded atom environments "

@@ -58,6 +58,7 @@ MODELS: dict[str, Any] = {
     "dimenet": DimeNetConfig(),
     "dimenet-paper": DimeNetConfig(features=128, blocks=4, triplet_features=64, output_features=256),
     "gemnet": GemNetConfig(),
+    # The sizes of the authors' own program and trained model (github.com/TUM-DAML/gemnet_pytorch).
     "gemnet-paper": GemNetConfig(
         atom_features=128, edge_features=128, blocks=4, triplet_features=64, bilinear_features=64
     ),
@@ -79,7 +80,8 @@ MODELS: dict[str, Any] = {
         direct_forces=True,
     ),
     "nequip": NequIPConfig(),
-    "nequip-paper": NequIPConfig(layers=4, channels=64),
+    # Revised MD17 in the publication (its input files: github.com/mir-group/nequip-input-files).
+    "nequip-paper": NequIPConfig(cutoff=4.0, layers=5, channels=64, l_max=3, radial_mlp=(64, 64, 64)),
 }
 """Presets by name: the plain name is a size for minutes on a CPU, ``-paper`` the size of the publications."""
 

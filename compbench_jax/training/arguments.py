@@ -103,8 +103,15 @@ class Arguments:
     processes: ProcessSettings = field(default_factory=ProcessSettings)
 
 
-def parse(command_line: Sequence[str]) -> tuple[Arguments, str]:
+def parse(
+    command_line: Sequence[str], kind: type[Arguments] = Arguments, prog: str = "python train.py"
+) -> tuple[Any, str]:
     """Parse a command line (without the program's name).
+
+    Args:
+        command_line: its words.
+        kind: what to parse it to; a command that trains may have more arguments.
+        prog: name of the program, for its help.
 
     Returns:
         the arguments, and the name of the preset that the model started from.
@@ -118,10 +125,10 @@ def parse(command_line: Sequence[str]) -> tuple[Arguments, str]:
     default = None
     if base is not None:
         shared = {name: getattr(base, name) for name in ("task", "model", *SHARED)}
-        default = Arguments(data=Path(base.data), **shared)
+        default = kind(data=Path(base.data), **shared)
     arguments = tyro.cli(
-        _arguments_type(presets),
-        prog="python train.py",
+        _arguments_type(presets, kind),
+        prog=prog,
         args=list(command_line),
         default=default,
         # Settings of the run are understood before and after the name of the model.
@@ -151,8 +158,8 @@ def _base(command_line: Sequence[str]) -> Configuration | None:
     return None if path is None else config_file.read(path)
 
 
-def _arguments_type(presets: dict[str, Any]) -> Any:
-    """``Arguments`` with one subcommand for each preset as the type of ``model``."""
+def _arguments_type(presets: dict[str, Any], kind: type[Arguments]) -> Any:
+    """``kind`` with one subcommand for each preset as the type of ``model``."""
 
     def subcommand(name: str, default: Any) -> Any:
         size = "; as published" if name.endswith("-paper") else "; a size for minutes on a CPU"
@@ -163,5 +170,5 @@ def _arguments_type(presets: dict[str, Any]) -> Any:
         return Annotated[type(default), command]
 
     union: Any = functools.reduce(operator.or_, (subcommand(name, default) for name, default in presets.items()))
-    documented = {"__doc__": Arguments.__doc__}
-    return make_dataclass("Arguments", [("model", union)], bases=(Arguments,), frozen=True, namespace=documented)
+    documented = {"__doc__": kind.__doc__}
+    return make_dataclass("Arguments", [("model", union)], bases=(kind,), frozen=True, namespace=documented)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,7 +23,10 @@ from compbench_jax.training.log import RunLog
 from compbench_jax.training.mesh import Layout
 from compbench_jax.training.progress import Display
 from compbench_jax.training.state import Cursor, TrainState, member_of
-from compbench_jax.training.validation import Evaluator, errors_on
+from compbench_jax.training.validation import Errors, Evaluator, errors_on
+
+Watcher = Callable[[int, Sequence[Errors]], bool]
+"""``watcher(step, errors of each member)``, called after every validation; True stops the run there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,7 @@ class Parts:
         source: prepares the batches.
         program, evaluator: the compiled functions.
         checkpoints, log, display: where results go.
+        watcher: looks at every validation, if anybody does.
     """
 
     configuration: Configuration
@@ -50,6 +54,7 @@ class Parts:
     checkpoints: Checkpoints
     log: RunLog
     display: Display
+    watcher: Watcher | None = None
 
 
 @dataclass(eq=False)
@@ -67,6 +72,7 @@ class Progress:
         pending: chunk with lines of the log that wait for their numbers.
         recent: chunks since the last look at the device.
         compiled: whether the first chunk, whose dispatch compiles it, has been dispatched.
+        halted: whether the watcher has said to stop.
         idle: seconds since the last report in which the device had nothing to do, at most.
         seen: clock reading when the device was last known to be busy.
         started, reported, paused, saved: clock readings: start; last report; seconds since then that were not steps;
@@ -83,6 +89,7 @@ class Progress:
     pending: tuple[Chunk, Reports] | None = None
     recent: list[Chunk] = field(default_factory=list)
     compiled: bool = False
+    halted: bool = False
     idle: float = 0.0
     seen: float = field(default_factory=time.monotonic)
     started: float = field(default_factory=time.monotonic)
@@ -115,7 +122,7 @@ def train(parts: Parts, progress: Progress) -> int | None:
     stream = cast(Generator[Chunk, None, None], prefetch(chunks))
     parts.display.start(progress.step, configuration.steps)
     with contextlib.closing(stream), Interruption() as interruption:
-        while progress.step < configuration.steps and not stalled(configuration, progress):
+        while progress.step < configuration.steps and not (progress.halted or stalled(configuration, progress)):
             due = time.monotonic() - progress.saved >= configuration.watch.checkpoint_seconds
             # All processes save and stop after the same step, whichever of them was told to.
             number, due_anywhere = processes.largest([interruption.signal or 0, int(due and processes.is_first())])
@@ -225,6 +232,8 @@ def validate(parts: Parts, progress: Progress) -> None:
         seconds = round(progress.elapsed(), 3)
         parts.log.write("validation", progress.step, **member_key(configuration, k), **values, seconds=seconds)
     parts.display.validated(float(np.mean([item.force_mae for item in errors])))
+    if parts.watcher is not None:
+        progress.halted = parts.watcher(progress.step, errors)
     progress.pause(begun)
 
 

@@ -28,7 +28,7 @@ from compbench_jax.training.data import RunData, build_data, normalisation_of
 from compbench_jax.training.fit import fit_run
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import RunLog, open_log
-from compbench_jax.training.loop import Parts, Progress, frame_names, train
+from compbench_jax.training.loop import Parts, Progress, Watcher, frame_names, train
 from compbench_jax.training.loss import Graphs
 from compbench_jax.training.mesh import MEMBERS, make_layout
 from compbench_jax.training.optimiser import make_optimiser
@@ -46,6 +46,7 @@ def train_run(
     *,
     resume: bool = True,
     display: Display | None = None,
+    watcher: Watcher | None = None,
 ) -> int | None:
     """Train a potential, or go on where a run in the same folder with the same configuration stopped.
 
@@ -58,6 +59,7 @@ def train_run(
         run: folder of the run, made if need be.
         resume: go on with a run that the folder holds already; otherwise that is an error.
         display: what the terminal shows.
+        watcher: looks at every validation and may stop the run, see :data:`compbench_jax.training.loop.Watcher`.
 
     Returns:
         None, or the signal (SIGINT, SIGTERM) that stopped the run early, with a checkpoint written.
@@ -93,7 +95,7 @@ def train_run(
         if getattr(configuration.model, "fitted", False):
             fit_run(configuration, run, potential, data, display)
             return None
-        return _train_prepared(configuration, store, split, run, potential, data, display)
+        return _train_prepared(configuration, store, split, run, potential, data, display, watcher)
 
 
 def prepare_potential(
@@ -123,6 +125,7 @@ def _train_prepared(
     potential: Potential,
     data: RunData,
     display: Display,
+    watcher: Watcher | None,
 ) -> int | None:
     """Set up state and compiled functions, restore a checkpoint if there is one, and train."""
     members = configuration.members()
@@ -170,6 +173,7 @@ def _train_prepared(
         checkpoints,
         log,
         display,
+        watcher,
     )
     skipped = np.array(start.state.members.bad_steps)[:, 0]
     state = TrainState(layout.put(start.state.step), layout.put(start.state.members, MEMBERS))
@@ -240,9 +244,8 @@ def conclude(
         )
         return
     if progress.step < configuration.steps:
-        display.say(
-            f"stopped early after step {progress.step}: no lower validation loss since {progress.best.step.max()}"
-        )
+        why = "the watcher said so" if progress.halted else f"no lower validation loss since {progress.best.step.max()}"
+        display.say(f"stopped early after step {progress.step}: {why}")
     member = members[winner]
     which = (
         f" (member {winner}: seed {member.seed}, learning rate {member.learning_rate:g})" if len(members) > 1 else ""

@@ -1,0 +1,60 @@
+"""``compbench tune``."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compbench_jax.training.tune_arguments import TuneArguments
+
+
+def parse(words: list[str]) -> "tuple[TuneArguments, str]":
+    """The command line, and the name of the preset that it starts from."""
+    from compbench_jax.training.tune_arguments import parse
+
+    return parse(words)
+
+
+def run(parsed: "tuple[TuneArguments, str]") -> None:
+    """Open the store, split it, search."""
+    from compbench_jax.models.precision import prepare_precision
+    from compbench_jax.training.arguments import configure
+    from compbench_jax.training.search import search_space
+    from compbench_jax.training.tune import BEST_FILE, trial_folder, tune
+    from compbench_jax.training.tune_arguments import default_folder
+
+    arguments, preset = parsed
+    prepare_precision(arguments.precision)
+    from compbench_jax.store.store import open_store
+    from compbench_jax.tasks import get_task
+    from compbench_jax.training.progress import Display
+    from compbench_jax.training.run import train_run
+
+    task = get_task(arguments.task)
+    store = open_store(arguments.data, checksums=True)
+    base = configure(arguments, preset, task.name, store.hash)
+    axes = search_space(base, arguments.search, arguments.default_search)
+    split = task.split(store)
+    folder = arguments.out or default_folder(task.name, preset)
+
+    def train(configuration: Any, run: Any, watcher: Any) -> int | None:
+        display = Display(quiet=not arguments.verbose)
+        return train_run(configuration, store, split, run, display=display, watcher=watcher)
+
+    print(
+        f"study     {folder}: {arguments.trials} trials of {base.steps} steps, scored on {len(split.validation)} frames"
+    )
+    for axis in axes:
+        print(f"search    {axis}")
+    found = tune(
+        base, axes, arguments.trials, folder, train, prune=arguments.prune, say=lambda text: print(text, flush=True)
+    )
+    print("trials    " + ", ".join(f"{count} {name}" for name, count in found.counts.items() if count))
+    if found.best is not None:
+        print(
+            f"best      trial {found.best}, validation loss {found.score:.4g}; {trial_folder(folder, found.best)} is its run"
+        )
+        for name, value in found.values.items():
+            print(f"          {name} = {value:.4g}" if isinstance(value, float) else f"          {name} = {value}")
+        print(f"train it: python train.py --config {folder / BEST_FILE}")
+    if found.stopped is not None:
+        sys.exit(128 + found.stopped)

@@ -1,0 +1,61 @@
+"""The command line of ``compbench tune``: that of ``train.py``, and what a search needs beside it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+
+from compbench_jax.training import arguments
+from compbench_jax.training.settings import ProcessSettings
+
+
+@dataclass(frozen=True)
+class TuneArguments(arguments.Arguments):
+    """Search settings of a potential by training runs, with optuna, on the tuning frames of a task.
+
+    For example:  compbench tune chain_extension --data data/mini --steps 1000 --trials 20 model:mace
+
+    Every setting of `train.py` may be given; it is what the trials have in common. Their score is the validation loss that
+    chooses the best checkpoint of a run: the tests are never looked at. The same command again goes on where it was
+    interrupted, and several may work on one study at a time. At the end, best.json is a file for `train.py --config`.
+    """
+
+    task: tyro.conf.Positional[str]
+    """Task, e.g. chain_extension."""
+
+    out: Path | None = None
+    """Folder of the study. Without it: runs/tune-TASK-MODEL."""
+
+    trials: int = 20
+    """Trials in all, those already in the folder included. The first four are random, the others chosen."""
+
+    search: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, for a setting of model, optimiser or loss, or batch_size, e.g.
+    --search optimiser.learning_rate=1e-4:1e-2:log --search model.cutoff=4,5,6. Beside, or in place of, the default:
+    optimiser.learning_rate=3e-4:3e-2:log, a tenth to ten times loss.energy_weight, half to twice the potential's width."""
+
+    default_search: bool = True
+    """Search the default settings beside those of --search."""
+
+    prune: bool = True
+    """Stop a trial whose validation loss is above the median of the others' at the same step, after a quarter of its steps."""
+
+    verbose: bool = False
+    """Show the training of every trial."""
+
+    learning_rates: tyro.conf.Suppress[tuple[float, ...]] = ()
+    resume: tyro.conf.Suppress[bool] = True
+    processes: tyro.conf.Suppress[ProcessSettings] = field(default_factory=ProcessSettings)
+
+
+def parse(command_line: Sequence[str]) -> tuple[TuneArguments, str]:
+    """Parse a command line; see :func:`compbench_jax.training.arguments.parse`."""
+    return arguments.parse(command_line, TuneArguments, "compbench tune")
+
+
+def default_folder(task: str, model: str) -> Path:
+    """``runs/tune-TASK-MODEL``, with nothing in the name that a shell would have to be told about."""
+    plain = re.sub(r"[^\w.=]+", "-", task).strip("-")
+    return Path("runs") / f"tune-{plain}-{model}"
