@@ -62,7 +62,7 @@ class PySCFLevel:
         }
 
     def calculator(self, looseness: float = 1.0) -> Any:
-        """An ASE calculator; every geometry gets an SCF of its own, as tight as a label's (``looseness`` is ignored)."""
+        """An ASE calculator; every geometry gets an SCF of its own, tight as for labels (``looseness`` is ignored)."""
         return label_calculator(self)
 
     def label(self, numbers: np.ndarray, positions: np.ndarray) -> tuple[float, np.ndarray]:

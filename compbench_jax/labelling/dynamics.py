@@ -115,7 +115,8 @@ def _attempt(
         positions.append(frame)
         energy.append(frame_energy)
         forces.append(frame_forces.astype(np.float32))
-        temperature.append(vibrational_temperature(atoms.positions, atoms.get_velocities(), atoms.get_masses()))
+        velocities = dynamics.half_step_velocities() if settings.half_step_temperature else atoms.get_velocities()
+        temperature.append(vibrational_temperature(atoms.positions, velocities, atoms.get_masses()))
     return Segment(
         positions=np.array(positions),
         forces=np.array(forces),

@@ -39,6 +39,14 @@ class BAOAB:
         self.root_masses = np.sqrt(self.masses)
         self.kick = self.half_step * (atoms.get_forces() / self.masses)
 
+    def half_step_velocities(self) -> np.ndarray:
+        """Velocities before the second half kick of the last step, ``[n_atoms, 3]``.
+
+        Of a harmonic vibration they have the variance kT/m at any time step, as its positions have kT/k, whereas those
+        after the kick have (1 − ω² Δt² / 4) kT/m (Zhang et al., J. Phys. Chem. A 2019, 123, 6056, on the same scheme).
+        """
+        return self.atoms.arrays["momenta"] / self.masses - self.kick
+
     def run(self, steps: int) -> None:
         """Go on for this many steps."""
         positions, momenta = self.atoms.positions, self.atoms.arrays["momenta"]

@@ -101,3 +101,32 @@ def test_a_calculation_that_fails_says_so_and_is_not_remembered():
         atoms.get_potential_energy()
     atoms.positions[:] = kept
     assert atoms.get_potential_energy() == pytest.approx(good, abs=1e-3)
+
+
+def test_positions_and_half_step_velocities_do_not_depend_on_the_time_step():
+    from ase import Atoms, units
+    from ase.calculators.calculator import Calculator, all_changes
+
+    class Wells(Calculator):
+        """Each atom in a well of its own, (k/2) x²."""
+
+        implemented_properties = ("energy", "forces")
+
+        def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+            self.results = {"energy": 0.0, "forces": -stiffness * atoms.positions}
+
+    n, temperature, time_step = 100, 300.0, 1.0 * units.fs
+    atoms = Atoms(f"H{n}", np.zeros((n, 3)), calculator=Wells())
+    atoms.set_momenta(np.zeros((n, 3)))
+    mass = atoms.get_masses()[0]
+    stiffness = mass * (1.0 / time_step) ** 2  # ω Δt = 1: a period of 6 fs
+    dynamics = BAOAB(atoms, time_step, temperature_K=temperature, T_tau=10 * units.fs, rng=np.random.default_rng(1))
+    dynamics.run(200)
+    found = []
+    for _ in range(300):
+        dynamics.run(7)
+        speeds = dynamics.half_step_velocities(), atoms.get_velocities()
+        found.append([np.mean(atoms.positions**2) * stiffness, *(mass * np.mean(v**2) for v in speeds)])
+    # 90,000 draws with a memory of a few steps: within 2% of the mean.
+    expected = np.array([1.0, 1.0, 1.0 - 1.0 / 4]) * units.kB * temperature
+    np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.02)
