@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = [
     "molecules", "labelling", "store", "interchange", "splits", "batching", "models",
-    "metrics", "training", "evaluation", "report", "cli",
+    "metrics", "training", "evaluation", "dynamics", "report", "suites", "cli",
 ]  # fmt: skip
 COMMON = {"errors", "files", "runtime", "_version"}
 HEAVY = {
@@ -18,7 +18,7 @@ HEAVY = {
     "dask": {"labelling"},
     "distributed": {"labelling"},
     "matplotlib": {"report"},
-    "jraph": {"batching", "models", "metrics"},
+    "jraph": {"batching", "models", "metrics", "dynamics"},
 }
 
 

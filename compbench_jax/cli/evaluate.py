@@ -50,7 +50,10 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     with Progress() as progress:
         if arguments.member is None and len(members) > 1:
             evaluation, others = evaluate_members(
-                members, lambda item: evaluate(item, store, split, settings, task.groups(store.graphs), progress)
+                members,
+                lambda item: evaluate(item, store, split, settings, task.groups(store.graphs), progress),
+                store,
+                settings,
             )
             for name, other in others.items():
                 other.write(out / MEMBERS / name)
@@ -135,3 +138,7 @@ def main() -> None:
     from compbench_jax.cli.guard import guarded
 
     sys.exit(guarded(wire))
+
+
+if __name__ == "__main__":
+    main()

@@ -36,3 +36,7 @@ def main() -> None:
     from compbench_jax.cli.guard import guarded
 
     sys.exit(guarded(wire))
+
+
+if __name__ == "__main__":
+    main()

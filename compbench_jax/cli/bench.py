@@ -1,0 +1,148 @@
+"""``compbench bench``."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+if TYPE_CHECKING:
+    from compbench_jax.suites.cells import Cell, Suite
+    from compbench_jax.suites.plan import Plan
+    from compbench_jax.suites.work import Place
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train and evaluate a whole grid: potentials × tasks × seeds, with baselines, controls and foundation models.
+
+    compbench bench --suite mini --dry-run     what would be done
+    compbench bench --suite mini               do it, two cells at a time on two cores
+
+    Every potential gets the same minutes of training: its speed on a task is measured once, and the steps that follow
+    are kept in OUT/plan.json. What is done is skipped, so that the same command goes on after an interruption or a
+    failure; a cell that fails leaves the others alone (its output: RUNS/CELL/suite.log). OUT holds what is worth
+    publishing: results.json, config.json, log and audit of each cell; RUNS the checkpoints and predictions. Any cell
+    can be made again with python train.py --config OUT/CELL/config.json.
+    """
+
+    suite: str = "mini"
+    """mini: the seven potentials (small), baselines, four tasks, data/mini. cpu: standard data, subtasks, two seeds,
+    controls, SO3LR. paper: the published sizes on a GPU, five seeds at once."""
+
+    data: Path | None = None
+    """Folder of the store. Without it: the suite's own."""
+
+    out: Path | None = None
+    """Folder for results. Without it: results/SUITE."""
+
+    runs: Path | None = None
+    """Folder for run folders. Without it: runs/SUITE."""
+
+    minutes: float | None = None
+    """Minutes of training a cell, compilation and validation not counted. Without it: the suite's."""
+
+    workers: int = 0
+    """Cells at a time, each on its share of the cores. 0: one a core, and one in all where there is a GPU or TPU."""
+
+    only: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Cells whose name contains this; can be given several times."""
+
+    dry_run: bool = False
+    """Show the cells, their steps, time and memory as far as known, and stop."""
+
+
+def run(arguments: Arguments) -> None:
+    """Show the plan or carry it out."""
+    from compbench_jax.errors import RunError
+    from compbench_jax.labelling.workers import default_workers
+    from compbench_jax.runtime import runs_on_cpu
+    from compbench_jax.store.store import open_store
+    from compbench_jax.suites.cells import choose, get_suite
+    from compbench_jax.suites.plan import open_plan
+    from compbench_jax.suites.runner import run_cells
+    from compbench_jax.suites.work import Place
+
+    suite = get_suite(arguments.suite)
+    data = arguments.data or Path(suite.data)
+    suite = replace(suite, minutes=arguments.minutes if arguments.minutes is not None else suite.minutes)
+    if not suite.minutes > 0:
+        raise RunError(f"--minutes is {suite.minutes}: give a number above 0")
+    if arguments.workers < 0:
+        raise RunError(f"--workers is {arguments.workers}: give 1 or more, or 0 for one a core")
+    import os
+
+    workers = arguments.workers or (default_workers() if runs_on_cpu(os.environ) else 1)
+    cells = choose(suite.cells(), arguments.only)
+    store = open_store(data)
+    place = Place(
+        data, arguments.runs or Path("runs") / arguments.suite, arguments.out or Path("results") / arguments.suite
+    )
+    settings = {"suite": arguments.suite, "minutes": suite.minutes, "data_hash": store.hash, "workers": workers}
+    plan = open_plan(place.out, settings | {"hardware": hardware()})
+    if arguments.dry_run:
+        show_plan(cells, suite, place, plan, workers)
+        return
+    if plan.settings["workers"] != workers:
+        print(
+            f"note: speeds so far were measured with {plan.settings['workers']} workers; their steps stay",
+            file=sys.stderr,
+        )
+    outcome = run_cells(cells, place, plan, workers, lambda line: print(line, file=sys.stderr, flush=True))
+    if outcome.stopped is not None:
+        print("stopped, everything saved: run the same command to go on", file=sys.stderr)
+        sys.exit(128 + outcome.stopped)
+    if outcome.failed:
+        names = ", ".join(outcome.failed)
+        raise RunError(
+            f"{len(outcome.failed)} of {len(cells)} cells failed ({names}): see suite.log in their folders under "
+            f"{place.runs}, then run the same command again"
+        )
+    print(f"all {len(cells)} cells are done: compbench table {place.out}/*/results.json")
+
+
+def hardware() -> str:
+    """Processor and cores, for the plan."""
+    from compbench_jax.evaluation.provenance import processor_name
+    from compbench_jax.labelling.workers import default_workers
+
+    return f"{processor_name()}, {default_workers()} cores"
+
+
+OVERHEAD_MINUTES = 2.0
+"""Start, compilation, validations and evaluation of a cell beside its training, roughly."""
+
+
+def show_plan(cells: "tuple[Cell, ...]", suite: "Suite", place: "Place", plan: "Plan", workers: int) -> None:
+    """Print the cells, what each is expected to take, and what is left."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from compbench_jax.suites.plan import key
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=f"{suite.about} ({escape(str(place.data))})")
+    table.add_column("cell", no_wrap=True)
+    table.add_column("kind")
+    for name in ("steps", "min", "GB"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    left = 0.0
+    for cell in cells:
+        done = place.is_done(cell)
+        known = plan.speeds.get(key(cell), {})
+        minutes = OVERHEAD_MINUTES + (suite.minutes if cell.kind == "train" else 0.0)
+        left += 0.0 if done else minutes
+        steps = plan.steps(cell) if cell.kind == "train" else None
+        memory = known.get("memory_gb")
+        shown = "?" if cell.kind == "train" and steps is None else "" if steps is None else f"{steps:,}"
+        gigabytes = f"{memory:.1f}" if memory else "?"
+        table.add_row(escape(cell.name), cell.kind, shown, f"{minutes:.0f}", gigabytes, "done" if done else "")
+    Console(highlight=False).print(table)
+    open_cells = sum(not place.is_done(cell) for cell in cells)
+    print(
+        f"{open_cells} of {len(cells)} cells are left: about {left / workers / 60:.1f} hours with {workers} at a time. "
+        f"Results go to {place.out}, runs to {place.runs}. Steps and memory (?) are measured as the first cells start."
+    )

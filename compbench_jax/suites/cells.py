@@ -1,0 +1,179 @@
+"""What the suites hold: cells, each one potential on one task with one seed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from compbench_jax.errors import CompBenchError
+from compbench_jax.training.run_folder import default_folder
+
+Kind = Literal["train", "fit", "calculator", "foundation", "again"]
+
+TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
+BASELINES = ("composition", "classical", "nearest")
+POTENTIALS: Mapping[str, tuple[str, ...]] = {
+    "schnet": (),
+    "painn": (),
+    "dimenet": (),
+    "gemnet": (),
+    "equiformer_v2": (),
+    "mace": ("--optimiser.learning-rate", "1e-2"),
+    "nequip": (),
+}
+"""The seven potentials of the paper and the settings of ``train.py`` that differ from its defaults."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One potential on one task.
+
+    Attributes:
+        kind: ``train``: gradient steps; ``fit``: a closed form; ``calculator`` and ``foundation``: not trained here;
+            ``again``: the run of another cell, evaluated on this task too.
+        task: as ``--task`` takes it.
+        potential: preset, calculator or foundation potential.
+        seed: the first seed.
+        seeds: members trained together from there.
+        options: further words of the command line of ``train.py``.
+        parent: name of the cell whose run this one starts from (``train``) or evaluates (``again``).
+        label: stands for the potential in the name of the cell, where one potential is trained in several ways.
+    """
+
+    kind: Kind
+    task: str
+    potential: str
+    seed: int = 0
+    seeds: int = 1
+    options: tuple[str, ...] = ()
+    parent: str = ""
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the cell's folders."""
+        return default_folder(self.task, self.label or self.potential, self.seed).name
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A grid.
+
+    Attributes:
+        about: what it is for, one line.
+        data: folder of the store.
+        tasks: trained and evaluated, each by each potential.
+        minutes: of training a cell, compilation and validation not counted, on the cores of one worker.
+        potentials: presets that take gradient steps, and their options.
+        baselines: presets with a closed form.
+        calculators: ASE calculators, as ``--calculator`` takes them.
+        foundations: as ``--foundation`` takes them.
+        seeds: of every potential that takes gradient steps.
+        together: train the seeds as members of one run (a GPU has room for them), not as cells of their own.
+        controlled: potentials also trained on both controls of every task.
+        again: task → task whose runs are evaluated on it too, since both have the same training molecules.
+    """
+
+    about: str
+    data: str
+    tasks: tuple[str, ...]
+    minutes: float
+    potentials: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    baselines: tuple[str, ...] = ()
+    calculators: tuple[str, ...] = ()
+    foundations: tuple[str, ...] = ()
+    seeds: int = 1
+    together: bool = False
+    controlled: tuple[str, ...] = ()
+    again: Mapping[str, str] = field(default_factory=dict)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells: cheap ones first, then one seed of everything, then the next; controls last."""
+        return tuple(self._cells())
+
+    def _cells(self) -> Iterator[Cell]:
+        for task in self.tasks:
+            yield from (Cell("fit", task, name) for name in self.baselines)
+            yield from (Cell("calculator", task, name) for name in self.calculators)
+            yield from (Cell("foundation", task, name) for name in self.foundations)
+        rounds = (range(1) if self.together else range(self.seeds)) if self.potentials else ()
+        members = self.seeds if self.together else 1
+        for seed in rounds:
+            for task in self.tasks:
+                for name, options in self.potentials.items():
+                    cell = Cell("train", task, name, seed, members, options)
+                    yield cell
+                    for other, of in self.again.items():
+                        if of == task:
+                            yield Cell("again", other, name, seed, members, parent=cell.name)
+        for seed in rounds:
+            for task in self.tasks:
+                for name in self.controlled:
+                    for control in ("control_random", "oracle"):
+                        yield Cell("train", f"{control}({task})", name, seed, members, self.potentials[name])
+
+
+PAPER = ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")
+
+SUITES: Mapping[str, Suite] = {
+    "mini": Suite(
+        "the seven potentials (small) and the baselines on the four tasks of the mini set",
+        "data/mini",
+        TASKS,
+        10.0,
+        POTENTIALS,
+        BASELINES,
+        ("gfn1-xtb",),
+    ),
+    "cpu": Suite(
+        "the same on the standard set, with the subtasks, two seeds, both controls for MACE and PaiNN, and SO3LR",
+        "data/standard",
+        (*TASKS, "chain_interpolation"),
+        10.0,
+        POTENTIALS,
+        BASELINES,
+        ("gfn1-xtb",),
+        ("so3lr",),
+        seeds=2,
+        controlled=("mace", "painn"),
+        again={"proximity": "fragment_combination"},
+    ),
+    "paper": Suite(
+        "the published sizes on a GPU, five seeds at once",
+        "data/standard",
+        (*TASKS, "chain_interpolation"),
+        60.0,
+        {f"{name}-paper": ("--optimiser.learning-rate", "1e-3") for name in PAPER},
+        seeds=5,
+        together=True,
+        again={"proximity": "fragment_combination"},
+    ),
+}
+
+
+def get_suite(name: str) -> Suite:
+    """A suite by its name.
+
+    Raises:
+        CompBenchError: there is none.
+    """
+    if name not in SUITES:
+        raise CompBenchError(f"there is no suite {name!r}: choose one of {', '.join(SUITES)}")
+    return SUITES[name]
+
+
+def choose(cells: tuple[Cell, ...], patterns: tuple[str, ...]) -> tuple[Cell, ...]:
+    """Cells whose name contains one of the patterns, and the cells that those need; all without patterns.
+
+    Raises:
+        CompBenchError: a pattern that fits none.
+    """
+    if not patterns:
+        return cells
+    for pattern in patterns:
+        if not any(pattern in cell.name for cell in cells):
+            raise CompBenchError(
+                f"--only {pattern!r} fits none of {len(cells)} cells: --dry-run without it lists their names"
+            )
+    wanted = {cell.name for cell in cells if any(pattern in cell.name for pattern in patterns)}
+    wanted |= {cell.parent for cell in cells if cell.name in wanted}
+    return tuple(cell for cell in cells if cell.name in wanted)

@@ -1,0 +1,103 @@
+"""How many steps a cell takes: the same minutes for every potential, from its speed measured once."""
+
+import datetime
+import json
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compbench_jax.errors import RunError
+from compbench_jax.files import write_atomically
+from compbench_jax.suites.cells import Cell
+
+FORMAT = "compbench-suite"
+VERSION = 1
+FILE = "plan.json"
+TRIAL_STEPS = 60
+TRIAL_LOG_EVERY = 5
+ROUNDING = 50
+"""Steps are multiples of this, so that nearly equal speeds give equal runs."""
+
+
+@dataclass
+class Plan:
+    """Measured speeds and the steps they allow; kept beside the results, so that a resumed suite keeps its steps.
+
+    Attributes:
+        path: of ``plan.json``.
+        settings: suite, minutes, data, workers, hardware: what the steps depend on.
+        speeds: ``"TASK potential"`` → structures a second, steps, date, memory.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+    speeds: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def steps(self, cell: Cell) -> int | None:
+        """Steps of a cell; None while its speed is unknown."""
+        known = self.speeds.get(key(cell))
+        return None if known is None else int(known["steps"])
+
+    def note(self, cell: Cell, rate: float, batch_size: int, gigabytes: float | None) -> None:
+        """Keep the speed (structures a second) of a cell's potential on its task."""
+        exact = self.settings["minutes"] * 60.0 * rate / batch_size
+        steps = max(1, round(exact)) if exact < ROUNDING else int(exact) // ROUNDING * ROUNDING
+        self.speeds[key(cell)] = {
+            "structures_per_second": round(rate, 2),
+            "steps": steps,
+            "memory_gb": gigabytes,
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+        self.write()
+
+    def write(self) -> None:
+        """Write ``plan.json``, whole or not at all."""
+        content = {"format": FORMAT, "version": VERSION, **self.settings, "speeds": self.speeds}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def key(cell: Cell) -> str:
+    """Under which a cell's speed is kept: seeds share it, options do not matter to it."""
+    return f"{cell.task} {cell.label or cell.potential}" + (f" x{cell.seeds}" if cell.seeds > 1 else "")
+
+
+def open_plan(folder: Path, settings: dict[str, Any]) -> Plan:
+    """The plan of a results folder, or a new one.
+
+    Raises:
+        RunError: the folder holds the plan of another suite, budget or data set.
+    """
+    path = folder / FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Plan(path, settings)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunError(f"{path} cannot be read ({error}): restore it, or give another --out") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+        raise RunError(f"{path} is not a plan of this version: give another --out")
+    for name in ("suite", "minutes", "data_hash"):
+        if content.get(name) != settings[name]:
+            raise RunError(
+                f"{path} was made with {name} {content.get(name)}, now it is {settings[name]}: give another --out, "
+                "or the same setting"
+            )
+    # Workers and hardware are those that the speeds were measured with.
+    kept = {name: content.get(name) for name in settings}
+    return Plan(path, kept, dict(content["speeds"]))
+
+
+def measured_rate(log: Path) -> float:
+    """Structures a second of a trial run: the median of its log's later lines.
+
+    Raises:
+        RunError: the log has no such lines.
+    """
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    rates = [event["structures_per_second"] for event in events if event.get("event") == "train"]
+    late = rates[len(rates) // 3 :]
+    if not late:
+        raise RunError(f"{log} holds no training steps: look into the log of the cell")
+    return statistics.median(late)

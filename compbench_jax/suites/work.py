@@ -1,0 +1,118 @@
+"""What is done for a cell, as command lines, and what of it is kept."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from compbench_jax._version import __version__
+from compbench_jax.errors import RunError
+from compbench_jax.files import write_atomically
+from compbench_jax.suites.cells import Cell
+from compbench_jax.suites.plan import TRIAL_LOG_EVERY, TRIAL_STEPS, Plan, measured_rate
+
+KEPT = ("config.json", "audit.json", "log.jsonl", "force_mae_by_n.png")
+"""Files of a run that are copied beside its results.json; checkpoints and predictions stay in the run folder."""
+
+CELL_FILE = "cell.json"
+TRAIN = (sys.executable, "-m", "compbench_jax.cli.train")
+EVALUATE = (sys.executable, "-m", "compbench_jax.cli.evaluate")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One program to run: what it does in a word, and its command line."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a suite reads and writes.
+
+    Attributes:
+        data: folder of the store.
+        runs: run folders, with checkpoints.
+        out: what is worth publishing: results, configurations, logs.
+        batch_size: of training.
+        smoke: words that shorten evaluation, for tests and rehearsals; empty for results.
+    """
+
+    data: Path
+    runs: Path
+    out: Path
+    batch_size: int = 8
+    smoke: tuple[str, ...] = ()
+
+    def run(self, cell: Cell) -> Path:
+        """Run folder of a cell."""
+        return self.runs / cell.name
+
+    def results(self, cell: Cell) -> Path:
+        """Results folder of a cell."""
+        return self.out / cell.name
+
+    def is_done(self, cell: Cell) -> bool:
+        """Whether the cell's results are all there; ``cell.json`` is written last."""
+        try:
+            content = json.loads((self.results(cell) / CELL_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(content.get("cell") == json.loads(json.dumps(asdict(cell))))
+
+
+def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> Iterator[Stage]:
+    """Programs of a cell, one after the other; what comes between them is done when the next one is asked for.
+
+    Args:
+        cell: of the suite.
+        place: its folders.
+        plan: its steps; the trial of a potential that is new is its first stage.
+        memory: peak of each cell's programs so far (GB), by name, where it is known.
+    """
+    run = place.run(cell)
+    common = ("--task", cell.task, "--data", str(place.data))
+    if cell.kind == "train":
+        seeds = ("--seeds", str(cell.seeds)) if cell.seeds > 1 else ()
+        words = (*TRAIN, *common, "--seed", str(cell.seed), *seeds, "--batch-size", str(place.batch_size),
+                 *cell.options, *(("--init-from", str(place.runs / cell.parent)) if cell.parent else ()))  # fmt: skip
+        model = f"model:{cell.potential}"
+        if plan.steps(cell) is None:
+            trial = place.runs / "trials" / cell.name
+            shutil.rmtree(trial, ignore_errors=True)
+            watch = ("--watch.log-every", str(TRIAL_LOG_EVERY), "--watch.monitor-frames", "0")
+            yield Stage("timing", (*words, "--out", str(trial), "--steps", str(TRIAL_STEPS), *watch, model))
+            plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
+            shutil.rmtree(trial, ignore_errors=True)
+        yield Stage("training", (*words, "--out", str(run), "--steps", str(plan.steps(cell)), model))
+        yield Stage("evaluating", (*EVALUATE, "--run", str(run), *place.smoke))
+    elif cell.kind == "fit":
+        yield Stage("fitting", (*TRAIN, *common, "--out", str(run), f"model:{cell.potential}"))
+        yield Stage("evaluating", (*EVALUATE, "--run", str(run), *place.smoke))
+    elif cell.kind == "again":
+        of = str(place.runs / cell.parent)
+        yield Stage("evaluating", (*EVALUATE, "--run", of, *common, "--out", str(run), *place.smoke))
+    else:
+        words = (*EVALUATE, f"--{cell.kind}", cell.potential, *common, "--out", str(run))
+        yield Stage("evaluating", (*words, *place.smoke))
+    keep(cell, place, memory.get(cell.name))
+
+
+def keep(cell: Cell, place: Place, gigabytes: float | None) -> None:
+    """Copy what is worth publishing from the run to the results.
+
+    Raises:
+        RunError: the evaluation left no results.
+    """
+    run, out = place.run(cell), place.results(cell)
+    if not (run / "results.json").exists():
+        raise RunError(f"{run} has no results.json after its evaluation: look into its suite.log")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("results.json", *KEPT):
+        if (run / name).exists():
+            shutil.copyfile(run / name, out / name)
+    content = {"cell": asdict(cell), "compbench_jax": __version__, "peak_memory_gb": gigabytes}
+    write_atomically(out / CELL_FILE, (json.dumps(content, indent=1) + "\n").encode())

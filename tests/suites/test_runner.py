@@ -1,0 +1,141 @@
+"""The runner with stand-ins for the two programs, so that it is its own doing that is tested; and one real cell."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from compbench_jax.cli.main import run_command
+from compbench_jax.suites import work
+from compbench_jax.suites.cells import Cell
+from compbench_jax.suites.plan import open_plan
+from compbench_jax.suites.runner import LOG, run_cells, share_cores
+from compbench_jax.suites.work import CELL_FILE, Place
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {"suite": "mini", "minutes": 1.0, "data_hash": "abc", "workers": 2, "hardware": "a processor"}
+
+PROGRAM = """
+import json, pathlib, sys, time
+words = sys.argv[1:]
+value = lambda flag: words[words.index(flag) + 1]
+train = words.pop(0) == "train"
+run = pathlib.Path(value("--out") if "--out" in words else value("--run"))
+run.mkdir(parents=True, exist_ok=True)
+with open(pathlib.Path(__file__).with_name("calls.txt"), "a") as calls:
+    calls.write(" ".join([("train" if train else "evaluate"), run.name, *words]) + chr(10))
+if "model:painn" in words:
+    print("it blew up"); sys.exit(3)
+if "model:mace" in words and "--steps" in words and not (run / "second").exists():
+    (run / "second").touch()
+    time.sleep(60)
+if train:
+    lines = [{"event": "train", "structures_per_second": 40.0}] * 3
+    (run / "log.jsonl").write_text(chr(10).join(map(json.dumps, lines)))
+    (run / "config.json").write_text(json.dumps({"words": words}))
+else:
+    (run / "results.json").write_text("{}")
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    for name in ("train", "evaluate"):
+        monkeypatch.setattr(work, name.upper(), (sys.executable, str(program), name))
+    return Place(tmp_path / "data", tmp_path / "runs", tmp_path / "out")
+
+
+def calls(place):
+    return [line.split() for line in (place.runs.parent / "calls.txt").read_text().splitlines()]
+
+
+def test_a_cell_is_timed_trained_evaluated_and_kept(place):
+    cells = [
+        Cell("train", "chain_extension", "schnet", seed=1, options=("--optimiser.learning-rate", "1e-2")),
+        Cell("fit", "chain_extension", "composition"),
+        Cell("calculator", "chain_extension", "gfn1-xtb"),
+        Cell("again", "proximity", "schnet", seed=1, parent="chain_extension-schnet-seed1"),
+    ]
+    said = []
+    plan = open_plan(place.out, SETTINGS)
+    outcome = run_cells(cells, place, plan, 1, said.append)
+    assert sorted(outcome.done) == sorted(cell.name for cell in cells) and not outcome.failed
+    made = calls(place)
+    # The trial is in a folder of its own; 60 s of 40 structures a second, 8 at a time, are 300 steps.
+    assert plan.steps(cells[0]) == 300
+    first = [call for call in made if "schnet" in call[1]][:3]
+    assert [call[0] for call in first] == ["train", "train", "evaluate"]
+    assert first[1][first[1].index("--steps") + 1] == "300" and "--optimiser.learning-rate" in first[1]
+    out = place.results(cells[0])
+    assert {"results.json", "config.json", "log.jsonl", CELL_FILE} <= {path.name for path in out.iterdir()}
+    assert json.loads((out / CELL_FILE).read_text())["peak_memory_gb"] is None or sys.platform == "linux"
+    of = next(call for call in made if "proximity" in call)
+    assert of[of.index("--run") + 1] == str(place.run(cells[0]))
+    # Once done, nothing is run again; a cell with another setting is another cell.
+    assert run_cells(cells, place, plan, 1, said.append).done == [cell.name for cell in cells]
+    assert calls(place) == made and "4 of 4 cells are done already" in said
+    assert not place.is_done(Cell("train", "chain_extension", "schnet", seed=1))
+
+
+def test_a_failure_leaves_the_others_alone(place):
+    cells = [
+        Cell("train", "chain_extension", "painn"),
+        Cell("again", "proximity", "painn", parent="chain_extension-painn-seed0"),
+        Cell("fit", "chain_extension", "composition"),
+    ]
+    outcome = run_cells(cells, place, open_plan(place.out, SETTINGS), 2, lambda line: None)
+    assert outcome.done == [cells[2].name]
+    assert outcome.failed == {
+        cells[0].name: "timing ended with exit code 3: it blew up",
+        cells[1].name: "needs chain_extension-painn-seed0, which failed",
+    }
+    assert "it blew up" in (place.run(cells[0]) / LOG).read_text()
+
+
+def test_a_signal_stops_the_programs_and_the_suite_goes_on_later(place):
+    cell = Cell("train", "chain_extension", "mace")
+    plan = open_plan(place.out, SETTINGS)
+    plan.note(cell, 40.0, 8, None)
+
+    def stop():
+        for _ in range(300):
+            if (place.run(cell) / "second").exists():
+                return os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    outcome = run_cells([cell], place, plan, 1, lambda line: None)
+    thread.join()
+    assert outcome.stopped == signal.SIGTERM and not outcome.done and not outcome.failed
+    assert run_cells([cell], place, plan, 1, lambda line: None).done == [cell.name]
+
+
+def test_cores_are_dealt_to_the_workers():
+    mine = share_cores(1)[0]
+    shares = share_cores(2)
+    assert len(shares) == 2
+    if len(mine) >= 2:
+        assert shares[0] | shares[1] == mine and not shares[0] & shares[1]
+    assert all(share == mine for share in share_cores(1000))
+
+
+def test_a_real_cell(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    words = ["bench", "--only", "chain_extension-composition", "--out", str(tmp_path / "out")]
+    words += ["--runs", str(tmp_path / "runs")]
+    run_command([*words, "--dry-run"])
+    assert "1 of 1 cells are left" in capsys.readouterr().out
+    run_command(words)
+    out = tmp_path / "out" / "chain_extension-composition-seed0"
+    results = json.loads((out / "results.json").read_text())
+    assert results["model"] == "composition" and results["ood"]["force_mae"]["value"] > 0.4
+    run_command([*words, "--dry-run"])
+    assert "0 of 1 cells are left" in capsys.readouterr().out
