@@ -1,6 +1,7 @@
-"""Two runs on the same frames: paired differences, and OOD errors at matched ID error."""
+"""Two models on the same frames: paired differences, which is better, and OOD errors at matched ID error."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
@@ -9,9 +10,14 @@ from rich.table import Table
 
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.bootstrap import Comparison, paired_difference
+from compbench_jax.evaluation.permutation import SwapTest, swap_test
+from compbench_jax.metrics.aggregate import metrics_from_sums
 from compbench_jax.report.curves import match, read_curve
-from compbench_jax.report.runs import PARTS, Results, check_comparable, pool
-from compbench_jax.report.table import ROWS, significant, with_interval
+from compbench_jax.report.runs import PARTS, Results, check_comparable, group_runs, pool, stacked_sums
+from compbench_jax.report.table import MEV, ROWS, significant, with_interval
+
+WIDE_PAIRED = 92
+"""Columns of a terminal that the table needs with differences and intervals side by side."""
 
 COMPARED = (
     "force_mae",
@@ -24,28 +30,62 @@ COMPARED = (
 """Metrics that the table of differences shows."""
 
 
-def paired(a: Results, b: Results, samples: int, seed: int) -> tuple[Comparison, Comparison, Comparison]:
-    """A, B, and B − A on the same draws of the same molecules.
+ALPHA = 0.05
+"""A difference is told from chance if its p value is below this and its 95% interval leaves out zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """Two models on the same frames.
+
+    Attributes:
+        a: metrics of A; of several seeds the mean.
+        b: of B.
+        difference: B − A, on the same draws of the same molecules, the seeds of each drawn by themselves.
+        tests: permutation tests of ``"id"`` and ``"ood"``.
+    """
+
+    a: Comparison
+    b: Comparison
+    difference: Comparison
+    tests: dict[str, SwapTest]
+
+
+def paired(a: Sequence[Results], b: Sequence[Results], samples: int, seed: int) -> Paired:
+    """Compare two models, each of one run or of several that differ in their seed.
 
     Raises:
-        RunError: the runs were not evaluated on the same frames.
+        RunError: the runs were not evaluated on the same frames, or those of one side differ in more than their seed.
     """
-    check_comparable(a, b)
-    both = [pool([run], samples, seed, like=a) for run in (a, b)]
-    return both[0], both[1], paired_difference(both[0], both[1])
+    for side in (a, b):
+        if len(group_runs(side)) > 1:
+            raise RunError(
+                f"the runs of {side[0]['model']} on one side differ in more than their seed: give one model a side"
+            )
+    for run in (*a[1:], *b):
+        check_comparable(a[0], run)
+    both = [pool(runs, samples, seed, a[0], stream) for runs, stream in ((a, 2), (b, 3))]
+    sums = {part: (stacked_sums(a, part, a[0]), stacked_sums(b, part, a[0])) for part in PARTS}
+    tests = {part: swap_test(*sums[part], metrics_from_sums, seed) for part in PARTS}
+    return Paired(both[0], both[1], paired_difference(both[0], both[1]), tests)
 
 
-def paired_table(a: Results, b: Results, samples: int = 1000, seed: int = 0) -> Table:
-    """Every metric of A and B and their difference B − A, ID, OOD and ratio, with paired 95% intervals."""
-    of_a, of_b, difference = paired(a, b, samples, seed)
+def seeds_of(runs: Sequence[Results]) -> str:
+    """``"mace, seed 0"`` or ``"mace, 3 seeds"``."""
+    return f"{runs[0]['model']}, " + (f"seed {runs[0]['seed']}" if len(runs) == 1 else f"{len(runs)} seeds")
+
+
+def paired_table(a: Sequence[Results], b: Sequence[Results], found: Paired, width: int = WIDE_PAIRED) -> Table:
+    """Every metric of A and B and their difference B − A, ID, OOD and ratio, with paired 95% intervals and p values."""
     table = Table(
-        title=escape(f"{a['task']}: A = {a['model']}, seed {a['seed']}; B = {b['model']}, seed {b['seed']}"),
-        caption="[95% interval of the difference: paired bootstrap over molecules]",
+        title=escape(f"{a[0]['task']}: A = {seeds_of(a)}; B = {seeds_of(b)}"),
+        caption="[95% interval of the difference: paired bootstrap over molecules, then seeds]; p: permutation test, "
+        "errors of whole molecules exchanged between A and B",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
     )
-    for index, heading in enumerate(("metric", "set", "A", "B", "B − A")):
+    for index, heading in enumerate(("metric", "set", "A", "B", "B − A", "p")):
         table.add_column(heading, justify="left" if index < 2 else "right", no_wrap=True)
     for row in ROWS:
         if row.metric not in COMPARED:
@@ -53,22 +93,57 @@ def paired_table(a: Results, b: Results, samples: int = 1000, seed: int = 0) -> 
         for part in (*PARTS, "ratio"):
             scale = 1.0 if part == "ratio" else row.scale
             cosine = "cosine" in row.metric and part != "ratio"
-            values = [getattr(side, part).estimate(row.metric) for side in (of_a, of_b)]
+            values = [getattr(side, part).estimate(row.metric) for side in (found.a, found.b)]
             shown = [
                 f"{v.value:.4f}"
                 if cosine and v.value is not None
                 else significant(None if v.value is None else scale * v.value)
                 for v in values
             ]
-            gap = with_interval(getattr(difference, part).estimate(row.metric), scale, cosine)
+            gap = with_interval(getattr(found.difference, part).estimate(row.metric), scale, cosine)
+            gap = gap if width >= WIDE_PAIRED else gap.replace(" ", "\n", 1)
             table.add_row(
                 row.label if part == "id" else "",
                 part.upper() if part != "ratio" else "ratio",
                 *shown,
                 gap,
+                p_text(found.tests[part].p[row.metric]) if part in found.tests else "",
                 end_section=part == "ratio",
             )
     return table
+
+
+def p_text(p: float | None, equals: str = "") -> str:
+    """A p value to two digits; below 0.0002, which 10 000 exchanges hardly tell, as a bound."""
+    if p is None:
+        return "–"
+    return "< 0.0002" if p < 0.0002 else f"{equals}{p:.2g}"
+
+
+def verdict(found: Paired, part: str) -> str:
+    """Which has the smaller force MAE on ``"id"`` or ``"ood"``, or the smaller ratio, or that it cannot be told.
+
+    B or A is called better if the paired interval leaves out zero and, of a force MAE, the p of the permutation test is
+    below ``ALPHA``. The test is about these molecules with these trained copies, the interval also about other
+    molecules and seeds: a difference must stand both. Of a ratio there is the interval alone.
+    """
+    metric, ratio = "force_mae", part == "ratio"
+    values = [getattr(side, part).values[metric] for side in (found.a, found.b)]
+    difference = getattr(found.difference, part).estimate(metric)
+    name = {"id": "ID force MAE", "ood": "OOD force MAE", "ratio": "OOD / ID of the force MAE"}[part]
+    scale, unit = (1.0, "") if ratio else (MEV, " meV/Å")
+    p = None if ratio else found.tests[part].p[metric]
+    figures = f"B − A = {with_interval(difference, scale)}{unit}" + ("" if p is None else f", p {p_text(p, '= ')}")
+    told = difference.low is not None and difference.high is not None and not difference.low <= 0 <= difference.high
+    if told and (ratio or (p is not None and p < ALPHA)):
+        better = "B" if values[1] < values[0] else "A"
+        shown = [significant(scale * value) for value in values]
+        return f"{name}: {better} is better, A {shown[0]}, B {shown[1]}{unit} ({figures})"
+    few = ""
+    if not ratio and found.tests[part].smallest >= ALPHA:
+        test = found.tests[part]
+        few = f"; with {test.n_molecules} molecules p cannot fall below {test.smallest:.2g}"
+    return f"{name}: which is better cannot be told ({figures}{few})"
 
 
 def matched_line(runs: Sequence[Path]) -> str:

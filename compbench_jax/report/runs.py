@@ -1,18 +1,22 @@
 """Results of several runs put together: runs that differ in their seed only are one."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compbench_jax.errors import RunError
+from compbench_jax.errors import CompBenchError, RunError
 from compbench_jax.evaluation.assemble import comparison
 from compbench_jax.evaluation.bootstrap import Comparison
-from compbench_jax.evaluation.results import molecule_sums
+from compbench_jax.evaluation.members import MEMBERS
+from compbench_jax.evaluation.results import FILE, molecule_sums, read_results
 from compbench_jax.metrics.aggregate import SUM_COLUMNS
-from compbench_jax.training.configuration import FREE, flatten
+from compbench_jax.models.registry import config_from_json, config_to_json
+from compbench_jax.training.configuration import FORMAT, FREE, GROUPS, Configuration, flatten
 
 Results = Mapping[str, Any]
 PARTS = ("id", "ood")
@@ -60,17 +64,51 @@ def group_runs(results: Sequence[Results]) -> list[Group]:
 
 def identity(results: Results) -> str:
     """Everything that two runs must share to be copies of each other but for the seed."""
-    config = {
-        key: value
-        for key, value in flatten(dict(results["config"])).items()
-        if key != "seed" and key not in FREE and not key.startswith("watch.")
-    }
     molecules = [sorted(results["by_molecule"][part]) for part in PARTS]
-    return json.dumps([results["task"], results["model"], results["data"], molecules, config], sort_keys=True)
+    what = [results["task"], results["model"], results["data"], molecules, recipe(results)]
+    return json.dumps(what, sort_keys=True)
+
+
+SAME_RUN = ("seed", "seeds", "version", "task")
+"""Settings that two copies of a run may differ in: a member of a run of several is a copy of a run of one. (The task is
+compared by itself, so that a task and its controls can be told to have the same settings.)
+"""
+
+
+def recipe(results: Results) -> dict[str, Any]:
+    """The settings that a potential was trained with, but for seed, task and what changes no result.
+
+    Settings that an older version did not write have their defaults, which mean the same.
+    """
+    config = flatten(dict(results["config"]))
+    if config.get("format") == FORMAT:
+        with contextlib.suppress(CompBenchError, KeyError, TypeError, ValueError):
+            config |= flatten({"model": config_to_json(config_from_json(results["config"]["model"]))})
+        config = defaults() | config
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in SAME_RUN and key not in FREE and not key.startswith("watch.")
+    }
+
+
+def defaults() -> dict[str, Any]:
+    """Default of every setting that has one and is no part of the model, by dotted name."""
+    content: dict[str, Any] = {}
+    for item in fields(Configuration):
+        if item.default is not MISSING:
+            content[item.name] = item.default
+        elif item.name in GROUPS:
+            content[item.name] = asdict(GROUPS[item.name]())
+    return flatten(content)
 
 
 def pool(
-    runs: Sequence[Results], samples: int | None = None, seed: int | None = None, like: Results | None = None
+    runs: Sequence[Results],
+    samples: int | None = None,
+    seed: int | None = None,
+    like: Results | None = None,
+    seed_stream: int = 2,
 ) -> Comparison:
     """ID, OOD and ratio of runs on the same molecules.
 
@@ -79,18 +117,40 @@ def pool(
         samples: bootstrap draws; by default as in the first run's own results.
         seed: of the draws, likewise.
         like: results whose order of molecules to take, so that two pools can be compared draw by draw.
+        seed_stream: random stream of the draws of runs.
     """
-    stacked = {}
-    for part in PARTS:
-        keys, _ = molecule_sums(runs[0] if like is None else like, part, SUM_COLUMNS)
-        stacked[part] = np.stack([ordered_sums(run, part, keys) for run in runs])
+    stacked = {part: stacked_sums(runs, part, runs[0] if like is None else like) for part in PARTS}
     drawn = runs[0]["bootstrap"]
     return comparison(
         stacked["id"],
         stacked["ood"],
         drawn["samples"] if samples is None else samples,
         drawn["seed"] if seed is None else seed,
+        seed_stream,
     )
+
+
+def stacked_sums(runs: Sequence[Results], part: str, like: Results) -> np.ndarray:
+    """Molecule sums of several runs in the order of ``like``, ``[n_runs, n_molecules, n_columns]``."""
+    keys, _ = molecule_sums(like, part, SUM_COLUMNS)
+    return np.stack([ordered_sums(run, part, keys) for run in runs])
+
+
+def read_copies(paths: Sequence[Path]) -> list[tuple[Path, Results]]:
+    """Results of runs and the folders that they are in; of a run that trained several members, those of each.
+
+    Raises:
+        RunError: as :func:`compbench_jax.evaluation.results.read_results`.
+    """
+    found: list[tuple[Path, Results]] = []
+    for path in paths:
+        folder = path.parent if path.is_file() else path
+        results = read_results(path)
+        trained = results.get("members", {}).get("trained", ())
+        folders = [folder / MEMBERS / str(item["member"]) for item in trained]
+        members = [item for item in folders if (item / FILE).exists()]
+        found += [(item, read_results(item)) for item in members] or [(folder, results)]
+    return found
 
 
 def ordered_sums(results: Results, part: str, keys: Sequence[str]) -> np.ndarray:

@@ -155,7 +155,7 @@ WHERE = (
     ("by_element", "element"),
     ("by_end_fragment", "end fragment"),
     ("by_ch2", "CH2"),
-    ("by_force", "\\|F\\| (eV/Å)"),
+    ("by_force", "|F| (eV/Å)"),
     ("by_group", "group"),
     ("by_contact", "contacts"),
     ("by_touching", "fragments"),

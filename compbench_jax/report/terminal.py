@@ -11,6 +11,7 @@ from rich.console import Console
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.results import FILE
 from compbench_jax.report.figure import force_mae_figure
+from compbench_jax.report.spread import spread_table
 from compbench_jax.report.table import metric_table, n_table, where_table
 
 FIGURE = "force_mae_by_n.png"
@@ -65,6 +66,9 @@ def report(results: Mapping[str, Any], out: Path, places: Mapping[str, Path], co
             console = Console(highlight=False, width=WIDTH)
     for table in (metric_table(results, console.width), n_table(results), where_table(results)):
         console.print(table)
+        console.print()
+    if "uncertainty" in results.get("members", {}):
+        console.print(spread_table(results["members"]["uncertainty"]))
         console.print()
     figure: Path | str
     try:

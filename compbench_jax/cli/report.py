@@ -1,0 +1,64 @@
+"""``compbench report``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Build a report: a folder of pages that opens offline in any browser.
+
+    compbench report results/mini --out report
+
+    The leaderboard over tasks; a page for every task (audit, error against chain length, where the error lives, parity)
+    and for every model (scores, training, worst frames in 3-D); the published numbers beside ours. --csv, --latex and
+    --figures write the same for papers.
+    """
+
+    results: tyro.conf.Positional[tuple[Path, ...]]
+    """Files results.json, folders that hold one, or folders of such folders."""
+
+    out: Path = Path("report")
+    """Folder of the report; an earlier report in it is replaced."""
+
+    csv: Path | None = None
+    """Also write all metrics, with intervals, to this CSV file (eV, eV/Å)."""
+
+    latex: Path | None = None
+    """Also write the leaderboard as a LaTeX table (booktabs) to this file."""
+
+    figures: Path | None = None
+    """Also write the figures as PDF (matplotlib) into this folder."""
+
+
+def run(arguments: Arguments) -> None:
+    """Build it."""
+    from compbench_jax.errors import CompBenchError
+    from compbench_jax.models.registry import presets
+    from compbench_jax.report.exports import write_csv, write_figures, write_latex
+    from compbench_jax.report.leaderboard import leaderboard, read_sources, tasks_of
+    from compbench_jax.report.site import TaskText, build_site
+    from compbench_jax.tasks import CONTROLS, SUBTASKS, TASKS, get_task
+
+    sources = read_sources(arguments.results)
+    rows = leaderboard(sources, [*TASKS, *SUBTASKS, *CONTROLS])
+    about = {}
+    for name in tasks_of(rows):
+        try:
+            task = get_task(name)
+        except CompBenchError:  # a task of somebody else's
+            continue
+        about[name] = TaskText(
+            task.question, task.principle, task.in_words(task.trained_on), task.in_words(task.tested_on)
+        )
+    citations = {name: config.citation for name, config in presets().items() if hasattr(config, "citation")}
+    pages = build_site(rows, arguments.out, about, citations)
+    if arguments.csv is not None:
+        write_csv(arguments.csv, rows)
+    if arguments.latex is not None:
+        write_latex(arguments.latex, rows)
+    if arguments.figures is not None:
+        write_figures(arguments.figures, rows)
+    print(f"{len(pages)} pages from {len(sources)} results: open {pages[0]}")

@@ -1,0 +1,220 @@
+"""The leaderboard: one row a task and model, with what it took, which is best, and which cannot be told from it."""
+
+import json
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compbench_jax.errors import RunError
+from compbench_jax.evaluation.bootstrap import Estimate, paired_difference
+from compbench_jax.evaluation.results import FILE as RESULTS_FILE
+from compbench_jax.evaluation.results import read_results
+from compbench_jax.report.curves import LOG
+from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, pool
+
+METRIC = "force_mae"
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Results and the folder they came from."""
+
+    folder: Path
+    results: Results
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One model on one task.
+
+    Attributes:
+        task: canonical name.
+        model: name shown.
+        kind: ``"trained"``, ``"fitted"``, ``"fine-tuned"`` or ``"calculator"`` (not trained here).
+        group: its runs, pooled.
+        sources: the runs with their folders, by ascending seed.
+        parameters: number of parameters; None where results do not say.
+        speed: structures a second in training (median); of calculators, evaluated by one worker; None if unknown.
+        partial: some frames could not be computed.
+        best: lowest OOD force MAE of the task among complete results.
+        tied: the paired 95% interval of the difference to the best holds zero.
+    """
+
+    task: str
+    model: str
+    kind: str
+    group: Group
+    sources: tuple[Source, ...]
+    parameters: int | None
+    speed: float | None
+    partial: bool
+    best: bool = False
+    tied: bool = False
+
+    def estimate(self, part: str, metric: str = METRIC) -> Estimate:
+        """A metric of ``"id"``, ``"ood"`` or ``"ratio"`` with its interval."""
+        found: Estimate = getattr(self.group.comparison, part).estimate(metric)
+        return found
+
+
+def read_sources(paths: Sequence[Path]) -> list[Source]:
+    """Results files, or folders that hold them (themselves, or one level down).
+
+    Raises:
+        RunError: nothing there, or files that are no results.
+    """
+    sources = []
+    for path in paths:
+        if path.is_dir() and not (path / RESULTS_FILE).exists():
+            files = sorted(path.glob(f"*/{RESULTS_FILE}"))
+            if not files:
+                raise RunError(f"{path} holds no {RESULTS_FILE}: give results.json files, or folders of them")
+        else:
+            files = [path / RESULTS_FILE if path.is_dir() else path]
+        sources += [Source(file.parent, read_results(file)) for file in files]
+    if not sources:
+        raise RunError("no results are given: name one results.json or more")
+    return sources
+
+
+def leaderboard(sources: Sequence[Source], order: Sequence[str] = ()) -> list[Row]:
+    """Rows by task, otherwise in the order given.
+
+    Args:
+        sources: results.
+        order: kinds of tasks (names without parameters) in the order to show them; others come after them.
+
+    Raises:
+        RunError: see :func:`compbench_jax.report.runs.group_runs`.
+    """
+    folders = {id(source.results): source for source in sources}
+    rows = []
+    for group in group_runs([source.results for source in sources]):
+        own = tuple(folders[id(run)] for run in group.runs)
+        rows.append(
+            Row(
+                group.task,
+                group.model.removesuffix(" (partial)"),
+                kind_of(group.runs[0]),
+                group,
+                own,
+                group.runs[0].get("parameters"),
+                speed_of(own),
+                any("partial" in run for run in group.runs),
+            )
+        )
+    kinds = [*order, *(row.task.partition("[")[0] for row in rows)]
+    return marked(sorted(rows, key=lambda row: kinds.index(row.task.partition("[")[0])))
+
+
+def kind_of(results: Results) -> str:
+    """How a potential came to be."""
+    config = results["config"]
+    if config.get("model", {}).get("kind") == "calculator":
+        return "calculator"
+    if config.get("init_from"):
+        return "fine-tuned"
+    return "trained" if config.get("steps") and "optimiser" in config and not results.get("fitted") else "fitted"
+
+
+def speed_of(sources: Sequence[Source]) -> float | None:
+    """Structures a second: of training from the log, of a calculator from its own times."""
+    per_frame = sources[0].results.get("seconds_per_frame")
+    if per_frame:
+        return 1.0 / float(per_frame if isinstance(per_frame, (int, float)) else statistics.median(per_frame.values()))
+    rates = []
+    for source in sources:
+        try:
+            lines = (source.folder / LOG).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(entry, dict) and entry.get("event") == "train" and entry.get("structures_per_second"):
+                rates.append(float(entry["structures_per_second"]))
+    return statistics.median(rates) if rates else None
+
+
+def marked(rows: Sequence[Row]) -> list[Row]:
+    """The rows with the best of each task marked, and those that cannot be told from it."""
+    done = []
+    for row in rows:
+        rivals = [r for r in rows if r.task == row.task and not r.partial and r.estimate("ood").value is not None]
+        best = min(rivals, key=lambda r: _value(r), default=None)
+        tied = best is not None and best is not row and not row.partial and not _told_apart(row, best)
+        done.append(Row(**{**vars(row), "best": row is best, "tied": tied}))
+    return done
+
+
+def _value(row: Row) -> float:
+    value = row.estimate("ood").value
+    return float("inf") if value is None else value
+
+
+def _told_apart(row: Row, best: Row) -> bool:
+    """Whether the paired interval of the difference of the OOD force MAE leaves out zero."""
+    try:
+        check_comparable(best.group.runs[0], row.group.runs[0])
+        bootstrap = best.group.runs[0]["bootstrap"]
+        pair = [
+            pool(runs, bootstrap["samples"], bootstrap["seed"], best.group.runs[0], stream)
+            for runs, stream in ((best.group.runs, 2), (row.group.runs, 3))
+        ]
+    except RunError:
+        return True
+    difference = paired_difference(*pair).ood.estimate(METRIC)
+    if difference.low is None or difference.high is None:
+        return True
+    return not difference.low <= 0 <= difference.high
+
+
+def slug(text: str) -> str:
+    """A file name for any text, of letters, digits, dots and dashes; different texts may get the same.
+
+    >>> slug("fragment_duplication[COOH]")
+    'fragment_duplication-COOH'
+    """
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-.") or "x"
+
+
+def tasks_of(rows: Sequence[Row]) -> list[str]:
+    """Tasks in the order of first occurrence."""
+    return list(dict.fromkeys(row.task for row in rows))
+
+
+def models_of(rows: Sequence[Row]) -> list[str]:
+    """Models likewise."""
+    return list(dict.fromkeys(row.model for row in rows))
+
+
+def as_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows as flat records, for CSV and other programs. Errors in eV/Å and eV, unrounded."""
+    records = []
+    for row in rows:
+        record: dict[str, Any] = {
+            "task": row.task,
+            "model": row.model,
+            "kind": row.kind,
+            "seeds": len(row.group.runs),
+            "parameters": row.parameters,
+            "structures_per_second": row.speed,
+            "partial": row.partial,
+            "best": row.best,
+            "tied": row.tied,
+        }
+        for part in ("id", "ood", "ratio"):
+            for metric in getattr(row.group.comparison, part).values:
+                estimate = row.estimate(part, metric)
+                record |= {
+                    f"{part}_{metric}": estimate.value,
+                    f"{part}_{metric}_low": estimate.low,
+                    f"{part}_{metric}_high": estimate.high,
+                }
+        records.append(record)
+    return records

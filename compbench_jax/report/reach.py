@@ -1,0 +1,88 @@
+"""What is new in a task's molecules, radius by radius, beside how far a potential sees."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from compbench_jax.errors import CompBenchError
+from compbench_jax.models.registry import config_from_json
+from compbench_jax.report.table import significant
+
+AUDIT = "audit.json"
+
+BOND = 1.54
+"""Å, a C–C bond, the longest of these molecules: an environment of radius r (bonds) ends within r times this."""
+
+
+def receptive_field(results: Mapping[str, Any]) -> float | None:
+    """How far (Å) the potential of these results sees; None for a calculator, of which nobody said it."""
+    try:
+        return float(config_from_json(results["config"]["model"]).receptive_field)
+    except (CompBenchError, KeyError, TypeError, ValueError):
+        return None
+
+
+def read_audit(folder: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The audit beside results; None where there is none of the same task and data."""
+    try:
+        audit = json.loads((folder / AUDIT).read_text(encoding="utf-8"))
+        return audit if (audit["task"], audit["data"]) == (results["task"], results["data"]) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def reach_table(audit: Mapping[str, Any], reach: float | None) -> Table:
+    """The audit's radius profile, and which radii are inside the receptive field.
+
+    Args:
+        audit: contents of ``audit.json``.
+        reach: receptive field, Å; None if unknown.
+    """
+    table = Table(
+        title=escape(f"What is new in {audit['task']}, and how far the potential sees"),
+        caption=escape(reach_line(audit, reach)),
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
+    for heading in ("radius (bonds)", "within (Å)", "novel mass", "D_A", "D_C", "z of D_C", "seen whole"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in audit["profile"]:
+        extent = BOND * row["radius"]
+        seen = "?" if reach is None else "yes" if extent <= reach else "no"
+        z_score = "–" if row["z_score"] is None else f"{row['z_score']:+.1f}"
+        table.add_row(
+            str(row["radius"]),
+            f"{extent:.1f}",
+            f"{row['novel_mass']:.3f}",
+            f"{row['atom_divergence']:.3f}",
+            f"{row['compound_divergence']:.3f}",
+            z_score,
+            seen,
+        )
+    return table
+
+
+def reach_line(audit: Mapping[str, Any], reach: float | None) -> str:
+    """Where novelty begins against the receptive field, in a sentence."""
+    first = audit["first_novelty"]
+    begins = (
+        "no atom environment up to radius 4 is new"
+        if first is None
+        else f"novel environments begin at radius {first}, within {BOND * first:.1f} Å"
+    )
+    if reach is None:
+        return f"{begins}; the receptive field of the potential is not known"
+    if math.isinf(reach):
+        return f"{begins}; the potential sees the whole molecule"
+    sees = f"the potential sees {significant(reach)} Å, about {math.floor(reach / BOND)} bonds"
+    if first is None:
+        return f"{begins}; {sees}: what is beyond radius 4 may be new"
+    verdict = "the novelty is in its sight" if BOND * first <= reach else "it need not notice the novelty"
+    return f"{begins}; {sees}: {verdict}"

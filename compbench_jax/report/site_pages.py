@@ -1,0 +1,331 @@
+"""What stands on the pages of a report, as plain values for the templates."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compbench_jax.errors import CompBenchError, RunError
+from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.showcase import read_showcase
+from compbench_jax.report import charts
+from compbench_jax.report.curves import read_curve
+from compbench_jax.report.depict import drawing
+from compbench_jax.report.leaderboard import Row, tasks_of
+from compbench_jax.report.table import MEV, significant
+from compbench_jax.training.configuration import flatten
+
+if TYPE_CHECKING:
+    from compbench_jax.report.site import Site
+
+Page = dict[str, Any]
+
+ARROW = 1.0
+"""eV/Å that an arrow of 1 Å stands for."""
+
+WHERE = (
+    ("by_distance", "ood", "Distance from the novelty", "bonds from the nearest atom whose surroundings are new"),
+    ("by_element", "ood", "Element", "OOD force error by element"),
+    ("by_end_fragment", "ood", "End fragment", "OOD force error of molecules that carry the fragment"),
+    ("by_contact", "ood", "Contacts", "OOD frames in which two groups come close that never met in training"),
+    ("by_ch2", "ood", "CH2 between the ends", "OOD force error by the number of CH2 groups between the end fragments"),
+    ("by_force", "ood", "Size of the force", "OOD force error by the size of the reference force"),
+    ("by_group", "ood", "Groups of the task", "OOD force error by the task's own groups"),
+)  # fmt: skip
+
+
+def cell(value: float | None, interval: Estimate | None = None, scale: float = 1.0, digits: str = "") -> Page:
+    """A number of a table: text, interval, and the raw value that sorting goes by."""
+    show = (lambda x: f"{scale * x:{digits}}") if digits else (lambda x: significant(scale * x))
+    text = "–" if value is None else show(value)
+    bounds = ""
+    if interval is not None and interval.low is not None and interval.high is not None:
+        bounds = f"{show(interval.low)} – {show(interval.high)}"
+    return {"value": text, "interval": bounds, "raw": "" if value is None else repr(float(value))}
+
+
+def table_row(site: "Site", row: Row) -> Page:
+    """One row of a table of scores."""
+    estimates = {part: row.estimate(part) for part in ("id", "ood", "ratio")}
+    note = [f"{len(row.sources)} seeds"] if len(row.sources) > 1 else []
+    note += [row.kind] if row.kind in ("fine-tuned", "calculator") else []
+    note += ["partial"] if row.partial else []
+    cosine = row.estimate("ood", "force_cosine").value
+    energy = row.estimate("ood", "energy_mae_centred_per_atom").value
+    return {
+        "task": row.task,
+        "model": row.model,
+        "task_file": site.files["task", row.task],
+        "model_file": site.files["model", row.model],
+        "note": ", ".join(note),
+        "best": row.best,
+        "tied": row.tied,
+        "id": cell(estimates["id"].value, estimates["id"], MEV),
+        "ood": cell(estimates["ood"].value, estimates["ood"], MEV),
+        "ratio": cell(estimates["ratio"].value, estimates["ratio"]),
+        "cosine": cell(cosine, digits=".4f"),
+        "energy": cell(energy),
+        "parameters": cell(row.parameters, digits=",.0f"),
+        "speed": cell(row.speed),
+    }
+
+
+def index_page(site: "Site") -> Page:
+    """The leaderboard."""
+    glance = [
+        {
+            "task": task,
+            "file": site.files["task", task],
+            "question": site.about[task].question if task in site.about else "",
+            "figure": charts.escape_names(charts.dumbbells(site.of_task(task))),
+        }
+        for task in tasks_of(site.rows)
+    ]
+    rows = sorted(site.rows, key=lambda row: (tasks_of(site.rows).index(row.task), row.estimate("ood").value or 1e9))
+    return {
+        "page": "index",
+        "title": "Leaderboard",
+        "headline": headline(site.rows),
+        "glance": glance,
+        "rows": [table_row(site, row) for row in rows],
+    }
+
+
+def headline(rows: Sequence[Row]) -> str:
+    """The results in a sentence: how much larger OOD errors are, and which model has the smallest."""
+    ratios = [row.estimate("ratio").value for row in rows if row.kind != "calculator"]
+    known = sorted(value for value in ratios if value is not None)
+    tasks = tasks_of(rows)
+    text = f"{len({row.model for row in rows})} potentials on {len(tasks)} task{'s' * (len(tasks) != 1)}. "
+    if known:
+        text += (
+            f"Force errors on unseen molecules are {significant(known[0], 2)} to {significant(known[-1], 2)} times "
+            f"those on unseen frames of training molecules (median {significant(known[len(known) // 2], 2)}). "
+        )
+    wins: dict[str, int] = {}
+    for row in rows:
+        if row.best:
+            wins[row.model] = wins.get(row.model, 0) + 1
+    if wins:
+        winner = max(wins, key=lambda model: wins[model])
+        text += f"Lowest OOD force error on {wins[winner]} of {len(tasks)}: {winner}."
+    return text
+
+
+def task_page(site: "Site", task: str) -> Page:
+    """One task."""
+    rows = sorted(site.of_task(task), key=lambda row: row.estimate("ood").value or 1e9)
+    about = site.about.get(task)
+    figures = ((key, title, text, charts.breakdown(rows, key, part, title)) for key, part, title, text in WHERE)
+    shows = ((row, first(read_showcase(source.folder) for source in row.sources)) for row in rows)
+    return {
+        "page": "task",
+        "title": task,
+        "task": task,
+        "about": about,
+        "rows": [table_row(site, row) for row in rows],
+        "by_n": escaped(charts.by_n(rows)),
+        "breakdowns": [
+            {"title": title, "text": text, "figure": escaped(figure)} for _, title, text, figure in figures if figure
+        ],
+        "parity": [
+            {"model": row.model, "forces": charts.parity(show, "forces"), "energy": charts.parity(show, "energy")}
+            for row, show in shows
+            if show is not None
+        ],
+        "audit": audit_part(rows),
+        "molecules": molecule_lists(rows),
+    }
+
+
+def escaped(figure: charts.Figure | None) -> charts.Figure | None:
+    """See :func:`charts.escape_names`."""
+    return None if figure is None else charts.escape_names(figure)
+
+
+def first(items: Iterable[Any]) -> Any:
+    """The first that is not None."""
+    return next((item for item in items if item is not None), None)
+
+
+def audit_part(rows: Sequence[Row]) -> Page | None:
+    """The audit of the split, from the first run that kept it, and how far each model sees."""
+    audits = [(row, first(read_json(source.folder / "audit.json") for source in row.sources)) for row in rows]
+    audit = first(audit for _, audit in audits)
+    if audit is None:
+        return None
+    novelty = audit["first_novelty"]
+    text = (
+        "No atom environment of the OOD molecules is new up to radius 4."
+        if novelty is None
+        else f"Atom environments that training never shows begin at a radius of {novelty} bond{'s' * (novelty != 1)}. "
+    )
+    if audit.get("novel_contact_fraction"):
+        percent = f"{100 * audit['novel_contact_fraction']:.0f}%"
+        text += f"{percent} of the OOD frames have a contact between groups that never met in training. "
+    if audit.get("touching"):
+        text += f"Fragments touch in {', '.join(audit['touching'])}. "
+    text += "The split is sound." if not audit["failures"] else "NOT SOUND: " + "; ".join(audit["failures"])
+    reach = [
+        {"model": row.model, **{key: f"{own['receptive_field'][key]:g}" for key in ("layers", "cutoff", "reach")}}
+        for row, own in audits
+        if own and own.get("receptive_field")
+    ]
+    return {"text": text, "figure": charts.radius_profile(audit), "reach": reach}
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file, None where there is none.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunError(f"{path} cannot be read ({error}): restore it or take it out of the folder") from error
+
+
+def molecule_lists(rows: Sequence[Row]) -> list[Page]:
+    """Molecules trained on and tested on, drawn where RDKit is installed."""
+    blocks = rows[0].group.runs[0]["by_molecule"]
+    lists = []
+    for part, title in (("id", "Trained on"), ("ood", "Tested on, never trained on")):
+        items = [{"name": item["name"], "svg": svg(item["smiles"])} for item in blocks.get(part, {}).values()]
+        lists.append({"title": f"{title} ({len(items)})", "entries": items})
+    return lists
+
+
+_DRAWN: dict[str, str] = {}
+
+
+def svg(smiles: str) -> str:
+    """A drawing, once for each molecule; empty without RDKit."""
+    if smiles not in _DRAWN:
+        try:
+            _DRAWN[smiles] = drawing(smiles)
+        except CompBenchError:
+            _DRAWN[smiles] = ""
+    return _DRAWN[smiles]
+
+
+def model_page(site: "Site", model: str) -> Page:
+    """One model."""
+    rows = site.of_model(model)
+    curves = {}
+    for row in rows:
+        try:
+            curve = read_curve(row.sources[0].folder)
+        except RunError:
+            continue
+        curves[row.task] = (curve.step.tolist(), curve.id.tolist(), curve.ood.tolist())
+    worst = worst_frames(rows)
+    return {
+        "page": "model",
+        "title": model,
+        "model": model,
+        "citation": site.citations.get(model, ""),
+        "rows": [table_row(site, row) for row in rows],
+        "curves": charts.training_curves(curves) if curves else None,
+        "worst": worst,
+        "viewer": bool(worst),
+        "arrow": f"{ARROW:g}",
+        "settings": [{"task": row.task, "pairs": settings_of(row)} for row in rows],
+    }
+
+
+def worst_frames(rows: Sequence[Row]) -> list[Page]:
+    """Frames with the largest force errors: of each task the worst of the OOD set and of the ID set."""
+    found = []
+    for row in rows:
+        show = first(read_showcase(source.folder) for source in row.sources)
+        for part, most in (("ood", 2), ("id", 1)):
+            for frame in (show or {"worst": {}})["worst"].get(part, [])[:most]:
+                content = {key: frame[key] for key in ("numbers", "positions", "label", "prediction")}
+                found.append(
+                    {
+                        "name": frame["name"],
+                        "task": row.task,
+                        "set": part.upper(),
+                        "mae": significant(MEV * frame["force_mae"]),
+                        "frame": {**content, "scale": 1.0 / ARROW},
+                    }
+                )
+    return found
+
+
+def settings_of(row: Row) -> list[tuple[str, str]]:
+    """Configuration, versions and hardware of a row's first run."""
+    run = row.group.runs[0]
+    flat = flatten({"config": dict(run["config"]), "versions": run["versions"], "hardware": run["hardware"]})
+    return [(key.removeprefix("config."), json.dumps(value, ensure_ascii=False)) for key, value in flat.items()]
+
+
+def published_page(site: "Site", facts: Mapping[str, Any]) -> Page:
+    """The published numbers beside those of the same potentials here."""
+    ours = {(row.task.partition("[")[0], row.model.removesuffix("-paper")): row for row in site.rows}
+    tables = []
+    for table in facts["tables"]:
+        place = {name: k for k, name in enumerate(table["columns"])}
+        rows = []
+        for name, values in table["rows"].items():
+            row = ours.get((table["task"], facts["models"][name]))
+            inside, outside = values[place["force_mae_id"]], values[place["force_mae_ood"]]
+            rows.append(
+                {
+                    "model": name,
+                    "published": f"{inside:g} → {outside:g} ({significant(outside / inside, 2)})",
+                    "ours": "–" if row is None else _pair(row),
+                    "cosine": f"{values[place['force_cosine_ood']]:.4f}",
+                    "our_cosine": cell(row and row.estimate("ood", "force_cosine").value, digits=".4f")["value"],
+                }
+            )
+        tables.append({"title": table["title"], "rows": rows})
+    lengths = [
+        {
+            "title": f"{item['task']}: error against n",
+            "text": f"Published: {item['model']}; {item['source']}. {item['note']}",
+            "figure": published_by_n(item, [row for row in site.rows if row.task.partition("[")[0] == item["task"]]),
+        }
+        for item in facts["by_n"]
+    ]
+    return {"page": "published", "title": "Published numbers", "facts": facts, "tables": tables, "lengths": lengths}
+
+
+def _pair(row: Row) -> str:
+    inside, outside, ratio = (row.estimate(part).value for part in ("id", "ood", "ratio"))
+    return f"{significant(inside)} → {significant(outside)} ({significant(ratio, 2)})"
+
+
+def published_by_n(item: Mapping[str, Any], rows: Sequence[Row]) -> charts.Figure | None:
+    """Errors relative to the smallest n, so that different trainings can be looked at side by side."""
+    lines: dict[str, dict[int, float]] = {item["model"]: {int(n): v for n, v in item["force_mae"].items()}}
+    for row in rows:
+        blocks = row.group.runs[0].get("by_n", {})
+        own = {
+            int(n): block["force_mae"]["value"]
+            for part in ("id", "ood")
+            for n, block in blocks.get(part, {}).items()
+            if "force_mae" in block
+        }
+        if own:
+            lines[f"{row.model} (here)"] = own
+    data = []
+    for index, (name, values) in enumerate(lines.items()):
+        ns = sorted(values)
+        base = values[ns[0]]
+        data.append(
+            {"type": "scatter", "mode": "lines+markers", "name": name, "x": ns, "y": [values[n] / base for n in ns],
+             "line": {"color": charts.PALETTE[index % len(charts.PALETTE)], "width": 3 if index == 0 else 1.5,
+                      "dash": "solid" if index == 0 else "dot"}}
+        )  # fmt: skip
+    layout = {
+        "xaxis": {"title": {"text": "number of carbons n"}, "dtick": 1},
+        "yaxis": {"title": {"text": "force MAE relative to the smallest n"}, "type": "log", "dtick": "D2"},
+        "height": 420,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        "margin": {"l": 60, "r": 16, "t": 80, "b": 50},
+    }
+    return charts.escape_names({"data": data, "layout": layout})
