@@ -24,6 +24,6 @@ def floor_table(data: str, floors: Sequence[Floor]) -> Table:
     for floor in floors:
         frames = f"{floor.n_frames}" + (f" (+{floor.failed} failed)" if floor.failed else "")
         energy = "–" if floor.energy_mae is None else f"{1000 * floor.energy_mae:.2g}"
-        forces = (f"{1000 * value:.3g}" for value in (floor.force_mae, floor.force_rmse, floor.force_max))
+        forces = (f"{1000 * value:.2g}" for value in (floor.force_mae, floor.force_rmse, floor.force_max))
         table.add_row(escape(floor.name), frames, *forces, energy)
     return table
