@@ -18,6 +18,9 @@ from compbench_jax.report.runs import Group, Results, check_comparable, group_ru
 METRIC = "force_mae"
 
 
+SUBMISSION_FILE = "submission.json"
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """Results and the folder they came from."""
@@ -61,13 +64,17 @@ class Row:
 
 
 def read_sources(paths: Sequence[Path]) -> list[Source]:
-    """Results files, or folders that hold them (themselves, or one level down).
+    """Results files, folders that hold them (themselves, or one level down), submissions, or folders of submissions.
 
     Raises:
         RunError: nothing there, or files that are no results.
     """
     sources = []
     for path in paths:
+        names = submitted(path)
+        if names:
+            sources += [Source(folder, {**read_results(folder), "model": name}) for folder, name in names.items()]
+            continue
         if path.is_dir() and not (path / RESULTS_FILE).exists():
             files = sorted(path.glob(f"*/{RESULTS_FILE}"))
             if not files:
@@ -78,6 +85,18 @@ def read_sources(paths: Sequence[Path]) -> list[Source]:
     if not sources:
         raise RunError("no results are given: name one results.json or more")
     return sources
+
+
+def submitted(path: Path) -> dict[Path, str]:
+    """Folder of results → name of the potential, of the submissions in a folder or one level down."""
+    names: dict[Path, str] = {}
+    for file in sorted([*path.glob(SUBMISSION_FILE), *path.glob(f"*/{SUBMISSION_FILE}")]) if path.is_dir() else []:
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            names |= {file.parent / item["folder"]: str(content["name"]) for item in content["results"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{file} cannot be read ({error}): compbench validate {file.parent} says more") from error
+    return names
 
 
 def leaderboard(sources: Sequence[Source], order: Sequence[str] = ()) -> list[Row]:

@@ -57,7 +57,8 @@ def group_runs(results: Sequence[Results]) -> list[Group]:
                 f"the results of {runs[0]['model']} on {runs[0]['task']} with seed {repeated(seeds)} are "
                 "given twice: give each run once"
             )
-        model = runs[0]["model"] + (" (partial)" if any("partial" in run for run in runs) else "")
+        tuned = " (fine-tuned)" if runs[0]["config"].get("init_from") else ""
+        model = runs[0]["model"] + tuned + (" (partial)" if any("partial" in run for run in runs) else "")
         pooled.append(Group(runs[0]["task"], model, tuple(runs), pool(runs)))
     return pooled
 

@@ -1,0 +1,44 @@
+"""``compbench validate``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Check submissions to the leaderboard: schema, sums, metrics recomputed from molecule sums, sound splits, data.
+
+    Prints every problem in a line of its own; the exit code is 0 if there is none.
+    """
+
+    submissions: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders (or their submission.json)."""
+
+
+def run(arguments: Arguments) -> None:
+    """Check them all."""
+    from compbench_jax.errors import RunError
+
+    if not arguments.submissions:
+        raise RunError("no submission is given: compbench validate leaderboard/*")
+    bad = 0
+    for path in arguments.submissions:
+        problems = problems_of(path)
+        bad += bool(problems)
+        for line in problems:
+            print(f"{path}: {line}")
+        if not problems:
+            print(f"{path}: valid")
+    if bad:
+        raise RunError(f"{bad} of {len(arguments.submissions)} submissions are not valid: see above")
+
+
+def problems_of(path: Path) -> list[str]:
+    """Problems of one submission."""
+    from compbench_jax.report.submission import validate_submission
+    from compbench_jax.store.published import PUBLISHED
+    from compbench_jax.tasks import get_task
+
+    return validate_submission(path, lambda text: get_task(text).name, PUBLISHED)
