@@ -84,6 +84,9 @@ class Arguments:
     """One member of a run that trained several, from 0. Without it: all are evaluated, with their mean, spread and
     ensemble; results.json is that of the member with the lowest validation loss."""
 
+    with_controls: bool = False
+    """Evaluate the run's controls too, trained beside it by train.py --with-controls; print the compositional gap."""
+
     out: Path | None = None
     """Folder for results, predictions and figure. Without it: that of the run, or runs/TASK-NAME for a calculator."""
 
@@ -111,6 +114,9 @@ class Arguments:
     benchmark: bool = False
     """Only time the run: structures a second here, and driven frame by frame through its ASE calculator."""
 
+    profile: bool = False
+    """Only trace the evaluation of a few batches into RUN/profile/evaluation, for Perfetto and TensorBoard."""
+
 
 def parse(command_line: Sequence[str]) -> Arguments:
     """Parse a command line (without the program's name).
@@ -123,6 +129,10 @@ def parse(command_line: Sequence[str]) -> Arguments:
     if len(given) != 1:
         what = "nothing to evaluate is given" if not given else f"--{' and --'.join(given)} are given"
         raise RunError(f"{what}: give one of --run DIR, --calculator module:callable and --foundation NAME")
+    if arguments.with_controls and (
+        given[0] != "run" or arguments.task or arguments.out or arguments.member is not None
+    ):
+        raise RunError("--with-controls goes with --run RUN alone: leave out --task, --out, --member and calculators")
     if given[0] == "run":
         odd = [
             name for name in ("calculator_kwargs", "calculator_level", "python") if getattr(arguments, name) is not None
@@ -132,8 +142,14 @@ def parse(command_line: Sequence[str]) -> Arguments:
     else:
         if arguments.task is None or arguments.data is None:
             raise RunError(f"--{given[0]} needs --task TASK and --data DIR too: what to evaluate it on")
+        if arguments.member is not None:
+            raise RunError(f"--member picks one of a run's potentials, and --{given[0]} has none: leave it out")
+        if arguments.precision is not None:
+            raise RunError(f"--precision is that of a run's arithmetic, and --{given[0]} has its own: leave it out")
         if arguments.benchmark:
             raise RunError("--benchmark times a run of ours: give --run DIR")
+        if arguments.profile:
+            raise RunError("--profile traces a run of ours: give --run DIR")
         if given[0] == "foundation" and (arguments.python, arguments.calculator_kwargs) != (None, None):
             raise RunError("--foundation brings interpreter and keywords along: use --calculator for others")
     return arguments

@@ -85,9 +85,11 @@ def assemble(
     return results, where_contents(results, store.graphs, tests, labelled)
 
 
-def comparison(id_sums: np.ndarray, ood_sums: np.ndarray, samples: int, seed: int) -> Comparison:
+def comparison(id_sums: np.ndarray, ood_sums: np.ndarray, samples: int, seed: int, seed_stream: int = 2) -> Comparison:
     """ID, OOD and ratio of all metrics; sums ``[n_molecules, n_columns]``, or ``[n_runs, …]`` for several seeds."""
-    return compare_sets(id_sums, ood_sums, metrics_from_sums, LARGER_IS_BETTER, samples=samples, seed=seed)
+    return compare_sets(
+        id_sums, ood_sums, metrics_from_sums, LARGER_IS_BETTER, samples=samples, seed=seed, seed_stream=seed_stream
+    )
 
 
 def blocks(sets: Comparison, id_sums: np.ndarray, ood_sums: np.ndarray) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from compbench_jax.evaluation.breakdown import TestSet, same_molecules
 from compbench_jax.evaluation.predict import Predictions, make_step, predict, shared_shape, with_shape
 from compbench_jax.evaluation.results import FILE, array_bytes, save, write_results
 from compbench_jax.evaluation.settings import Settings
+from compbench_jax.evaluation.showcase import FILE as SHOWCASE_FILE
+from compbench_jax.evaluation.showcase import showcase, write_showcase
 from compbench_jax.evaluation.subject import subject_of_run
 from compbench_jax.evaluation.where import FILE as WHERE_FILE
 from compbench_jax.evaluation.where import write_where
@@ -39,21 +41,24 @@ class Evaluation:
         predictions: of ``"id"`` and ``"ood"``.
         frames: indices of the predicted frames into the store, int64, likewise.
         where: contents of ``where.json``.
+        showcase: contents of ``showcase.json``.
     """
 
     results: dict[str, Any]
     predictions: dict[str, Predictions]
     frames: dict[str, np.ndarray]
     where: dict[str, Any]
+    showcase: dict[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Write ``predictions/``, ``where.json`` and, last, ``results.json``.
+        """Write ``predictions/``, ``where.json``, ``showcase.json`` and, last, ``results.json``.
 
         Raises:
             RunError: a file could not be written.
         """
         self.save_predictions(folder / PREDICTIONS)
         write_where(folder / WHERE_FILE, self.where)
+        write_showcase(folder / SHOWCASE_FILE, self.showcase)
         write_results(folder / FILE, self.results)
 
     def save_predictions(self, folder: str | Path) -> None:
@@ -163,12 +168,9 @@ def evaluate(
     results, where = assemble(
         subject_of_run(run), store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_frames)
     )
-    return Evaluation(
-        results,
-        {part: predictions[part] for part in TEST_PARTS},
-        {part: np.asarray(indices[part], np.int64) for part in TEST_PARTS},
-        where,
-    )
+    predicted = {part: predictions[part] for part in TEST_PARTS}
+    frames_of = {part: np.asarray(indices[part], np.int64) for part in TEST_PARTS}
+    return Evaluation(results, predicted, frames_of, where, showcase(store, frames_of, predicted, settings.seed))
 
 
 def datasets_of(run: LoadedRun, store: FrameStore, indices: list[np.ndarray], settings: Settings) -> list[GraphDataset]:

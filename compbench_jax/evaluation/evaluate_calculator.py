@@ -20,6 +20,7 @@ from compbench_jax.evaluation.evaluate import TEST_PARTS, Evaluation, fit_sample
 from compbench_jax.evaluation.predict import Predictions
 from compbench_jax.evaluation.results import NOTES
 from compbench_jax.evaluation.settings import Settings
+from compbench_jax.evaluation.showcase import showcase
 from compbench_jax.evaluation.subject import Subject
 from compbench_jax.evaluation.worker_pool import Outcome, Timeouts, WorkerPool, failure
 from compbench_jax.evaluation.worker_process import Job
@@ -129,13 +130,12 @@ def evaluate_calculator(
         },
     )
     evaluated = replace(split, id_test=sets["id"][0], ood_test=sets["ood"][0])
-    results, where = assemble(subject, store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_errors))
-    return Evaluation(
-        results,
-        {part: sets[part][2] for part in TEST_PARTS},
-        {part: sets[part][0] for part in TEST_PARTS},
-        where,
+    results, where = assemble(
+        subject, store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_errors)
     )
+    outcome = {part: sets[part][2] for part in TEST_PARTS}
+    frames_of = {part: sets[part][0] for part in TEST_PARTS}
+    return Evaluation(results, outcome, frames_of, where, showcase(store, frames_of, outcome, settings.seed))
 
 
 def compute(

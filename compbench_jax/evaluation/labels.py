@@ -1,7 +1,8 @@
-"""What an error is broken down by: for every atom of the test sets its element, novelty, contacts and reference force."""
+"""What an error is broken down by: element, novelty, contacts and reference force of every atom of the test sets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -89,7 +90,7 @@ def by_element(graphs: tuple[MolecularGraph, ...], numbers: np.ndarray) -> AtomL
 def by_force(forces: np.ndarray) -> AtomLabels:
     """Atoms by the norm of the reference force, in the bins of ``FORCE_EDGES``; an edge belongs to the bin above."""
     norm = np.linalg.norm(np.asarray(forces, np.float64), axis=1)
-    names = [f"{low:g}–{high:g}" for low, high in zip(FORCE_EDGES[:-1], FORCE_EDGES[1:], strict=True)]
+    names = [f"{low:g}–{high:g}" for low, high in pairwise(FORCE_EDGES)]
     return AtomLabels((*names, f"≥ {FORCE_EDGES[-1]:g}"), np.searchsorted(FORCE_EDGES, norm, side="right") - 1)
 
 
@@ -108,7 +109,7 @@ def by_distance(test: TestSet, distances: Mapping[int, np.ndarray]) -> AtomLabel
 
 
 def crossed(first: AtomLabels, second: AtomLabels) -> AtomLabels:
-    """Both labels at once, ``"0 C"``: elements differ in their errors, and at a novel place they are not the average."""
+    """Both labels at once, ``"0 C"``: elements differ in their errors, and novel places in their elements."""
     names = tuple(f"{a} {b}" for a in first.names for b in second.names)
     return AtomLabels(names, first.code * len(second.names) + second.code)
 

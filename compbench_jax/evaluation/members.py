@@ -7,9 +7,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from compbench_jax.evaluation.evaluate import Evaluation
-from compbench_jax.evaluation.results import rounded
+from compbench_jax.evaluation.assemble import comparison
+from compbench_jax.evaluation.evaluate import TEST_PARTS, Evaluation
+from compbench_jax.evaluation.results import molecule_sums, rounded
+from compbench_jax.evaluation.saved import ensemble_uncertainty
+from compbench_jax.evaluation.settings import Settings
+from compbench_jax.metrics.aggregate import SUM_COLUMNS
 from compbench_jax.models.potential import Params, Potential
+from compbench_jax.store.store import FrameStore
 from compbench_jax.training.checkpoint import LoadedRun
 from compbench_jax.training.loss import Graphs
 
@@ -45,7 +50,10 @@ def chosen(members: Sequence[LoadedRun]) -> LoadedRun:
 
 
 def evaluate_members(
-    members: Sequence[LoadedRun], evaluate: Callable[[LoadedRun], Evaluation]
+    members: Sequence[LoadedRun],
+    evaluate: Callable[[LoadedRun], Evaluation],
+    store: FrameStore,
+    settings: Settings,
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
     """Evaluate members and their ensemble.
 
@@ -55,6 +63,8 @@ def evaluate_members(
     Args:
         members: all of a run.
         evaluate: the evaluation of one of them.
+        store: where the labels are.
+        settings: bootstrap of the intervals.
 
     Returns:
         the evaluation of the chosen member, its results with a block ``"members"`` more; and all evaluations by name,
@@ -64,6 +74,7 @@ def evaluate_members(
     alike = [member for member in members if member.learning_rate == best.learning_rate]
     evaluations = {str(member.member): evaluate(member) for member in alike}
     evaluations[ENSEMBLE] = evaluate(ensemble_of(alike))
+    copies = [evaluations[str(member.member)] for member in alike]
     block = {
         "chosen": best.member,
         "chosen_by": "the lowest validation loss (tuning frames)",
@@ -78,24 +89,31 @@ def evaluate_members(
             }
             for member in members
         ],
-        "metrics": summary(
-            [evaluations[str(member.member)].results for member in alike], evaluations[ENSEMBLE].results
-        ),
+        "metrics": summary([item.results for item in copies], evaluations[ENSEMBLE].results, settings),
     }
+    if len(copies) > 1:
+        predictions = {part: [item.predictions[part] for item in copies] for part in TEST_PARTS}
+        block["uncertainty"] = ensemble_uncertainty(predictions, copies[0].frames, store, settings)
     own = evaluations[str(best.member)]
     return replace(own, results={**own.results, "members": block}), evaluations
 
 
-def summary(results: Sequence[Mapping[str, Any]], ensemble: Mapping[str, Any]) -> dict[str, Any]:
+def summary(results: Sequence[Mapping[str, Any]], ensemble: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Values, mean, spread and the ensemble's value of each metric of ID, OOD and their ratio.
 
-    The spread is the standard deviation over members (n − 1 in the denominator; null for one member).
+    The spread is the standard deviation over members (n − 1 in the denominator; null for one member). The interval of
+    the mean is a bootstrap over molecules, then members; the mean of a ratio is over ratios, its interval that of the
+    ratio of means.
     """
+    sums = {part: np.stack([molecule_sums(item, part, SUM_COLUMNS)[1] for item in results]) for part in TEST_PARTS}
+    sets = comparison(sums["id"], sums["ood"], settings.samples, settings.seed)
     return {
         part: {
             metric: {
                 "values": (values := [item[part][metric]["value"] for item in results]),
                 "mean": rounded(mean_of(values)),
+                "low": rounded((estimate := getattr(sets, part).estimate(metric)).low),
+                "high": rounded(estimate.high),
                 "spread": rounded(spread_of(values)),
                 ENSEMBLE: ensemble[part][metric]["value"],
             }

@@ -30,7 +30,8 @@ REQUIRED = (
     "ratio",
 )
 NOTES = {
-    "interval": "low and high bound a 95% percentile bootstrap over molecules (ID and OOD independently); "
+    "interval": "low and high bound a 95% interval, an expanded percentile bootstrap over molecules (ID and OOD "
+    "independently); "
     "null with fewer than two molecules, and wherever a value is not defined",
     "ratio": "OOD / ID; of force_cosine, force_cosine_weighted and efwt it is (1 - OOD) / (1 - ID), so that "
     "above 1 always means worse on OOD; its counts are those of ID and OOD together",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from compbench_jax.models.registry import n_parameters
 from compbench_jax.splits.contacts import DEFAULT_CUTOFF
 from compbench_jax.training.checkpoint import LoadedRun
 
@@ -31,4 +32,5 @@ class Subject:
 def subject_of_run(run: LoadedRun) -> Subject:
     """The subject that a trained run is."""
     seed = run.seed if run.member else run.config["seed"]
-    return Subject(run.config["preset"], seed, run.config, run.step, run.potential.cutoff)
+    more = {"parameters": n_parameters(run.params)}
+    return Subject(run.config["preset"], seed, run.config, run.step, run.potential.cutoff, more)

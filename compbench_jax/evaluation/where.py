@@ -1,4 +1,4 @@
-"""``where.json``: where the error lives, as sums and counts of every molecule, so that runs can be pooled and plotted."""
+"""``where.json``: where the error lives, as sums and counts of every molecule, to be pooled over runs and plotted."""
 
 import json
 from collections.abc import Mapping

@@ -1,0 +1,138 @@
+"""Predictions read back from disk, and what can be computed from them without the potential."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compbench_jax.errors import RunError
+from compbench_jax.evaluation.breakdown import TestSet, same_molecules
+from compbench_jax.evaluation.evaluate import PREDICTIONS, TEST_PARTS
+from compbench_jax.evaluation.labels import label_atoms
+from compbench_jax.evaluation.predict import Predictions
+from compbench_jax.evaluation.settings import Settings
+from compbench_jax.evaluation.uncertainty import items_of, spread_block
+from compbench_jax.evaluation.where import where_contents
+from compbench_jax.metrics.aggregate import force_metrics
+from compbench_jax.splits.contacts import DEFAULT_CUTOFF
+from compbench_jax.splits.split import Split
+from compbench_jax.store.store import FrameStore
+
+AGREEMENT = 1e-4
+"""Relative difference of a force MAE up to which predictions and results are of one evaluation (results keep six
+digits).
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedPredictions:
+    """What an evaluation wrote of one test set.
+
+    Attributes:
+        energy: total energies, eV float64 ``[n_frames]``.
+        forces: eV/Å float32 ``[n_atoms, 3]``.
+        frames: indices into the store, int64 ``[n_frames]``.
+    """
+
+    energy: np.ndarray
+    forces: np.ndarray
+    frames: np.ndarray
+
+
+def load_saved(folder: Path, part: str) -> SavedPredictions:
+    """The predictions in ``FOLDER/predictions`` of ``"id"`` or ``"ood"``.
+
+    Raises:
+        RunError: they are absent or damaged.
+    """
+    arrays = {}
+    for name in ("energy", "forces", "frames"):
+        path = folder / PREDICTIONS / f"{part}_{name}.npy"
+        try:
+            arrays[name] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}): evaluate again") from error
+    return SavedPredictions(**arrays)
+
+
+def where_from_predictions(folder: Path, results: Mapping[str, Any], store: FrameStore, split: Split) -> dict[str, Any]:
+    """Contents of ``where.json`` of an evaluation that kept its predictions.
+
+    Args:
+        folder: of the evaluation.
+        results: contents of its ``results.json``.
+        store: the data that it was made on.
+        split: of its task.
+
+    Raises:
+        RunError: the data are others, or the predictions are not those of the results.
+    """
+    if store.hash != results["data"]:
+        raise RunError(f"{store.path} is not the data of {folder} (manifest {results['data'][:12]}…): give that store")
+    tests: dict[str, TestSet] = {}
+    for part in TEST_PARTS:
+        saved = load_saved(folder, part)
+        frames = store.gather(saved.frames)
+        if saved.forces.shape != frames.forces.shape:
+            raise RunError(f"{folder / PREDICTIONS} holds {part} forces of other frames: evaluate again")
+        test = TestSet.build(store.graphs, frames, saved.forces, np.zeros((frames.n_frames, 0)))
+        found = float(force_metrics(test.terms.sum(axis=0))["force_mae"])
+        wanted = results[part]["force_mae"]["value"]
+        if abs(found - wanted) > AGREEMENT * wanted:
+            raise RunError(
+                f"{folder / PREDICTIONS} has an {part.upper()} force MAE of {found:.6g} eV/Å, the results say "
+                f"{wanted:.6g}: evaluate again"
+            )
+        tests[part] = test
+        split = replace(split, id_test=saved.frames) if part == "id" else replace(split, ood_test=saved.frames)
+    cutoff = results["config"].get("model", {}).get("cutoff", DEFAULT_CUTOFF)
+    return where_contents(results, store.graphs, tests, label_atoms(store, split, tests, cutoff))
+
+
+def ensemble_uncertainty(
+    predictions: Mapping[str, Sequence[Predictions | SavedPredictions]],
+    frames: Mapping[str, np.ndarray],
+    store: FrameStore,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Whether the spread of an ensemble tells the error of its mean, for forces (by atom) and energies (by frame).
+
+    Args:
+        predictions: for ``"id"`` and ``"ood"`` those of two members or more.
+        frames: indices of the predicted frames into the store, likewise.
+        store: where the labels are.
+        settings: bootstrap of the intervals.
+    """
+    found: dict[str, Any] = {"forces": {}, "energy": {}}
+    for part, members in predictions.items():
+        labels = store.gather(frames[part])
+        molecule = same_molecules(store.graphs)[labels.molecule]
+        quantities = {
+            "forces": ([item.forces for item in members], labels.forces, np.repeat(molecule, labels.n_atoms)),
+            "energy": ([item.energy for item in members], labels.energy, molecule),
+        }
+        for name, (values, reference, owner) in quantities.items():
+            items = items_of(values, reference, owner)
+            found[name][part] = spread_block(items, settings.samples, settings.seed, part)
+    return {"n_members": len(predictions["id"]), **found}
+
+
+def saved_uncertainty(folders: Sequence[Path], store: FrameStore, settings: Settings) -> dict[str, Any]:
+    """:func:`ensemble_uncertainty` of evaluations that differ in their seed, from the predictions they kept.
+
+    Raises:
+        RunError: predictions are absent, or of different frames.
+    """
+    predictions, frames = {}, {}
+    for part in TEST_PARTS:
+        saved = [load_saved(folder, part) for folder in folders]
+        if any(not np.array_equal(item.frames, saved[0].frames) for item in saved):
+            raise RunError(
+                f"{folders[0]} and others hold {part.upper()} predictions of different frames: evaluate again"
+            )
+        if saved[0].frames.max() >= store.n_frames or len(saved[0].forces) != store.gather(saved[0].frames).offsets[-1]:
+            raise RunError(f"{store.path} is not the data of {folders[0]}: give that store with --data")
+        predictions[part], frames[part] = saved, saved[0].frames
+    return ensemble_uncertainty(predictions, frames, store, settings)
