@@ -128,14 +128,16 @@ class Worker:
 
     def __init__(self, program: str, model: str, kind: str, data: Path, arguments: Arguments):
         self.program = program
-        environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"} | MALLOC | {DONE: "1"}
+        environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+        # OpenMP's idle threads would otherwise spin, and on a busy machine hold up what they wait for.
+        environment |= MALLOC | {DONE: "1", "JAX_PLATFORMS": "cpu", "OMP_WAIT_POLICY": "passive"}
         words = [PEERS / "worker.py", PROGRAMS[program], model, kind, data, arguments.batch_size]
         self.process = subprocess.Popen(
             [python_of(program, arguments), *map(str, words)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment | {"JAX_PLATFORMS": "cpu"},
+            env=environment,
         )
         self.about = self._answer()
         self.steps: list[list[float]] = []

@@ -3,7 +3,7 @@
 Data flows one way, and a room imports only from the rooms before it::
 
     molecules -> labelling -> store -> interchange -> splits -> batching -> models
-              -> metrics -> training -> evaluation -> report -> cli
+              -> metrics -> training -> evaluation -> dynamics -> report -> cli
 
 The conventions every docstring leans on (shapes, units, signs, padding) stand in ``docs/conventions.md``.
 """

@@ -11,7 +11,7 @@ import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 MALLOC = {
     "MALLOC_ARENA_MAX": "1",
@@ -22,6 +22,9 @@ MALLOC = {
 """glibc settings that keep freed memory instead of handing it back to the kernel after each step. A training step on
 the CPU allocates the same large temporaries again and again; with the defaults each comes as fresh zeroed pages,
 which costs a factor of about 1.6 in time."""
+
+LEAST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+"""Least seconds of compilation that are worth keeping, 1 by JAX's default: a run starts dozens of smaller programs."""
 
 OFF = "COMPBENCH_NO_MALLOC_TUNING"
 """Set to anything to leave the allocator alone."""
@@ -98,6 +101,22 @@ def apply_compilation_cache() -> None:
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder(os.environ))
+    os.environ.setdefault(LEAST, "0.1")
+
+
+def process_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Allocator and compilation cache of a process with this environment, for the log of a run.
+
+    ``allocator`` is ``"keeps memory"`` (the settings of ``MALLOC``), ``"user's"`` (some of the variables have other
+    values) or ``"default"``; ``compilation_cache`` the folder, without that of the user, or None.
+    """
+    given = {key: environment[key] for key in MALLOC if key in environment}
+    tuned = given == MALLOC and uses_glibc()
+    folder = environment.get("JAX_COMPILATION_CACHE_DIR", "")
+    return {
+        "allocator": "keeps memory" if tuned else "user's" if given else "default",
+        "compilation_cache": folder.replace(str(Path.home()), "~", 1) if folder else None,
+    }
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:

@@ -7,6 +7,7 @@ from typing import Never
 
 from compbench_jax.errors import TaskError
 from compbench_jax.splits.controls import ControlRandom, Oracle
+from compbench_jax.splits.pretraining import Pretraining
 from compbench_jax.splits.task import Task
 from compbench_jax.tasks.chain_extension import ChainExtension
 from compbench_jax.tasks.chain_interpolation import ChainInterpolation
@@ -15,7 +16,7 @@ from compbench_jax.tasks.fragment_duplication import FragmentDuplication
 from compbench_jax.tasks.fragment_transfer import FragmentTransfer
 from compbench_jax.tasks.proximity import Proximity
 
-__all__ = ["CONTROLS", "SUBTASKS", "TASKS", "Task", "get_task"]
+__all__ = ["CONTROLS", "PREPARATIONS", "SUBTASKS", "TASKS", "Task", "get_task"]
 
 TASKS: dict[str, type[Task]] = {
     task.kind: task for task in (ChainExtension, FragmentDuplication, FragmentCombination, FragmentTransfer)
@@ -28,14 +29,17 @@ SUBTASKS: dict[str, type[Task]] = {task.kind: task for task in (ChainInterpolati
 CONTROLS: dict[str, type[Task]] = {control.kind: control for control in (ControlRandom, Oracle)}
 """The two controls by name; each is made of a task or subtask."""
 
+PREPARATIONS: dict[str, type[Task]] = {Pretraining.kind: Pretraining}
+"""What a potential may be trained on before a task or subtask, by name."""
+
 
 def get_task(text: str) -> Task:
     """The task that a text names.
 
     ``chain_extension``, ``fragment_duplication[NH2]``, ``fragment_combination[OH,COOH]``,
     ``control_random(fragment_transfer)``, ``control_random(proximity,seed=3)``,
-    ``oracle(chain_extension[diacid])``. Without brackets the defaults hold. ``get_task(task.name) == task``
-    for every task.
+    ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``. Without brackets the defaults hold.
+    ``get_task(task.name) == task`` for every task.
 
     Raises:
         TaskError: unknown task or fragment, or a text of another form.
@@ -48,8 +52,8 @@ def get_task(text: str) -> Task:
     if task is None:
         raise TaskError(f"{text!r} is not a task: write NAME, NAME[PARAMETER,…], control_random(TASK) or oracle(TASK)")
     kind, inside = task[1], task[2]
-    if kind in CONTROLS:
-        raise TaskError(f"{kind} is a control and needs a task: write {kind}(TASK), e.g. {kind}(chain_extension)")
+    if kind in CONTROLS | PREPARATIONS:
+        raise TaskError(f"{kind} is made of a task and needs one: write {kind}(TASK), e.g. {kind}(chain_extension)")
     known = TASKS | SUBTASKS
     if kind not in known:
         _unknown(kind)
@@ -63,24 +67,25 @@ def get_task(text: str) -> Task:
 
 def _control(kind: str, inside: str) -> Task:
     """The control of that kind of the task written between its parentheses."""
-    if kind not in CONTROLS:
+    if kind not in CONTROLS | PREPARATIONS:
         _unknown(kind)
     seeded = re.fullmatch(r"(.*?)\s*,\s*seed\s*=\s*(.*?)\s*", inside)
     make: dict[str, Callable[[Task, int], Task]] = {
         ControlRandom.kind: ControlRandom,
         Oracle.kind: lambda task, seed: Oracle(task),
+        Pretraining.kind: lambda task, seed: Pretraining(task),
     }
     if seeded is None:
         return make[kind](get_task(inside), 0)
-    if kind == Oracle.kind:
-        raise TaskError(f"oracle({inside}): an oracle has nothing random: leave the seed out")
+    if kind != ControlRandom.kind:
+        raise TaskError(f"{kind}({inside}): nothing is random in it: leave the seed out")
     if not seeded[2].isdecimal():
         raise TaskError(f"{kind}({inside}): seed {seeded[2]!r} is not a whole number: write {kind}({seeded[1]},seed=3)")
     return make[kind](get_task(seeded[1]), int(seeded[2]))
 
 
 def _unknown(kind: str) -> Never:
-    known = [*TASKS, *SUBTASKS, *(f"{control}(TASK)" for control in CONTROLS)]
-    close = difflib.get_close_matches(kind.replace("-", "_"), [*TASKS, *SUBTASKS, *CONTROLS], n=1)
+    known = [*TASKS, *SUBTASKS, *(f"{control}(TASK)" for control in (*CONTROLS, *PREPARATIONS))]
+    close = difflib.get_close_matches(kind.replace("-", "_"), [*TASKS, *SUBTASKS, *CONTROLS, *PREPARATIONS], n=1)
     hint = f"did you mean {close[0]!r}? Tasks are" if close else "tasks are"
     raise TaskError(f"no such task {kind!r}: {hint} {', '.join(known)}")

@@ -10,10 +10,11 @@ from compbench_jax import runtime
 
 PROGRAM = """
 import os, signal, sys
-from compbench_jax.runtime import MALLOC, prepare_process
+from compbench_jax.runtime import LEAST, MALLOC, prepare_process
 print("started", flush=True)
 prepare_process()
 assert "jax" not in sys.modules
+assert os.environ[LEAST] == "0.1"
 print(sys.argv[1:], [os.environ.get(name) for name in MALLOC], os.environ["JAX_COMPILATION_CACHE_DIR"], flush=True)
 if sys.argv[1] == "kill":
     os.kill(os.getpid(), signal.SIGTERM)
@@ -68,6 +69,15 @@ def test_platform_is_read_from_the_environment_first(monkeypatch):
     assert not runtime.runs_on_cpu({})
     monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
     assert runtime.runs_on_cpu({})
+
+
+def test_what_a_log_says_about_the_process():
+    expected = "keeps memory" if needs_glibc else "user's"
+    cache = str(Path.home() / "here")
+    found = runtime.process_settings({**runtime.MALLOC, "JAX_COMPILATION_CACHE_DIR": cache})
+    assert found == {"allocator": expected, "compilation_cache": "~/here"}
+    assert runtime.process_settings({}) == {"allocator": "default", "compilation_cache": None}
+    assert runtime.process_settings({"MALLOC_ARENA_MAX": "2"})["allocator"] == "user's"
 
 
 def test_cache_folder_is_the_users_and_the_processors(monkeypatch):

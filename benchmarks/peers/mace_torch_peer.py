@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from e3nn import o3
 from mace import modules
 from torch_training import make_step, size_of
 from worker import Program, Structures, join, random_batches
@@ -15,6 +14,8 @@ ELEMENTS = (1, 6)
 
 def network_of(data: Structures) -> torch.nn.Module:
     """MACE-64: two layers, degrees up to 2, correlation 2."""
+    from e3nn import o3  # only after mace, which lets this version of it read its constants
+
     block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
     return modules.ScaleShiftMACE(
         r_max=data.cutoff,
@@ -57,6 +58,8 @@ def inputs_of(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
 def prepare(model: str, kind: str, data: Structures, batch_size: int) -> Program:
     """The network, with the parameters' gradient only where it trains."""
     torch.manual_seed(0)
+    # TorchScript would fuse operations anew for every size of batch, which takes it a minute each.
+    torch.jit.set_fusion_strategy([("DYNAMIC", 0)])
     network = network_of(data).to(torch.float32)
     training, size = kind == "train", size_of(network)
     for parameter in network.parameters():

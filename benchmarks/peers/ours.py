@@ -9,13 +9,13 @@ from worker import Program, Structures
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from throughput import work_of  # noqa: E402
+from throughput import work_of
 
-from compbench_jax.models.mace import MACEConfig  # noqa: E402
-from compbench_jax.models.nequip import NequIPConfig  # noqa: E402
-from compbench_jax.models.painn import PaiNNConfig  # noqa: E402
-from compbench_jax.models.schnet import SchNetConfig  # noqa: E402
-from compbench_jax.store.frames import Frames, offsets_of  # noqa: E402
+from compbench_jax.models.mace import MACEConfig
+from compbench_jax.models.nequip import NequIPConfig
+from compbench_jax.models.painn import PaiNNConfig
+from compbench_jax.models.schnet import SchNetConfig
+from compbench_jax.store.frames import Frames, offsets_of
 
 MODELS = {
     "mace-64": MACEConfig(channels=64, hidden_l=2),

@@ -1,4 +1,4 @@
-"""schnetpack at the work of ``worker.py``: its potentials with their own force response, neighbour lists made before."""
+"""schnetpack at the work of ``worker.py``: its potentials with their force response, neighbour lists made before."""
 
 from importlib.metadata import version
 from typing import Any, TypeVar

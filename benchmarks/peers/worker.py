@@ -3,8 +3,8 @@
     python worker.py PROGRAM MODEL KIND DATA BATCH_SIZE
 
 prepares the program, writes one line of JSON about it, then takes as many steps as each line of its input says and
-answers with the structures, wall seconds and processor seconds of each. At the end of its input it tells the most memory
-it ever held. Needs NumPy, and what the program itself needs.
+answers with the structures, wall seconds and processor seconds of each. At the end of its input it tells the most
+memory it ever held. Needs NumPy, and what the program itself needs.
 
 A program is a module of this folder with ``prepare(model, kind, data, batch_size) -> Program``.
 """

@@ -8,11 +8,11 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Compare two evaluated runs on the same frames: paired bootstrap over molecules, and OOD at matched ID
-    error.
+    """Compare two evaluated models on the same frames, and say which is better, or that it cannot be told.
 
-    Differences are B − A: below zero, B is better (but for cosines and shares within threshold). An interval
-    that leaves out zero is a difference that the choice of molecules does not explain.
+    Differences are B − A: below zero, B is better (but for cosines and shares within threshold). Intervals are a paired
+    bootstrap over molecules, then seeds; p values exchange the errors of whole molecules between A and B. Members of a
+    run count as seeds. Then: the OOD errors at equal ID error, from the training curves.
     """
 
     run_a: tyro.conf.Positional[Path]
@@ -21,11 +21,17 @@ class Arguments:
     run_b: tyro.conf.Positional[Path]
     """Folder of run B (or its results.json)."""
 
+    more_a: tuple[Path, ...] = ()
+    """Further runs of A that differ in their seed only."""
+
+    more_b: tuple[Path, ...] = ()
+    """Further runs of B that differ in their seed only."""
+
     samples: int = 1000
     """Bootstrap draws."""
 
     seed: int = 0
-    """Of the draws."""
+    """Of the draws and of the exchanges."""
 
 
 def run(arguments: Arguments) -> None:
@@ -33,15 +39,23 @@ def run(arguments: Arguments) -> None:
     from rich.console import Console
 
     from compbench_jax.errors import RunError
-    from compbench_jax.evaluation.results import read_results
-    from compbench_jax.report.comparison import matched_line, paired_table
+    from compbench_jax.report.comparison import matched_line, paired, paired_table, verdict
+    from compbench_jax.report.runs import read_copies
+    from compbench_jax.report.terminal import WIDTH
 
     if arguments.samples < 1 or arguments.seed < 0:
         raise RunError(
             f"--samples {arguments.samples} --seed {arguments.seed}: give 1 or more draws, and a seed of 0 or more"
         )
-    paths = arguments.run_a, arguments.run_b
+    sides = (arguments.run_a, *arguments.more_a), (arguments.run_b, *arguments.more_b)
     console = Console(highlight=False)
-    a, b = (read_results(path) for path in paths)
-    console.print(paired_table(a, b, arguments.samples, arguments.seed))
-    console.print(matched_line([path.parent if path.is_file() else path for path in paths]))
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    a, b = ([results for _, results in read_copies(paths)] for paths in sides)
+    found = paired(a, b, arguments.samples, arguments.seed)
+    console.print(paired_table(a, b, found, console.width))
+    console.print()
+    for part in ("id", "ood", "ratio"):
+        console.print(verdict(found, part), markup=False, soft_wrap=True)
+    folders = [path.parent if path.is_file() else path for path in (arguments.run_a, arguments.run_b)]
+    console.print(matched_line(folders), markup=False, soft_wrap=True)

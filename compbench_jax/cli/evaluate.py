@@ -20,8 +20,40 @@ def wire() -> None:
         evaluate_calculator(arguments, settings)
     elif arguments.benchmark:
         benchmark(arguments, settings)
+    elif arguments.profile:
+        profile(arguments, settings)
+    elif arguments.with_controls:
+        evaluate_with_controls(arguments, settings)
     else:
         evaluate_run(arguments, settings)
+
+
+def evaluate_with_controls(arguments: "Arguments", settings: "Settings") -> None:
+    """Evaluate a run and its controls, and print the gap between them."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from compbench_jax.errors import RunError
+    from compbench_jax.report.gap import gap_of, gap_table, trios_of
+    from compbench_jax.report.runs import read_copies
+    from compbench_jax.report.terminal import WIDTH
+    from compbench_jax.tasks import CONTROLS
+    from compbench_jax.training.run_folder import control_folder
+
+    assert arguments.run is not None
+    runs = [arguments.run, *(control_folder(arguments.run, kind) for kind in CONTROLS)]
+    for run in runs:
+        if not run.is_dir():
+            raise RunError(f"{run} does not exist: train it with `python train.py --with-controls`")
+    for run in runs:
+        evaluate_run(replace(arguments, run=run, with_controls=False, split_out=None), settings)
+        print()
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    for trio in trios_of([results for _, results in read_copies(runs)]):
+        console.print(gap_table(trio, gap_of(trio, settings.samples, settings.seed), console.width))
 
 
 def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
@@ -130,6 +162,23 @@ def benchmark(arguments: "Arguments", settings: "Settings") -> None:
     split = get_task(arguments.task or run.config["task"]).split(store)
     for line in speed_lines(benchmark(run, store, split.ood_test, settings)):
         print(line)
+
+
+def profile(arguments: "Arguments", settings: "Settings") -> None:
+    """Trace the evaluation of a few batches."""
+    from compbench_jax.evaluation.inputs import open_data
+    from compbench_jax.evaluation.profile import profile
+    from compbench_jax.tasks import get_task
+    from compbench_jax.training.checkpoint import load_run, with_precision
+    from compbench_jax.training.profile import FOLDER, how_to_open
+
+    assert arguments.run is not None
+    run = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
+    store = open_data(run, arguments.data, arguments.other_data)
+    split = get_task(arguments.task or run.config["task"]).split(store)
+    folder = arguments.run / FOLDER / "evaluation"
+    batches = profile(run, store, split.ood_test, settings, folder)
+    print(f"{batches} batches; {how_to_open(folder)}")
 
 
 def main() -> None:

@@ -9,22 +9,79 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write all frames of a store to one file that other programs read."""
+    """Write a store's frames, or a trained run's energies and forces, to one file that runs elsewhere.
 
-    data: tyro.conf.Positional[Path]
-    """Folder of the store."""
+    For example:  compbench export data/mini --out mini.xyz
+                  compbench export runs/mine --out mine.zip --batch 16
+
+    A store becomes extended XYZ. A run becomes a StableHLO program with its parameters, lowered for cpu, cuda and tpu,
+    which `compbench_jax.exported.load(FILE)` runs without the code of the model. The folder says which it is.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """Folder of a store or of a run."""
 
     out: Path
     """File to write."""
 
     format: Literal["extxyz"] = "extxyz"
-    """Extended XYZ: energies in eV, forces in eV/Å, molecule and trajectory in the comment line."""
+    """Of a store. Extended XYZ: energies in eV, forces in eV/Å, molecule and trajectory in the comment line."""
+
+    which: Literal["best", "latest"] = "best"
+    """Of a run: the parameters of the lowest validation loss, or the last."""
+
+    member: int | None = None
+    """Of a run trained with several seeds: which of them. Without it: the one with the lowest validation loss."""
+
+    batch: int = 8
+    """Of a run: most structures a batch."""
+
+    nodes: int | None = None
+    """Of a run: most atoms in a batch. Without it: 32 for each structure."""
+
+    edges: int | None = None
+    """Of a run: most neighbours of all atoms of a batch together. Without it: 1.5 times the mean in training."""
+
+    incoming: int | None = None
+    """Of a run whose potential sees angles: most neighbours of one atom. Without it: 2.5 times the mean."""
+
+    symbolic: bool = False
+    """Of a run: leave the sizes open, so that the program takes batches of any (and is compiled for each). Not every
+    potential can."""
 
 
 def run(arguments: Arguments) -> None:
-    """Export the store."""
+    """Export what the folder holds."""
+    from compbench_jax.errors import CompBenchError
+
+    if (arguments.folder / "manifest.json").is_file():
+        export_store(arguments)
+    elif (arguments.folder / "config.json").is_file():
+        export_run(arguments)
+    else:
+        raise CompBenchError(
+            f"{arguments.folder} is neither a store (it has no manifest.json) nor a run (no config.json): give one"
+        )
+
+
+def export_store(arguments: Arguments) -> None:
+    """Frames as extended XYZ."""
     from compbench_jax.interchange.export import export_extxyz
     from compbench_jax.store.store import open_store
 
-    count = export_extxyz(open_store(arguments.data, checksums=True), arguments.out)
+    count = export_extxyz(open_store(arguments.folder, checksums=True), arguments.out)
     print(f"{arguments.out}: {count} frames")
+
+
+def export_run(arguments: Arguments) -> None:
+    """Energies and forces as a program."""
+    from compbench_jax.evaluation.export_program import Sizes, export_program
+    from compbench_jax.training.checkpoint import load_run, with_precision
+
+    trained = with_precision(load_run(arguments.folder, arguments.which, arguments.member))
+    sizes = Sizes(arguments.batch, arguments.nodes, arguments.edges, arguments.incoming, arguments.symbolic)
+    header = export_program(trained, sizes, arguments.out)
+    shapes = ", ".join(f"{item['name']} {item['shape']}" for item in header["inputs"])
+    print(f"{arguments.out}: {header['preset']} at step {header['step']}, for {', '.join(header['platforms'])}")
+    print(f"inputs    {shapes}")
+    print(f"run it    compbench_jax.exported.load('{arguments.out}').energies_and_forces([(numbers, positions), …])")

@@ -24,7 +24,7 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Print the tasks with their default parameters, then the controls."""
     from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import CONTROLS, SUBTASKS, TASKS
+    from compbench_jax.tasks import CONTROLS, PREPARATIONS, SUBTASKS, TASKS
 
     store = None if arguments.data is None else open_store(arguments.data)
     table = Table("task", "", show_lines=True)
@@ -34,7 +34,7 @@ def run(arguments: Arguments) -> None:
         counted = "" if store is None else f"\nin this store: {counts(task, store)}"
         words = [task.in_words(task.trained_on), task.in_words(task.tested_on)]
         table.add_row(f"[bold]{escape(task.name)}[/]", described(kind, *words) + counted)
-    for control in CONTROLS.values():
+    for control in (*CONTROLS.values(), *PREPARATIONS.values()):
         name = escape(f"{control.kind}(TASK)")
         table.add_row(f"[bold]{name}[/]", described(control, control.trained_on, control.tested_on))
     console = Console(highlight=False)

@@ -17,17 +17,23 @@ def wire() -> None:
 
     connect(arguments.processes, distributed=launched_together())
     from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import get_task
+    from compbench_jax.tasks import CONTROLS, get_task
     from compbench_jax.training.run import train_run
-    from compbench_jax.training.run_folder import default_folder
+    from compbench_jax.training.run_folder import control_folder, default_folder
 
     task = get_task(arguments.task)
     store = open_store(arguments.data, checksums=True)
-    configuration = configure(arguments, preset, task.name, store.hash)
     run = arguments.out or default_folder(task.name, preset, arguments.seed)
-    stopped = train_run(configuration, store, task.split(store), run, resume=arguments.resume)
-    if stopped is not None:
-        sys.exit(128 + stopped)
+    todo = [(task, run)]
+    if arguments.with_controls:
+        todo += [(get_task(f"{kind}({task.name})"), control_folder(run, kind)) for kind in CONTROLS]
+    # All splits before the first training: a task without a control should say so at once.
+    splits = [item.split(store) for item, _ in todo]
+    for (item, folder), split in zip(todo, splits, strict=True):
+        configuration = configure(arguments, preset, item.name, store.hash)
+        stopped = train_run(configuration, store, split, folder, resume=arguments.resume, profile=arguments.profile)
+        if stopped is not None:
+            sys.exit(128 + stopped)
 
 
 def main() -> None:

@@ -50,9 +50,8 @@ def run(parsed: "tuple[TuneArguments, str]") -> None:
     )
     print("trials    " + ", ".join(f"{count} {name}" for name, count in found.counts.items() if count))
     if found.best is not None:
-        print(
-            f"best      trial {found.best}, validation loss {found.score:.4g}; {trial_folder(folder, found.best)} is its run"
-        )
+        run_folder = trial_folder(folder, found.best)
+        print(f"best      trial {found.best}, validation loss {found.score:.4g}; {run_folder} is its run")
         for name, value in found.values.items():
             print(f"          {name} = {value:.4g}" if isinstance(value, float) else f"          {name} = {value}")
         print(f"train it: python train.py --config {folder / BEST_FILE}")

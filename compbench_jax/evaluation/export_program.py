@@ -4,7 +4,7 @@ import json
 import math
 import platform
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import jax.export
 import jax.numpy as jnp
-import jraph
 import numpy as np
 
 from compbench_jax import __version__
+from compbench_jax.batching.arrays import graph_of
 from compbench_jax.batching.packing import BatchShape
 from compbench_jax.errors import RunError, optional_import
 from compbench_jax.evaluation.exported_potential import FORMAT, HEADER, PROGRAM, VERSION
@@ -73,7 +73,7 @@ def export_program(run: LoadedRun, sizes: Sizes, path: Path) -> dict[str, Any]:
     names, specs = inputs_for(run, shape, sizes.symbolic)
     try:
         with without_locations():
-            program = jax.export.export(jax.jit(function_of(run)), platforms=PLATFORMS)(*specs)
+            program = jax.export.export(jax.jit(function_of(run, names)), platforms=PLATFORMS)(*specs)
     except Exception as error:  # whatever tracing with unknown sizes trips over
         if not sizes.symbolic:
             raise
@@ -103,28 +103,12 @@ def without_locations() -> Iterator[None]:
         jax.config.update(name, before)
 
 
-def function_of(run: LoadedRun) -> Any:
-    """Energy and forces of a batch given as plain arrays; the parameters are part of the function."""
+def function_of(run: LoadedRun, names: Sequence[str]) -> Any:
+    """Energy and forces of a batch given as plain arrays in this order; the parameters are part of the function."""
     params = jax.tree.map(jnp.asarray, run.params)
 
-    def energy_and_forces(
-        positions: jax.Array,
-        species: jax.Array,
-        senders: jax.Array,
-        receivers: jax.Array,
-        n_node: jax.Array,
-        triplets: jax.Array | None = None,
-    ) -> tuple[jax.Array, jax.Array]:
-        graph = jraph.GraphsTuple(
-            nodes={"positions": positions, "species": species},
-            edges=None if triplets is None else {"triplets": triplets},
-            senders=senders,
-            receivers=receivers,
-            n_node=n_node,
-            n_edge=None,
-            globals=None,
-        )
-        return run.potential.energy_and_forces(params, graph)
+    def energy_and_forces(*arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return run.potential.energy_and_forces(params, graph_of(dict(zip(names, arrays, strict=True))))
 
     return energy_and_forces
 

@@ -15,6 +15,7 @@ import jax
 import jax.export
 import numpy as np
 
+from compbench_jax.batching.arrays import arrays_of
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.packing import BatchShape
 from compbench_jax.errors import DataError, optional_import
@@ -22,8 +23,6 @@ from compbench_jax.store.frames import Frames, offsets_of
 
 FORMAT, VERSION = "compbench-program", 1
 HEADER, PROGRAM = "header.json", "program.bin"
-INPUTS = ("positions", "species", "senders", "receivers", "n_node", "triplets")
-"""Arguments of the program, in order; ``triplets`` for potentials that see angles only."""
 
 Structure = tuple[np.ndarray, np.ndarray]
 """Atomic numbers ``[n_atoms]`` and positions ``[n_atoms, 3]``, Å."""
@@ -75,7 +74,7 @@ class ExportedPotential:
         energies = np.array(dataset.reference, np.float64)
         forces: list[Any] = [None] * len(structures)
         for item in dataset.sequential():
-            energy, force = self.call(inputs_of(dataset.batch(item)))
+            energy, force = self.call(arrays_of(dataset.batch(item)))
             rows = np.split(np.asarray(force), np.cumsum(dataset.frames.n_atoms[item.indices]))
             energies[item.indices] += np.asarray(energy, np.float64)[: len(item.indices)]
             for index, part in zip(item.indices, rows, strict=False):
@@ -128,18 +127,6 @@ def load(path: str | Path) -> ExportedPotential:
             f"jax {header['versions']['jax']}; export it again"
         ) from error
     return ExportedPotential(header, program)
-
-
-def inputs_of(graph: Any) -> dict[str, np.ndarray]:
-    """The arrays of a padded batch that a program takes, by name."""
-    arrays = {
-        "positions": graph.nodes["positions"],
-        "species": graph.nodes["species"],
-        "senders": graph.senders,
-        "receivers": graph.receivers,
-        "n_node": graph.n_node,
-    }
-    return arrays if graph.edges is None else {**arrays, "triplets": graph.edges["triplets"]}
 
 
 def frames_of(structures: Sequence[Structure]) -> Frames:

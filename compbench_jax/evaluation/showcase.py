@@ -22,8 +22,11 @@ WORST_FRAMES = 3
 class Predicted(Protocol):
     """Energies (eV, ``[n_frames]``) and forces (eV/Å, ``[n_atoms, 3]``) of a set's frames, one after the other."""
 
-    energy: np.ndarray
-    forces: np.ndarray
+    @property
+    def energy(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def forces(self) -> np.ndarray: ...  # noqa: D102
 
 
 def showcase(

@@ -33,7 +33,7 @@ class SamplingSettings:
     """K. Room temperature: the paper's condition, bonds stay whole."""
 
     time_step: float = 0.5
-    """fs. A twentieth of the shortest period (O-H, N-H, C-H stretches: 9 to 11 fs); kinetic temperatures 1% low at most."""
+    """fs. A twentieth of the shortest period (O-H, N-H, C-H stretches: 9 to 11 fs); kinetic energies 1% low at most."""
 
     friction: float = 0.02
     """1/fs. Velocities forget themselves in 50 fs: quick thermalisation, vibrations still underdamped."""

@@ -21,6 +21,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from compbench_jax.models.convolution import Edges
 from compbench_jax.models.linear import (
     ElementLinear,
     EquivariantLinear,
@@ -28,9 +29,10 @@ from compbench_jax.models.linear import (
     ScaledDense,
     normalised_silu,
 )
+from compbench_jax.models.pairs import undirected_pairs
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.models.radial import bessel_basis, polynomial_envelope
-from compbench_jax.models.safe import unit_vectors
+from compbench_jax.models.safe import safe_norm, unit_vectors
 from compbench_jax.models.spherical import spherical_harmonics
 from compbench_jax.models.symmetric import SymmetricContraction
 from compbench_jax.models.tensor_product import Features, convolve, coupling_paths
@@ -89,17 +91,16 @@ class Interaction(nn.Module):
         species: jax.Array,
         harmonics: Features,
         radial: jax.Array,
-        senders: jax.Array,
-        receivers: jax.Array,
+        edges: Edges,
     ) -> tuple[Features, Features]:
-        """Messages of degrees 0 … l_max and the skip connection of degrees up to ``l_out``."""
+        """Messages of degrees 0 … l_max and the skip connection of degrees up to ``l_out``; ``radial`` by pair."""
         config = self.config
         skip = ElementLinear(config.channels, self.l_out, self.n_species, name="skip")(features, species)
         features = EquivariantLinear(config.channels, len(features) - 1, name="linear_up")(features)
         n_path = len(coupling_paths(len(features) - 1, config.l_max, config.l_max))
         weights = RadialMLP(config.radial_mlp, n_path * config.channels, name="radial")(radial)
         weights = weights.reshape(-1, n_path, config.channels)
-        messages = convolve(features, harmonics, weights, senders, receivers, config.l_max)
+        messages = convolve(features, harmonics, weights, edges.senders, edges.receivers, config.l_max, edges.rows)
         messages = EquivariantLinear(config.channels, config.l_max, name="linear")(messages)
         return tuple(m / self.average_neighbours for m in messages), skip
 
@@ -115,8 +116,9 @@ class MACE(nn.Module):
     def __call__(self, vectors: jax.Array, species: jax.Array, senders: jax.Array, receivers: jax.Array) -> jax.Array:
         """Node energies ``[n_node]`` in units of the normalisation's scale."""
         config = self.config
-        directions, lengths = unit_vectors(vectors)
-        harmonics = spherical_harmonics(directions, config.l_max)
+        harmonics = spherical_harmonics(unit_vectors(vectors)[0], config.l_max)
+        pairs = undirected_pairs(vectors, senders, receivers)
+        edges, lengths = Edges(senders, receivers, pairs.rows), safe_norm(pairs.vectors)
         envelope = polynomial_envelope(lengths, config.cutoff, config.envelope)
         radial = bessel_basis(lengths, config.cutoff, config.n_basis) * envelope[:, None]
 
@@ -130,7 +132,7 @@ class MACE(nn.Module):
             l_out = 0 if last else config.hidden_l
             messages, skip = Interaction(
                 config, l_out, self.n_species, self.average_neighbours, name=f"interaction_{layer}"
-            )(features, species, harmonics, radial, senders, receivers)
+            )(features, species, harmonics, radial, edges)
             products = SymmetricContraction(config.correlation, l_out, self.n_species, name=f"product_{layer}")(
                 messages, species
             )

@@ -20,10 +20,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from compbench_jax.models.convolution import Edges
 from compbench_jax.models.linear import ElementDense, RadialMLP, ScaledDense, normalised_silu, normalised_tanh
+from compbench_jax.models.pairs import undirected_pairs
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.models.radial import bessel_basis, polynomial_envelope
-from compbench_jax.models.safe import unit_vectors
+from compbench_jax.models.safe import safe_norm, unit_vectors
 from compbench_jax.models.spherical import parity_irreps, spherical_harmonics
 from compbench_jax.models.tensor_product import Couplings, Features, convolve
 
@@ -120,10 +122,12 @@ class NequIPLayer(nn.Module):
         species: jax.Array,
         harmonics: Features,
         radial: jax.Array,
-        senders: jax.Array,
-        receivers: jax.Array,
+        edges: Edges,
     ) -> Features:
-        """Features ``[n_node, 2l + 1, channels]``, one for each of ``inputs``, in; one for each of ``outputs`` out."""
+        """Features ``[n_node, 2l + 1, channels]``, one for each of ``inputs``, in; one for each of ``outputs`` out.
+
+        ``radial`` is that of the pairs, ``[n_pair, n_basis]``.
+        """
         channels = self.config.channels
         paths = couplings(self.inputs, self.config.l_max, self.outputs)
         weights = RadialMLP(self.config.radial_mlp, len(paths.paths) * channels, name="radial")(radial)
@@ -131,7 +135,7 @@ class NequIPLayer(nn.Module):
         sent = tuple(
             ScaledDense(channels, name=f"linear_in_{x}")(h) for x, h in zip(self.inputs, features, strict=True)
         )
-        messages = convolve(sent, harmonics, weights, senders, receivers, paths)
+        messages = convolve(sent, harmonics, weights, edges.senders, edges.receivers, paths, edges.rows)
 
         n_gated = sum(y.l > 0 for y in self.outputs)
         mixed = []
@@ -163,8 +167,9 @@ class NequIP(nn.Module):
     def __call__(self, vectors: jax.Array, species: jax.Array, senders: jax.Array, receivers: jax.Array) -> jax.Array:
         """Node energies ``[n_node]`` in units of the normalisation's scale."""
         config = self.config
-        directions, lengths = unit_vectors(vectors)
-        harmonics = spherical_harmonics(directions, config.l_max)
+        harmonics = spherical_harmonics(unit_vectors(vectors)[0], config.l_max)
+        pairs = undirected_pairs(vectors, senders, receivers)
+        edges, lengths = Edges(senders, receivers, pairs.rows), safe_norm(pairs.vectors)
         envelope = polynomial_envelope(lengths, config.cutoff, config.envelope)
         radial = bessel_basis(lengths, config.cutoff, config.n_basis) * envelope[:, None]
 
@@ -180,6 +185,6 @@ class NequIP(nn.Module):
                 self.n_species,
                 self.average_neighbours,
                 name=f"layer_{layer}",
-            )(features, species, harmonics, radial, senders, receivers)
+            )(features, species, harmonics, radial, edges)
         hidden = ScaledDense(config.channels // 2, name="readout_hidden")(features[0][:, 0])
         return ScaledDense(1, name="readout")(hidden)[:, 0]

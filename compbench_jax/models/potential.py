@@ -37,8 +37,9 @@ class Potential:
 
     The network is a flax module called as ``module(vectors [n_edge, 3] Å, species [n_node], senders [n_edge],
     receivers [n_edge]) -> node energies [n_node]`` in units of ``normalisation.scale``. Edge vectors point from sender
-    to receiver, edges are sorted by receiver; a padding edge has length zero and joins padding nodes only. A network of
-    triplets gets a fifth argument, the edges that end at each node ``[n_node, n_incoming]`` (``batching/triplets.py``).
+    to receiver; edges are sorted by receiver, then by sender, and come in both directions; a padding edge has length
+    zero and joins a padding node to itself. A network of triplets gets a fifth argument, the edges that end at each
+    node ``[n_node, n_incoming]`` (``batching/triplets.py``).
 
     Energies here are *interaction* energies, eV: total energy minus the reference energies of the atoms, which are
     added on the host in float64 (float32 cannot hold thousands of eV to a meV).

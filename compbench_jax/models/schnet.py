@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compbench_jax.models.aggregate import sum_to_receivers
+from compbench_jax.models.pairs import undirected_pairs
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.models.radial import cosine_cutoff, gaussian_basis
 from compbench_jax.models.safe import safe_norm
@@ -61,13 +62,22 @@ class SchNetInteraction(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, basis: jax.Array, cutoff: jax.Array, senders: jax.Array, receivers: jax.Array
+        self,
+        x: jax.Array,
+        basis: jax.Array,
+        cutoff: jax.Array,
+        senders: jax.Array,
+        receivers: jax.Array,
+        rows: jax.Array,
     ) -> jax.Array:
-        """Update atom features ``[n_node, features]`` with ``basis [n_edge, n_basis]`` and ``cutoff [n_edge]``."""
+        """Update atom features ``[n_node, features]`` with ``basis [n_pair, n_basis]`` and ``cutoff [n_pair]``.
+
+        Filters are those of the pairs, ``rows [n_edge]`` says which of them an edge has.
+        """
         filters = shifted_softplus(_dense(self.features, "filter_0")(basis))
         filters = _dense(self.features, "filter_1")(filters) * cutoff[:, None]
         sent = _dense(self.features, "in2f", use_bias=False)(x)[senders]
-        received = sum_to_receivers(sent * filters, receivers, x.shape[0])
+        received = sum_to_receivers(sent * filters[rows], receivers, x.shape[0])
         update = shifted_softplus(_dense(self.features, "f2out_0")(received))
         return x + _dense(self.features, "f2out_1")(update)
 
@@ -82,12 +92,15 @@ class SchNet(nn.Module):
     def __call__(self, vectors: jax.Array, species: jax.Array, senders: jax.Array, receivers: jax.Array) -> jax.Array:
         """Node energies ``[n_node]`` in units of the normalisation's scale."""
         config = self.config
-        lengths = safe_norm(vectors)
+        pairs = undirected_pairs(vectors, senders, receivers)
+        lengths = safe_norm(pairs.vectors)
         basis = gaussian_basis(lengths, config.cutoff, config.n_basis)
         cutoff = cosine_cutoff(lengths, config.cutoff)
         embed = nn.Embed(self.n_species, config.features, embedding_init=nn.initializers.normal(1.0), name="embedding")
         x = embed(species).astype(jnp.result_type(vectors, jnp.float32))
         for i in range(config.interactions):
-            x = SchNetInteraction(config.features, name=f"interaction_{i}")(x, basis, cutoff, senders, receivers)
+            x = SchNetInteraction(config.features, name=f"interaction_{i}")(
+                x, basis, cutoff, senders, receivers, pairs.rows
+            )
         hidden = shifted_softplus(_dense(config.features // 2, "output_0")(x))
         return _dense(1, "output_1")(hidden)[:, 0]

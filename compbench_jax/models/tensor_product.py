@@ -6,48 +6,30 @@ path (l1, l2 → l3), node i and channel k,
     A_i,l3,m3 = Σ_{j → i} R_path(r_ij) Σ_{m1, m2} C_{l1 m1, l2 m2}^{l3 m3} h_j,l1,m1 Y_l2,m2(r̂_ij).
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+import os
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compbench_jax.errors import RunError
 from compbench_jax.models.aggregate import sum_to_receivers
+from compbench_jax.models.convolution import Edges, convolve_in_chunks
+from compbench_jax.models.couplings import Couplings, coupling_paths
 from compbench_jax.models.spherical import clebsch_gordan
+
+__all__ = ["Couplings", "Features", "convolve", "coupling_paths", "unstack_paths"]
 
 Features = tuple[jax.Array, ...]
 """Equivariant features: for each l from 0 an array ``[n, 2l + 1, channels]`` of parity (−1)^l."""
 
+FORM = "COMPBENCH_CONVOLUTION"
+"""Environment variable that chooses how convolutions are computed. ``chunks``: a few edges at a time, see
+``convolution.py``; the default on CPUs. ``plain``: all edges at once, derivatives as JAX makes them; the default
+elsewhere, and the one for forward-mode differentiation. Read when a program is traced."""
 
-@dataclass(frozen=True)
-class Couplings:
-    """The products that a convolution takes, when its features are not just one of each degree.
-
-    Attributes:
-        inputs: degree of each feature.
-        outputs: degree of each result.
-        paths: (feature, degree of the harmonics, result), ascending by result.
-    """
-
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    paths: tuple[tuple[int, int, int], ...]
-
-
-@lru_cache
-def coupling_paths(l1_max: int, l2_max: int, l3_max: int) -> tuple[tuple[int, int, int], ...]:
-    """Paths (l1, l2, l3) that conserve parity, ordered by (l3, l1, l2) as mace-torch orders them.
-
-    With parity (−1)^l everywhere, a path is allowed if |l1 − l2| ≤ l3 ≤ l1 + l2 and l1 + l2 + l3 is even.
-    """
-    return tuple(
-        (l1, l2, l3)
-        for l3 in range(l3_max + 1)
-        for l1 in range(l1_max + 1)
-        for l2 in range(l2_max + 1)
-        if abs(l1 - l2) <= l3 <= l1 + l2 and (l1 + l2 + l3) % 2 == 0
-    )
+Form = Literal["chunks", "plain"]
 
 
 def convolve(
@@ -57,6 +39,7 @@ def convolve(
     senders: jax.Array,
     receivers: jax.Array,
     outputs: int | Couplings,
+    rows: jax.Array | None = None,
 ) -> Features:
     """Sum tensor-product messages at their receivers.
 
@@ -68,6 +51,7 @@ def convolve(
         receivers: ``[n_edge]``, ascending.
         outputs: largest degree of the result, one feature of each degree l and parity (−1)^l in and out; or the
             couplings, for any other features.
+        rows: row of ``weights`` that each edge has, ``[n_edge]``; by default its own.
 
     Returns:
         For each l up to the largest, ``[n_node, 2l + 1, n_path(l) · channels]``, path-major; or for each output of the
@@ -77,6 +61,12 @@ def convolve(
     if not isinstance(outputs, Couplings):
         l1, l2, l3 = len(features) - 1, len(harmonics) - 1, outputs
         outputs = Couplings(tuple(range(l1 + 1)), tuple(range(l3 + 1)), coupling_paths(l1, l2, l3))
+    if form() == "chunks":
+        rows = jnp.arange(senders.shape[0]) if rows is None else rows
+        stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)
+        summed = convolve_in_chunks(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows))
+        return unstack_paths(summed, outputs)
+    weights = weights if rows is None else weights[rows]
     sent = [h[senders] for h in features]
     messages = jnp.concatenate(
         [
@@ -87,6 +77,18 @@ def convolve(
         axis=1,
     )
     return unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
+
+
+def form() -> str:
+    """How convolutions are computed here: ``chunks`` or ``plain``.
+
+    Raises:
+        RunError: ``COMPBENCH_CONVOLUTION`` says something else.
+    """
+    chosen = os.environ.get(FORM) or ("chunks" if jax.default_backend() == "cpu" else "plain")
+    if chosen not in get_args(Form):
+        raise RunError(f"{FORM} is {chosen!r}: set it to one of {', '.join(get_args(Form))}")
+    return chosen
 
 
 def unstack_paths(stacked: jax.Array, couplings: Couplings) -> Features:

@@ -50,7 +50,7 @@ def dynamics_table(results: Mapping[str, Any]) -> Table:
         title=escape(f"{results['model']} on {results['task']}: {counts} molecules, reference {level}"),
         caption="Means of magnitudes over molecules (n: that many have one), or counts. Beside: the reference's own "
         "drift, broken bonds, barrier and imaginary modes; for distances of distributions that of two halves of its "
-        "trajectory.",
+        "trajectory. –: no molecule has one (a drift needs bonds that hold for ten records).",
         box=box.SIMPLE_HEAD,
         show_edge=False,
     )
@@ -61,7 +61,7 @@ def dynamics_table(results: Mapping[str, Any]) -> Table:
     before = None
     for metric in METRICS:
         entry = results["summary"].get(metric.property, {}).get(metric.key)
-        if entry is None or all(entry[part]["value"] is None for part in PARTS):
+        if entry is None or all(entry[part][key] is None for part in PARTS for key in ("value", "reference")):
             continue
         if before not in (None, metric.property):
             table.add_section()
@@ -75,6 +75,7 @@ def dynamics_table(results: Mapping[str, Any]) -> Table:
 def _cell(entry: Mapping[str, Any], key: str, total: bool) -> str:
     value = entry[key]
     if value is None:
-        return ""
+        return "–" if key == "value" and entry["of"] else ""
     text = str(value) if total else f"{value:.3g}"
-    return text + (f" (n={entry['n_molecules']})" if entry["n_molecules"] < entry["of"] else "")
+    fewer = key == "value" and entry["n_molecules"] < entry["of"]
+    return text + (f" (n={entry['n_molecules']})" if fewer else "")

@@ -26,7 +26,7 @@ SHOWN = (
 )
 """Metrics in the table."""
 
-WIDE_GAP = 100
+WIDE_GAP = 130
 """Columns of a terminal that the table needs with values and intervals side by side."""
 
 

@@ -279,7 +279,7 @@ def published_page(site: "Site", facts: Mapping[str, Any]) -> Page:
                     "published": f"{inside:g} → {outside:g} ({significant(outside / inside, 2)})",
                     "ours": "–" if row is None else _pair(row),
                     "cosine": f"{values[place['force_cosine_ood']]:.4f}",
-                    "our_cosine": cell(row and row.estimate("ood", "force_cosine").value, digits=".4f")["value"],
+                    "our_cosine": cosine_of(row),
                 }
             )
         tables.append({"title": table["title"], "rows": rows})
@@ -292,6 +292,12 @@ def published_page(site: "Site", facts: Mapping[str, Any]) -> Page:
         for item in facts["by_n"]
     ]
     return {"page": "published", "title": "Published numbers", "facts": facts, "tables": tables, "lengths": lengths}
+
+
+def cosine_of(row: Row | None) -> str:
+    """OOD force cosine as text; a dash without a row."""
+    value = None if row is None else row.estimate("ood", "force_cosine").value
+    return str(cell(value, digits=".4f")["value"])
 
 
 def _pair(row: Row) -> str:

@@ -93,6 +93,13 @@ class Arguments:
     bfloat16 shortens the inputs of the network's dense layers on any device; float64 is for checks. docs/models.md says
     what each costs in error."""
 
+    with_controls: bool = False
+    """Train the task's two controls after it, with the same settings: a random split of its molecules, and the oracle
+    that is trained on its OOD molecules too. Into RUN-control_random and RUN-oracle. Evaluate with the same flag."""
+
+    profile: bool = False
+    """Trace a few steps after warm-up into RUN/profile, for Perfetto and TensorBoard. docs/performance.md reads one."""
+
     resume: bool = True
     """Go on with a run that the folder holds already. With --no-resume that is an error."""
 

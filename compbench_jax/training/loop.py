@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import jax
@@ -21,6 +22,7 @@ from compbench_jax.training.interruption import Interruption
 from compbench_jax.training.lines import member_key, refusal, train_values, validation_values
 from compbench_jax.training.log import RunLog
 from compbench_jax.training.mesh import Layout
+from compbench_jax.training.profile import Profiler
 from compbench_jax.training.progress import Display
 from compbench_jax.training.state import Cursor, TrainState, member_of
 from compbench_jax.training.validation import Errors, Evaluator, errors_on
@@ -42,6 +44,7 @@ class Parts:
         program, evaluator: the compiled functions.
         checkpoints, log, display: where results go.
         watcher: looks at every validation, if anybody does.
+        profile: folder for a trace of a few steps, if one is wanted.
     """
 
     configuration: Configuration
@@ -55,6 +58,7 @@ class Parts:
     log: RunLog
     display: Display
     watcher: Watcher | None = None
+    profile: Path | None = None
 
 
 @dataclass(eq=False)
@@ -121,7 +125,8 @@ def train(parts: Parts, progress: Progress) -> int | None:
     chunks = parts.source.chunks(progress.step, progress.cursors)
     stream = cast(Generator[Chunk, None, None], prefetch(chunks))
     parts.display.start(progress.step, configuration.steps)
-    with contextlib.closing(stream), Interruption() as interruption:
+    profiler = Profiler(parts.profile, progress.pause)
+    with contextlib.closing(stream), profiler, Interruption() as interruption:
         while progress.step < configuration.steps and not (progress.halted or stalled(configuration, progress)):
             due = time.monotonic() - progress.saved >= configuration.watch.checkpoint_seconds
             # All processes save and stop after the same step, whichever of them was told to.
@@ -130,7 +135,8 @@ def train(parts: Parts, progress: Progress) -> int | None:
                 save(parts, progress)
             if number:
                 return number
-            take_chunk(parts, progress, next(stream))
+            with profiler.dispatch(progress.state, progress.step):
+                take_chunk(parts, progress, next(stream))
             if progress.step == configuration.steps or progress.step % configuration.watch.validate_every == 0:
                 validate(parts, progress)
                 save(parts, progress)

@@ -29,6 +29,11 @@ def default_folder(task: str, model: str, seed: int) -> Path:
     return Path("runs") / f"{plain}-{model}-seed{seed}"
 
 
+def control_folder(run: Path, kind: str) -> Path:
+    """Folder of a control of this run, beside it: ``RUN-control_random``, ``RUN-oracle``."""
+    return run.with_name(f"{run.resolve().name}-{kind}")
+
+
 @contextlib.contextmanager
 def locked(run: Path, doing: str = "training") -> Iterator[None]:
     """Hold the run folder, made if need be: two trainings that write to one folder would ruin it.

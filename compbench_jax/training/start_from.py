@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,30 +52,44 @@ def load_start(folder: Path, model: Any, store: FrameStore, split: Split) -> Loa
 def normalisation_from(run: LoadedRun, fitted: Normalisation) -> Normalisation:
     """The normalisation of the run to start from, which its parameters belong to, with the new reference energies.
 
-    Raises:
-        RunError: the frames have other elements than those that the run was trained on.
+    Its elements are those of the run and of the new frames. Those that the frames lack keep the run's energies.
     """
     before = run.potential.normalisation
-    if before.elements != fitted.elements:
-        raise RunError(
-            f"the run to start from knows the elements {list(before.elements)}, the frames have "
-            f"{list(fitted.elements)}: start from a run on the same elements"
-        )
-    return replace(before, reference_energies=fitted.reference_energies)
+    known = dict(zip(before.elements, before.reference_energies, strict=True))
+    known |= dict(zip(fitted.elements, fitted.reference_energies, strict=True))
+    elements = tuple(sorted(known))
+    return replace(before, elements=elements, reference_energies=tuple(known[number] for number in elements))
 
 
-def check_parameters(start: Params, template: Params) -> Params:
-    """The parameters to start from, if their names and shapes are those of the potential.
+def carry_over(start: Params, fresh: Params, before: Sequence[int], after: Sequence[int]) -> Params:
+    """The parameters to start from; those of elements that the run did not know are fresh.
+
+    Args:
+        start: parameters of the run to start from.
+        fresh: initial parameters of the potential to train.
+        before: elements of the run, ascending.
+        after: elements of the potential, ascending, the run's among them.
 
     Raises:
-        RunError: they are not.
+        RunError: names or shapes differ in more than the number of elements.
     """
-    shapes = [
-        [(path, np.shape(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(t)] for t in (start, template)
-    ]
-    if shapes[0] != shapes[1]:
-        raise RunError("the run to start from has other parameters than this potential: train it with this version")
-    return start
+    old, new = ([path for path, _ in jax.tree_util.tree_leaves_with_path(tree)] for tree in (start, fresh))
+    refusal = RunError("the run to start from has other parameters than this potential: train it with this version")
+    if old != new:
+        raise refusal
+    rows = np.searchsorted(after, before)
+
+    def join(kept: Any, other: Any) -> Any:
+        sizes = list(zip(np.shape(kept), np.shape(other), strict=False))
+        if np.ndim(kept) != np.ndim(other) or any(a != b and (a, b) != (len(before), len(after)) for a, b in sizes):
+            raise refusal
+        if np.shape(kept) == np.shape(other):
+            return kept
+        joined = np.array(other)
+        joined[np.ix_(*(rows if a != b else np.arange(a) for a, b in sizes))] = kept
+        return joined
+
+    return jax.tree.map(join, start, fresh)
 
 
 def freezing(patterns: tuple[str, ...], params: Params) -> optax.GradientTransformation:

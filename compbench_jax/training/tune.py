@@ -1,9 +1,9 @@
-"""``compbench tune``: trials of a training run with other settings, chosen by optuna, scored on the tuning frames only.
+"""``compbench tune``: runs that differ in some settings, chosen by optuna, scored on the tuning frames only.
 
-A study is a folder: ``study.json`` (what is searched), ``journal.log`` (optuna's journal: every trial with its settings,
-validation curve and end, one JSON object a line), ``trials/0007`` (each a run folder), ``best.json``. Several processes may
-work on one study. Each trial is locked by the process that trains it; one whose process is gone goes on from its
-checkpoint in the next process that looks, so that an interrupted study loses nothing.
+A study is a folder: ``study.json`` (what is searched), ``journal.log`` (optuna's journal: every trial with its
+settings, validation curve and end, one JSON object a line), ``trials/0007`` (each a run folder), ``best.json``. Several
+processes may work on one study. Each trial is locked by the process that trains it; one whose process is gone goes on
+from its checkpoint in the next process that looks, so that an interrupted study loses nothing.
 """
 
 import contextlib
@@ -75,8 +75,8 @@ def tune(
 ) -> Outcome:
     """Take part in a study until it has so many trials, those of other processes and of earlier calls included.
 
-    A trial's score is the validation loss of the checkpoint that its run calls best, at the weights of ``base`` (a trial
-    may have others), averaged over its members. Nothing of a test is computed: monitors are off.
+    A trial's score is the validation loss of the checkpoint that its run calls best, at the weights of ``base`` (a
+    trial may have others), averaged over its members. Nothing of a test is computed: monitors are off.
 
     Args:
         base: what all trials have in common.
@@ -176,9 +176,8 @@ def run_trial(
         say(f"trial {trial.number}: stopped early at {value:.4g}, above the median of the others")
     else:
         study.tell(trial, value)
-        say(
-            f"trial {trial.number}: validation loss {value:.4g}; best so far {study.best_value:.4g} (trial {study.best_trial.number})"
-        )
+        best = study.best_trial
+        say(f"trial {trial.number}: validation loss {value:.4g}; best so far {best.value:.4g} (trial {best.number})")
     return None
 
 
@@ -208,7 +207,7 @@ def score(run: Path, settings: LossSettings) -> float:
 
 
 def next_trial(optuna: Any, study: Any, folder: Path, trials: int, held: contextlib.ExitStack) -> Any:
-    """A trial to train, locked in ``held``: one that its process left unfinished, else a new one; None: all are taken."""
+    """A trial to train, locked in ``held``: one that its process left unfinished, or a new one; None: all are taken."""
     with alone(folder):
         found = study.get_trials(deepcopy=False)
         for frozen in found:

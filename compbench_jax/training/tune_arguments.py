@@ -17,9 +17,9 @@ class TuneArguments(arguments.Arguments):
 
     For example:  compbench tune chain_extension --data data/mini --steps 1000 --trials 20 model:mace
 
-    Every setting of `train.py` may be given; it is what the trials have in common. Their score is the validation loss that
-    chooses the best checkpoint of a run: the tests are never looked at. The same command again goes on where it was
-    interrupted, and several may work on one study at a time. At the end, best.json is a file for `train.py --config`.
+    Every setting of `train.py` may be given; it is what the trials have in common. Their score is the validation loss
+    that chooses the best checkpoint of a run: the tests are never looked at. The same command again goes on where it
+    was interrupted, and several may work on one study at a time. best.json is then a file for `train.py --config`.
     """
 
     task: tyro.conf.Positional[str]
@@ -34,18 +34,21 @@ class TuneArguments(arguments.Arguments):
     search: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, for a setting of model, optimiser or loss, or batch_size, e.g.
     --search optimiser.learning_rate=1e-4:1e-2:log --search model.cutoff=4,5,6. Beside, or in place of, the default:
-    optimiser.learning_rate=3e-4:3e-2:log, a tenth to ten times loss.energy_weight, half to twice the potential's width."""
+    optimiser.learning_rate=3e-4:3e-2:log, a tenth to ten times loss.energy_weight, half to twice the width."""
 
     default_search: bool = True
     """Search the default settings beside those of --search."""
 
     prune: bool = True
-    """Stop a trial whose validation loss is above the median of the others' at the same step, after a quarter of its steps."""
+    """Stop a trial whose validation loss is above the median of the others' at the same step, after a quarter of its
+    steps."""
 
     verbose: bool = False
     """Show the training of every trial."""
 
     learning_rates: tyro.conf.Suppress[tuple[float, ...]] = ()
+    with_controls: tyro.conf.Suppress[bool] = False
+    profile: tyro.conf.Suppress[bool] = False
     resume: tyro.conf.Suppress[bool] = True
     processes: tyro.conf.Suppress[ProcessSettings] = field(default_factory=ProcessSettings)
 

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.bootstrap import (
     Resampled,
     compare_sets,
     draw_counts,
+    expanded_tail,
     generator,
     paired_difference,
     ratio,
@@ -63,15 +65,22 @@ def test_interval_of_a_mean_is_close_to_the_analytic_one():
     assert estimate.high == pytest.approx(values.mean() + half, abs=0.1 * half)
 
 
-def test_interval_covers_the_truth_about_95_times_in_100():
+@pytest.mark.parametrize(("n", "spread"), [(60, 1.0), (12, 0.4), (7, 0.4)])
+def test_interval_covers_the_truth_about_95_times_in_100(n, spread):
     rng = np.random.default_rng(2)
     trials, covered = 400, 0
     for _ in range(trials):
-        values = rng.exponential(1.0, 60)
-        found = resample(sums_of(values), mean_metrics, draw_counts(60, 300, rng)).estimate("mae")
+        values = rng.gamma(1 / spread**2, spread**2, n)  # mean 1, skewed as errors of molecules are
+        found = resample(sums_of(values), mean_metrics, draw_counts(n, 400, rng)).estimate("mae")
         covered += found.low <= 1.0 <= found.high
-    # A percentile interval of a skewed mean of 60 covers a little less than 95%.
-    assert 0.90 <= covered / trials <= 0.98
+    assert 0.91 <= covered / trials <= 0.98
+
+
+def test_an_interval_of_few_molecules_takes_quantiles_further_out():
+    # Of the normal distribution: sqrt(n / (n − 1)) times the t quantile.
+    assert expanded_tail(7) == pytest.approx(norm.cdf(-np.sqrt(7 / 6) * 2.446912), rel=1e-4)
+    assert expanded_tail(100_000) == pytest.approx(0.025, rel=1e-3)
+    assert expanded_tail(2) < 1e-10
 
 
 def test_frames_of_one_molecule_do_not_narrow_the_interval():

@@ -62,7 +62,7 @@ def test_a_calculator_gets_the_results_of_the_same_potential_as_a_run(compute, r
     evaluation = compute(name, workers=2)
     # Thresholds hold for referenced energies of a calculator, whose zero of energy is its own.
     assert_same(evaluation.results, reference.results, but=("efwt",))
-    assert set(reference.results) <= set(evaluation.results)
+    assert set(reference.results) - {"parameters"} <= set(evaluation.results)  # nobody knows those of a calculator
     assert "partial" not in evaluation.results
     for part in ("id", "ood"):
         np.testing.assert_allclose(evaluation.predictions[part].forces, reference.predictions[part].forces, atol=2e-5)

@@ -1,5 +1,6 @@
 """``evaluate.py`` from the command line on a run of a few steps, and what it says to bad input."""
 
+import gzip
 import json
 import shutil
 import sys
@@ -112,6 +113,17 @@ def test_a_run_is_evaluated_reported_and_drawn(run, monkeypatch, capsys):
     assert results["ood"]["force_mae"]["value"] == pytest.approx(errors, rel=1e-4)
 
 
+def test_a_trace_of_the_evaluation_is_written_and_nothing_else(run, monkeypatch, capsys):
+    before = {path.name for path in run.iterdir()}
+    assert evaluate(monkeypatch, "--run", run, "--profile") == 0
+    (trace,) = (run / "profile" / "evaluation").glob("plugins/profile/*/perfetto_trace.json.gz")
+    assert str(trace) in capsys.readouterr().out
+    names = [event.get("name") for event in json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]]
+    assert "batch" in names and {path.name for path in run.iterdir()} - before == {"profile"}
+    assert evaluate(monkeypatch, "--foundation", "so3lr", "--task", "t", "--data", "d", "--profile") == 2
+    assert "--profile traces a run of ours" in capsys.readouterr().err
+
+
 def test_best_and_latest_parameters_can_both_be_asked_for(run, monkeypatch):
     found = {}
     for which in ("best", "latest"):
@@ -139,9 +151,18 @@ def test_members_are_evaluated_with_their_mean_spread_and_ensemble(run, trained,
     assert metric["values"] == values
     assert metric["mean"] == pytest.approx(np.mean(values), rel=1e-4)
     assert metric["spread"] == pytest.approx(np.std(values, ddof=1), rel=1e-4)
+    assert metric["low"] <= metric["mean"] <= metric["high"]
     folders = [together / "members" / name / "predictions" for name in ("2", "3", "ensemble")]
     two, three, mean = (np.load(folder / "ood_forces.npy", allow_pickle=False) for folder in folders)
     np.testing.assert_allclose(mean, (two + three) / 2, rtol=1e-4, atol=1e-5)
+    store = open_store(results["config"]["data"])
+    frames = np.load(together / "members" / "2" / "predictions" / "ood_frames.npy", allow_pickle=False)
+    spread = np.sqrt(np.mean((two - three) ** 2 / 2))
+    error = np.sqrt(np.mean((mean - store.gather(frames).forces) ** 2))
+    found = block["uncertainty"]["forces"]["ood"]
+    assert (block["uncertainty"]["n_members"], found["n_items"]) == (2, len(mean))
+    assert found["error_over_spread"]["value"] == pytest.approx(error / spread, rel=1e-3)
+    assert -1 <= found["spearman"]["value"] <= 1
     # The chosen member has the parameters of the run of one.
     assert evaluate(monkeypatch, "--run", run, "--samples", "9") == 0
     np.testing.assert_array_equal(two, np.load(run / "predictions" / "ood_forces.npy", allow_pickle=False))

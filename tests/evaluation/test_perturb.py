@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 
-from compbench_jax.evaluation.breakdown import Bootstrap, all_atom_terms
+from compbench_jax.evaluation.breakdown import Bootstrap, TestSet, all_atom_terms
 from compbench_jax.evaluation.calculator_spec import parse_spec
-from compbench_jax.evaluation.evaluate_calculator import Work, compute, evaluate_calculator
+from compbench_jax.evaluation.evaluate_calculator import Work, compute, evaluate_calculator, frame_table
+from compbench_jax.evaluation.perturb import Perturb
 from compbench_jax.evaluation.settings import Settings
-from compbench_jax.metrics.aggregate import force_metrics, molecule_sums
+from compbench_jax.metrics.aggregate import complete_table, metrics_from_sums, molecule_sums
+from compbench_jax.store.frames import Frames, offsets_of
 from compbench_jax.store.store import open_store
 from compbench_jax.tasks import get_task
 
@@ -46,18 +49,41 @@ def test_the_noise_comes_out(mini, tmp_path):
     assert results["id"]["energy_mae_centred"]["value"] < 1.1 * energy_sigma * MEAN_ABSOLUTE
 
 
-def test_intervals_hold_the_noise_as_often_as_they_promise(mini):
-    """Coverage over 100 independent draws of the noise, on two frames of each of 118 molecules."""
-    frames = mini.gather(np.concatenate([mini.select(m, "primary")[:2] for m in range(len(mini.graphs))]))
-    owner = np.repeat(frames.molecule, frames.n_atoms)
-    sigma, held = 0.05, 0
+def test_intervals_hold_the_noise_as_often_as_they_promise():
+    """Coverage over 100 independent draws of the noise: two made-up frames of each of 60 molecules, 3 to 8 atoms."""
+    rng = np.random.default_rng(0)
+    sizes = np.repeat(rng.integers(3, 9, 60), 2)
+    labels = rng.normal(size=(sizes.sum(), 3)).astype(np.float32)
+    energies = rng.normal(size=len(sizes))
+    frames = Frames(
+        np.ones(len(labels), np.int32), labels, labels, energies, np.repeat(np.arange(60), 2), offsets_of(sizes)
+    )
+    structures = []
+    for k, own in enumerate(np.split(labels, frames.offsets[1:-1])):
+        atoms = Atoms("H" * len(own), own)
+        atoms.info |= {"frame": k, "label_energy": energies[k]}
+        atoms.arrays["label_forces"] = own.astype(np.float64)
+        structures.append(atoms)
+    sigma, energy_sigma = 0.05, 0.03
+    told = {"force_mae": sigma * MEAN_ABSOLUTE, "force_rmse": sigma, "energy_mae_raw": energy_sigma * MEAN_ABSOLUTE}
+    held = dict.fromkeys(told, 0)
     for seed in range(100):
-        noise = sigma * np.random.default_rng(seed).normal(size=frames.forces.shape)
-        _, sums = molecule_sums(all_atom_terms(frames.forces + noise, frames.forces), owner)
-        estimate = Bootstrap(200, seed).estimates(sums, force_metrics, "ood")["force_mae"]
-        held += estimate.low <= sigma * MEAN_ABSOLUTE <= estimate.high
+        calculator = Perturb(sigma, energy_sigma, seed)
+        found = []
+        for atoms in structures:
+            calculator.calculate(atoms)
+            found.append(calculator.results)
+        forces = np.concatenate([item["forces"] for item in found]).astype(np.float32)
+        errors = np.array([item["energy"] for item in found]) - energies
+        test = TestSet(frames, frames.molecule, np.zeros((len(sizes), 0)), all_atom_terms(forces, labels))
+        table = complete_table(frame_table(test, forces, errors, errors), errors, errors)
+        _, sums = molecule_sums(table, frames.molecule)
+        estimates = Bootstrap(200, seed).estimates(sums, metrics_from_sums, "ood")
+        for name, truth in told.items():
+            held[name] += estimates[name].low <= truth <= estimates[name].high
     # 95 expected; a binomial count of 100 lies outside 88 … 100 once in 250 times.
-    assert held >= 88
+    assert all(count >= 88 for count in held.values()), held
+    assert min(held.values()) < 100, "intervals that never miss are too wide"
 
 
 def test_gfn2_computes_the_labels_again_and_gfn1_does_not(mini, tmp_path):

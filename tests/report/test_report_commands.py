@@ -45,6 +45,7 @@ def test_compare_prints_differences_and_the_matched_error(runs, capsys):
     assert code("compare", runs / "a", runs / "c", "--samples", "200") == 0
     text = capsys.readouterr().out
     assert "A = schnet, seed 0; B = mace, seed 0" in text
+    assert "OOD force MAE: B is better, A " in text
     assert "force MAE (meV/Å)" in text
     assert "where the ID force MAE is 100" in " ".join(text.split())
 

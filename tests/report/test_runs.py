@@ -1,12 +1,18 @@
 import copy
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from toy_results import extension, make_results
 
 from compbench_jax.errors import RunError
-from compbench_jax.report.comparison import matched_line, paired
-from compbench_jax.report.runs import group_runs, identity, pool
+from compbench_jax.evaluation.results import write_results
+from compbench_jax.report.comparison import matched_line, paired, verdict
+from compbench_jax.report.runs import group_runs, identity, pool, read_copies
+from compbench_jax.training import configuration
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_a_run_by_itself_has_the_intervals_of_its_own_results():
@@ -50,15 +56,15 @@ def test_the_order_of_molecules_in_the_file_does_not_matter():
     straight = extension()
     turned = copy.deepcopy(straight)
     turned["molecule_sums"]["ood"] = dict(reversed(turned["molecule_sums"]["ood"].items()))
-    a, b, difference = paired(straight, turned, 100, 0)
-    assert a.ood.estimate("force_mae") == b.ood.estimate("force_mae")
-    assert difference.ood.estimate("force_mae").high == pytest.approx(0)
+    found = paired([straight], [turned], 100, 0)
+    assert found.a.ood.estimate("force_mae") == found.b.ood.estimate("force_mae")
+    assert found.tests["ood"].p["force_mae"] == 1
+    assert found.difference.ood.estimate("force_mae").high == pytest.approx(0)
 
 
 def test_paired_difference_of_two_models():
     a, b = extension("schnet"), extension("mace", scale=0.015)
-    _, _, difference = paired(a, b, 500, 0)
-    estimate = difference.ood.estimate("force_mae")
+    estimate = paired([a], [b], 500, 0).difference.ood.estimate("force_mae")
     assert estimate.value == pytest.approx(b["ood"]["force_mae"]["value"] - a["ood"]["force_mae"]["value"], rel=1e-3)
     assert estimate.low < estimate.value < estimate.high < 0
 
@@ -66,17 +72,17 @@ def test_paired_difference_of_two_models():
 def test_runs_on_other_frames_are_not_paired():
     a = extension()
     with pytest.raises(RunError, match="different tasks"):
-        paired(a, make_results(), 10, 0)
+        paired([a], [make_results()], 10, 0)
     other = extension("mace")
     other["data"] = "e" * 64
     with pytest.raises(RunError, match="different data sets"):
-        paired(a, other, 10, 0)
+        paired([a], [other], 10, 0)
     with pytest.raises(RunError, match=r"(OOD|ID) frames"):
-        paired(a, extension("mace", n_frames=19), 10, 0)
+        paired([a], [extension("mace", n_frames=19)], 10, 0)
     renamed = extension("mace")
     renamed["molecule_sums"]["id"]["KEY-other"] = renamed["molecule_sums"]["id"].pop("KEY-alkane-3")
     with pytest.raises(RunError, match="ID molecules of mace"):
-        paired(a, renamed, 10, 0)
+        paired([a], [renamed], 10, 0)
 
 
 def test_results_without_sums_are_refused():
@@ -98,3 +104,53 @@ def test_matched_error_in_words(tmp_path):
     assert "where the ID force MAE is 200" in text
     assert "A 300 (step 67), B 500 (step 50)" in text
     assert "not available" in matched_line([tmp_path / "a", tmp_path / "nowhere"])
+
+
+def test_several_seeds_of_a_side_are_pooled_and_drawn_by_themselves():
+    a = [extension("schnet", seed=seed) for seed in (0, 1)]
+    b = [extension("mace", seed=seed, scale=0.015) for seed in (0, 1, 2)]
+    found = paired(a, b, 300, 0)
+    values = [np.mean([run["ood"]["force_mae"]["value"] for run in side]) for side in (a, b)]
+    assert found.difference.ood.estimate("force_mae").value == pytest.approx(values[1] - values[0], rel=1e-3)
+    # Seven molecules: all exchanges are tried, and B is better on every one of them.
+    assert found.tests["ood"].p["force_mae"] == pytest.approx(2 / 2**7)
+    with pytest.raises(RunError, match="differ in more than their seed"):
+        paired([a[0], b[0]], b, 10, 0)
+
+
+def test_the_verdict_is_plain():
+    a, b = extension("schnet"), extension("mace", scale=0.015)
+    found = paired([a], [b], 300, 0)
+    assert verdict(found, "ood").startswith("OOD force MAE: B is better, A ")
+    assert "p = 0.016)" in verdict(found, "ood")
+    # Five ID molecules allow no p below 1/16.
+    assert "cannot be told" in verdict(found, "id")
+    assert "with 5 molecules p cannot fall below 0.062" in verdict(found, "id")
+    same = paired([a], [copy.deepcopy(a)], 100, 0)
+    assert "cannot be told (B − A = 0 [0, 0] meV/Å, p = 1)" in verdict(same, "ood")
+    assert "p =" not in verdict(same, "ratio")
+
+
+def test_members_of_a_run_count_as_its_seeds(tmp_path):
+    members = {"trained": [{"member": 0}, {"member": 1}, {"member": 2}]}
+    write_results(tmp_path / "results.json", {**extension(seed=1), "members": members})
+    for seed in (0, 1):
+        write_results(tmp_path / "members" / str(seed) / "results.json", extension(seed=seed))
+    found = read_copies([tmp_path])
+    assert [folder.name for folder, _ in found] == ["0", "1"]
+    assert [results["seed"] for _, results in found] == [0, 1]
+    assert len(read_copies([tmp_path / "members" / "1" / "results.json"])) == 1
+
+
+def test_a_run_of_an_older_version_is_a_copy_of_one_of_today():
+    """Settings that were not written then have their defaults; seeds of a run of several members are copies too."""
+    path = ROOT / "results" / "mini" / "chain_extension-schnet"
+    old = {**extension(seed=0), "config": json.loads((path / "config.json").read_text())}
+    now = configuration.to_json(configuration.from_json(old["config"], path))
+    assert (old["config"]["version"], now["version"]) == (1, configuration.VERSION)
+    new = {**extension(seed=1), "config": {**now, "seed": 1, "seeds": 4}}
+    assert identity(old) == identity(new)
+    assert len(group_runs([old, new])) == 1
+    new["config"]["loss"]["energy"] = "mse"
+    assert identity(old) != identity(new)
+    assert identity(old) != identity({**old, "task": "other"})

@@ -2,7 +2,7 @@ import pytest
 
 from compbench_jax.errors import TaskError
 from compbench_jax.splits.controls import ControlRandom, Oracle
-from compbench_jax.tasks import CONTROLS, SUBTASKS, TASKS, get_task
+from compbench_jax.tasks import CONTROLS, PREPARATIONS, SUBTASKS, TASKS, get_task
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,7 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
     ]
     assert list(SUBTASKS) == ["chain_interpolation", "proximity"]
     assert list(CONTROLS) == ["control_random", "oracle"]
+    assert list(PREPARATIONS) == ["pretraining"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,10 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
         ("fragment_transfer[alkane,OH]", "'alkane' is the bare end"),
         ("chain_extension[ketone]", "chain_extension: unknown family 'ketone': use one of alkane, .*amino_acid"),
         ("chain_extension[OH,OH,OH]", "unknown family 'OH,OH,OH'"),
-        ("oracle", r"oracle is a control and needs a task: write oracle\(TASK\)"),
+        ("oracle", r"oracle is made of a task and needs one: write oracle\(TASK\)"),
+        ("pretraining", r"write pretraining\(TASK\)"),
+        ("pretraining(oracle(proximity))", "name the task itself"),
+        ("pretraining(proximity,seed=1)", "nothing is random"),
         ("oracle(zzz)", "no such task 'zzz'"),
         ("oracle(proximity,seed=1)", "leave the seed out"),
         ("oracle(control_random(proximity))", "a control of a control"),

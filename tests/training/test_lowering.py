@@ -1,4 +1,4 @@
-"""The programs of training and validation lower for every platform, whatever this machine has."""
+"""The programs of training, validation and evaluation lower for every platform, whatever this machine has."""
 
 from functools import partial
 
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 from training_store import make_configuration
 
+from compbench_jax.evaluation.predict import make_step
 from compbench_jax.metrics.sums import empty_table
 from compbench_jax.models.registry import MODELS, build_potential
 from compbench_jax.training.batches import BatchSource
@@ -27,11 +28,11 @@ FAST = ("schnet",)
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
 )
-def test_train_and_validation_steps_lower_for_cpu_cuda_and_tpu(store, split, name):
+def test_train_validation_and_evaluation_steps_lower_for_cpu_cuda_and_tpu(store, split, name):
     model = MODELS[name]
     normalisation = normalisation_of(store.gather(split.train), model.cutoff)
     potential = build_potential(model, normalisation)
-    data = build_data(store, split, normalisation, model.cutoff, 4, 0)
+    data = build_data(store, split, normalisation, model.cutoff, 4, 0, potential.triplets, potential.bonded)
     device = DeviceSettings(steps_per_dispatch=3, data="device")
     configuration = make_configuration(store, model, seeds=2, device=device)
     optimiser = make_optimiser(configuration.optimiser)
@@ -52,4 +53,8 @@ def test_train_and_validation_steps_lower_for_cpu_cuda_and_tpu(store, split, nam
     )
     evaluator = jax.jit(make_evaluator(potential))
     exported = jax.export.export(evaluator, platforms=PLATFORMS)(state.members.ema, table, example)
+    assert exported.platforms == PLATFORMS
+
+    step, params = make_step(potential), init(example)
+    exported = jax.export.export(step, platforms=PLATFORMS)(params, empty_table(data.validation.n_frames), example)
     assert exported.platforms == PLATFORMS

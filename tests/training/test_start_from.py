@@ -12,7 +12,7 @@ from compbench_jax.training.checkpoint import load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import OptimiserSettings, WatchSettings
-from compbench_jax.training.start_from import freezing, load_start
+from compbench_jax.training.start_from import carry_over, freezing, load_start, normalisation_from
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,25 @@ def test_runs_that_must_not_be_started_from_are_refused(before, store, split, tm
         load_start(before, PairConfig(cutoff=5.0), store, split)
     with pytest.raises(RunError, match=r"trained on 5 OOD molecules of this task \(alkane-2, …\)"):
         load_start(before, PairConfig(), store, replace(split, ood_test=split.train))
+
+
+def test_new_elements_start_fresh_and_known_ones_where_they_were(before):
+    start = load_run(before)
+    fitted = replace(start.potential.normalisation, elements=(1, 8), reference_energies=(-1.0, -2.0))
+    joined = normalisation_from(start, fitted)
+    energies = dict(zip(joined.elements, joined.reference_energies, strict=True))
+    assert energies == {1: -1.0, 6: start.potential.normalisation.reference_energies[1], 8: -2.0}
+    assert (joined.scale, joined.average_neighbours) == (fitted.scale, fitted.average_neighbours)
+
+    old = {"table": np.arange(6.0).reshape(2, 3), "pairs": np.arange(4.0).reshape(2, 2), "other": np.ones(3)}
+    fresh = {"table": np.full((3, 3), 9.0), "pairs": np.full((3, 3), 9.0), "other": np.zeros(3)}
+    found = carry_over(old, fresh, (1, 8), (1, 6, 8))
+    np.testing.assert_array_equal(found["table"], [[0, 1, 2], [9, 9, 9], [3, 4, 5]])
+    np.testing.assert_array_equal(found["pairs"], [[0, 9, 1], [9, 9, 9], [2, 9, 3]])
+    assert found["other"] is old["other"]
+    for odd in ({**fresh, "other": np.zeros(4)}, {"table": fresh["table"]}, {**fresh, "other": np.zeros((3, 1))}):
+        with pytest.raises(RunError, match="other parameters than this potential"):
+            carry_over(old, odd, (1, 8), (1, 6, 8))
 
 
 def test_freezing_by_path():

@@ -1,0 +1,138 @@
+"""``compbench dynamics``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from compbench_jax.runtime import Precision
+
+Property = Literal["curl", "extensivity", "locality", "stretch", "torsion", "folding", "modes", "nve"]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Does the error matter? Trajectories, scans, vibrations and invariants of a run on ID and OOD molecules.
+
+    The reference is the labels' level of theory, computed here (GFN2-xTB: minutes, once; kept for other runs).
+    Writes dynamics.json beside results.json. What is measured already is not measured again: an interrupted command
+    goes on, more molecules or properties are added. docs/dynamics.md defines every number.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Folder of a run, written by train.py."""
+
+    task: str | None = None
+    """Task. Without it: that of the run. Others go to RUN/evaluations/TASK."""
+
+    data: Path | None = None
+    """Folder of the store, if not where the run found it."""
+
+    other_data: bool = False
+    """Go on although the store is not the one that the run was trained on."""
+
+    properties: tuple[Property, ...] = (
+        "curl",
+        "extensivity",
+        "locality",
+        "stretch",
+        "torsion",
+        "folding",
+        "modes",
+        "nve",
+    )
+    """What to measure."""
+
+    molecules: int = 2
+    """Molecules of each test set, from all over its sizes."""
+
+    picoseconds: float = 5.0
+    """Length of the trajectories at constant energy."""
+
+    time_step: float = 0.5
+    """fs, of the trajectories."""
+
+    temperature: float = 300.0
+    """K, of the initial velocities."""
+
+    level: str | None = None
+    """Level of theory of the reference, as of compbench relabel. Without it: that of the labels, unless it takes hours
+    (DFT). none: no reference, which leaves trajectories and invariants."""
+
+    cache: Path | None = None
+    """Folder where the reference's results are kept. Without it: in your cache folder."""
+
+    workers: int = 0
+    """Processes that compute the reference, one thread each. 0: one a core."""
+
+    which: Literal["best", "latest"] = "best"
+    """Parameters: of the validation with the lowest loss, or of the last checkpoint."""
+
+    member: int | None = None
+    """Member of a run that trained several. Without it: the one with the lowest validation loss."""
+
+    precision: Precision | None = None
+    """Of the arithmetic. Without it: that which the run was trained with."""
+
+    out: Path | None = None
+    """Folder for dynamics.json. Without it: that of the run."""
+
+    seed: int = 0
+    """Of the frames that trajectories start from, and of their velocities."""
+
+
+def run(arguments: Arguments) -> None:
+    """Measure, write, print the table."""
+    from compbench_jax.dynamics.settings import Settings
+
+    settings = Settings(
+        properties=arguments.properties,
+        molecules=arguments.molecules,
+        picoseconds=arguments.picoseconds,
+        time_step=arguments.time_step,
+        spacing=arguments.time_step * max(1, round(5.0 / arguments.time_step)),
+        temperature=arguments.temperature,
+        seed=arguments.seed,
+    )
+    # After the settings are known to be good, since these take seconds.
+    import sys
+
+    from rich.console import Console
+
+    from compbench_jax.dynamics.levels import reference_cache, reference_level
+    from compbench_jax.dynamics.measure import Measurement
+    from compbench_jax.dynamics.results import FILE
+    from compbench_jax.evaluation.arguments import plain
+    from compbench_jax.evaluation.inputs import check_split, open_data
+    from compbench_jax.labelling.executors import make_executor
+    from compbench_jax.report.dynamics import dynamics_table, stage_progress
+    from compbench_jax.report.terminal import WIDTH
+    from compbench_jax.tasks import get_task
+    from compbench_jax.training.checkpoint import load_run, with_precision
+    from compbench_jax.training.run_folder import locked
+
+    trained = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
+    store = open_data(trained, arguments.data, arguments.other_data)
+    task = get_task(arguments.task or trained.config["task"])
+    split = task.split(store)
+    for line in check_split(arguments.run, trained, store, split):
+        print(line, file=sys.stderr)
+    level, note = reference_level(arguments.level, store)
+    if note:
+        print(f"note: {note}", file=sys.stderr)
+    own = task.name == trained.config["task"]
+    out = arguments.out or (arguments.run if own else arguments.run / "evaluations" / plain(task.name))
+    cache, executor = arguments.cache or reference_cache(), make_executor("processes", arguments.workers)
+    with locked(out, "measuring"), stage_progress(Console(stderr=True)) as report:
+        try:
+            measurement = Measurement(trained, store, split, settings, level, out, cache, executor, report)
+            found = measurement.measure()
+        except KeyboardInterrupt:
+            print("interrupted: run the same command to go on", file=sys.stderr)
+            sys.exit(130)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    console.print(dynamics_table(found))
+    print(f"written to {out / FILE}")

@@ -1,0 +1,1 @@
+"""Whether errors matter: a potential's trajectories, scans, vibrations and invariants beside the labels' level."""

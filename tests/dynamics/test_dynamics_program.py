@@ -1,0 +1,153 @@
+"""``compbench dynamics`` from the command line, on a run of no steps: what it measures, how it goes on, bad input."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.main import run_command
+from compbench_jax.labelling.levels import get_level
+from compbench_jax.models.normalisation import fit_normalisation
+from compbench_jax.models.registry import MODELS, build_potential
+from compbench_jax.molecules.conformers import conformer
+from compbench_jax.molecules.graph import molecular_graph
+from compbench_jax.molecules.registry import find_molecule
+from compbench_jax.store.manifest import Manifest
+from compbench_jax.store.store import open_store
+from compbench_jax.store.writer import Trajectory, write_store
+from compbench_jax.tasks import get_task
+from compbench_jax.training import configuration, potential_file
+from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
+from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.run_folder import write_split
+from compbench_jax.training.state import Cursor, initial_state
+
+CHEAP = ("--picoseconds", "0.05", "--molecules", "1", "--workers", "1")
+
+
+def make_store(folder):
+    """Ethane, propane and heptane near their conformers, labelled with GFN2-xTB."""
+    rng, level = np.random.default_rng(0), get_level("gfn2-xtb")
+    graphs = [molecular_graph(find_molecule(name)) for name in ("ethane", "propane", "heptane")]
+    trajectories = []
+    for index, graph in enumerate(graphs):
+        at = conformer(graph.molecule, 1)
+        for name in ("primary", "secondary"):
+            positions = (at + 0.03 * rng.normal(size=(4, *at.shape))).astype(np.float32)
+            labels = [level.label(graph.numbers, frame.astype(np.float64)) for frame in positions]
+            energy, forces = np.array([e for e, _ in labels]), np.array([f for _, f in labels], np.float32)
+            trajectories.append(
+                Trajectory(index, name, 0, positions, forces, energy, 10.0 * np.arange(4), np.full(4, 300.0))
+            )
+    write_store(folder, Manifest((), (), (), level.describe(), {}, 2, (), {"test": "1"}), graphs, trajectories)
+    return open_store(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of SchNet as it starts; written by what the training room writes runs with."""
+    folder = tmp_path_factory.mktemp("dynamics")
+    store = make_store(folder / "store")
+    split, run = get_task("chain_extension").split(store), folder / "run"
+    model = replace(MODELS["schnet"], cutoff=3.0, features=8, interactions=1, n_basis=4)
+    settings = Configuration(
+        "chain_extension", str(folder / "store"), store.hash, "schnet", model, seed=5, steps=4, batch_size=4
+    )
+    run.mkdir()
+    configuration.write(run / configuration.FILE, settings)
+    write_split(run, store, split)
+    normalisation = fit_normalisation(store.gather(split.train), 3.0)
+    potential_file.write(run, model, normalisation)
+    data = GraphDataset.build(
+        store.gather(split.train),
+        elements=normalisation.elements,
+        reference_energies=normalisation.reference_energies,
+        cutoff=3.0,
+        batch_size=4,
+    )
+    params = jax.jit(build_potential(model, normalisation).init)(jax.random.key(0), data.batch(data.sequential()[0]))
+    together = jax.tree.map(lambda leaf: np.asarray(leaf)[None], params)
+    state = initial_state([params], optax.sgd(0.1))._replace(step=np.int32(4))
+    Checkpoints(run).save(Checkpoint(state, (Cursor(0, 0),), Best(np.full(1, 2), np.ones(1), together)))
+    return folder
+
+
+def dynamics(trained, *words):
+    """Exit code of ``compbench dynamics`` in this process."""
+    cache = ("--cache", str(trained / "cache"), "--out", str(trained / "out"))
+    return guarded(lambda: run_command(["dynamics", str(trained / "run"), *cache, *map(str, words)]))
+
+
+def test_it_measures_writes_prints_and_goes_on(trained, capsys):
+    assert dynamics(trained, *CHEAP, "--properties", "curl", "torsion", "nve") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for what in (
+        "schnet on chain_extension",
+        "GFN2-xTB",
+        "energy drift",
+        "broken bond",
+        "torsion scan",
+        "curl of the forces",
+    ):
+        assert what in printed
+    path = trained / "out" / "dynamics.json"
+    results = json.loads(path.read_text())
+    assert results["schema_version"] == 1 and set(results["properties"]) == {"curl", "torsion", "nve"}
+    (ood,) = results["properties"]["torsion"]["ood"].values()
+    assert ood["points"] + ood["left_out"] == 24 and ood["reference_barrier"] > 50.0
+    truth = np.array(ood["reference_energy"])
+    assert ood["energy_rmse"] == pytest.approx(np.sqrt(((np.array(ood["energy"]) - truth) ** 2).mean()), abs=0.01)
+    (ood,) = results["properties"]["nve"]["ood"].values()
+    # A potential that was not trained holds nothing together, the reference does.
+    assert (ood["broken"], ood["reference_broken"]) == (1, 0) and "broke" in ood["how"]
+    assert abs(ood["reference_drift"]) < 50.0
+    assert results["summary"]["curl"]["curl"]["id"]["value"] < 1e-5
+    assert next(iter(results["molecules"]["ood"].values()))["name"] == "heptane"
+    # What is known is not measured again, unless it was measured otherwise.
+    for block in results["properties"].values():
+        for values in block["ood"].values():
+            values["mark"] = 1
+    path.write_text(json.dumps(results))
+    words = ("--properties", "curl", "locality", "torsion", "nve")
+    assert dynamics(trained, *CHEAP, *words, "--temperature", "200") == 0
+    again = json.loads(path.read_text())["properties"]
+    marked = {name: all("mark" in values for values in block["ood"].values()) for name, block in again.items()}
+    assert marked == {"curl": True, "locality": False, "torsion": True, "nve": False}
+    assert next(iter(again["locality"]["id"].values()))["energy"] < 0.1
+
+
+def test_without_a_reference_there_is_no_scan(trained, capsys):
+    words = ("--level", "none", "--properties", "torsion", "extensivity", "--out", trained / "none")
+    assert dynamics(trained, *CHEAP, *words) == 0
+    results = json.loads((trained / "none" / "dynamics.json").read_text())
+    assert set(results["properties"]) == {"extensivity"} and results["level"] is None
+    assert "no reference" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--picoseconds", "-1"), "--picoseconds is -1"),
+        (("--molecules", "0"), "--molecules 0"),
+        (("--temperature", "nan"), "--temperature is nan"),
+        (("--level", "gfn3-xtb"), "unknown level of theory 'gfn3-xtb'"),
+        (("--task", "chain_extention"), "did you mean 'chain_extension'"),
+        (("--data", "nowhere"), "no store at"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(trained, capsys, words, message):
+    assert dynamics(trained, *words) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and message in lines[0]
+
+
+def test_a_damaged_file_is_one_line(trained, capsys):
+    (trained / "bad").mkdir()
+    (trained / "bad" / "dynamics.json").write_text("{")
+    assert dynamics(trained, *CHEAP, "--out", trained / "bad") == 2
+    assert "cannot be read" in capsys.readouterr().err

@@ -1,0 +1,128 @@
+"""The convolution in chunks is the plain one, in value and derivatives, on every platform and for several members."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from compbench_jax.errors import RunError
+from compbench_jax.models import convolution, tensor_product
+from compbench_jax.models.tensor_product import Couplings, convolve
+
+N_NODE, N_EDGE, CHANNELS = 4, 11, 2
+MIXED = Couplings((0, 1, 1), (0, 1, 1), ((0, 0, 0), (1, 1, 0), (0, 1, 1), (2, 1, 1), (1, 1, 2), (2, 0, 2)))
+"""A scalar, a vector and a pseudovector."""
+
+EVEN = Couplings((0, 2), (0, 1, 2), ((0, 0, 0), (1, 2, 0), (1, 1, 1), (1, 2, 2)))
+"""Degrees up to 2, some of the products that MACE takes."""
+
+SINGLE = Couplings((1,), (1,), ((0, 0, 0), (0, 1, 0)))
+
+QUICK = {"xla_backend_optimization_level": 0}
+
+
+def operands(couplings, seed=0):
+    """Features, harmonics and weights, in float64, and the arguments that are not differentiated."""
+    rng = np.random.default_rng(seed)
+    features = tuple(rng.normal(size=(N_NODE, 2 * d + 1, CHANNELS)) for d in couplings.inputs)
+    harmonics = tuple(rng.normal(size=(N_EDGE, 2 * d + 1)) for d in range(max(p[1] for p in couplings.paths) + 1))
+    weights = rng.normal(size=(N_EDGE // 2, len(couplings.paths), CHANNELS))
+    senders, receivers = rng.integers(N_NODE, size=N_EDGE), np.sort(rng.integers(N_NODE, size=N_EDGE))
+    rows = rng.integers(N_EDGE // 2, size=N_EDGE)
+    return (features, harmonics, weights), (senders, receivers, couplings, rows)
+
+
+def energy(rest):
+    def total(operands):
+        return sum(jnp.sum(jnp.sin(x) * (1 + jnp.arange(x.shape[-1]))) for x in convolve(*operands, *rest))
+
+    return total
+
+
+def derivative(function):
+    """Gradient of a function that mixes all components of the gradient."""
+    return lambda operands: (
+        function(operands) + sum(jnp.sum(x**3 + x) for x in jax.tree.leaves(jax.grad(function)(operands)))
+    )
+
+
+def values(total, operands, order):
+    """Value, and the gradient of the derivative of this order: 1 for forces, 2 for what training takes of them."""
+    highest = total
+    for _ in range(order - 1):
+        highest = derivative(highest)
+    return total(operands), jax.grad(highest)(operands)
+
+
+@pytest.mark.parametrize(("couplings", "order"), [(EVEN, 2), (MIXED, 2), (SINGLE, 3)])
+def test_value_and_derivatives_are_those_of_the_plain_form(couplings, order, monkeypatch):
+    with jax.enable_x64(True):
+        args, rest = operands(couplings)
+        found = {}
+        for form in ("plain", "chunks"):
+            monkeypatch.setenv(tensor_product.FORM, form)
+            monkeypatch.setattr(convolution, "CHUNK", 4)
+            program = jax.jit(lambda args: values(energy(rest), args, order), compiler_options=QUICK)
+            found[form] = jax.tree.leaves(program(args))
+        for expected, value in zip(*found.values(), strict=True):
+            largest = np.abs(expected).max()
+            assert largest > 1e-3
+            np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12 * largest)
+
+
+def scans(jaxpr):
+    """All scans of a program, also those inside of others."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan":
+            yield equation
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns")):
+            inner = getattr(inner, "jaxpr", inner)
+            if hasattr(inner, "eqns"):
+                yield from scans(inner)
+
+
+def test_training_keeps_no_message(monkeypatch):
+    """The training derivative is a few passes, none of which hands on anything of every edge and channel."""
+    monkeypatch.setenv(tensor_product.FORM, "chunks")
+    monkeypatch.setattr(convolution, "CHUNK", 4)
+    args, rest = operands(EVEN)
+    passes = list(scans(jax.make_jaxpr(jax.grad(derivative(energy(rest))))(args).jaxpr))
+    assert 3 <= len(passes) <= 6
+    for equation in passes:
+        shapes = [variable.aval.shape for variable in equation.outvars]
+        assert not [shape for shape in shapes if shape[:2] == (3, 4) and shape[-1] == CHANNELS], shapes
+
+
+def test_members_at_once_are_each_by_itself(monkeypatch):
+    monkeypatch.setenv(tensor_product.FORM, "chunks")
+    monkeypatch.setattr(convolution, "CHUNK", 4)
+    (features, harmonics, _), rest = operands(SINGLE)
+    weights = jnp.stack([operands(SINGLE, seed)[0][2] for seed in range(2)])
+
+    def gradient(weights):
+        return jax.grad(lambda w: derivative(energy(rest))((features, harmonics, w)))(weights)
+
+    together = jax.jit(jax.vmap(gradient), compiler_options=QUICK)(weights)
+    for weight, found in zip(weights, together, strict=True):
+        alone = jax.jit(gradient, compiler_options=QUICK)(weight)
+        np.testing.assert_allclose(found, alone, rtol=0, atol=1e-5 * np.abs(alone).max())
+
+
+def test_lowers_for_all_platforms_and_open_sizes(monkeypatch):
+    monkeypatch.setenv(tensor_product.FORM, "chunks")
+    n_node, n_edge = jax.export.symbolic_shape("n_node, n_edge")
+    shapes = ((n_node, 3, CHANNELS), (n_edge, 3), (n_edge, 2, CHANNELS))
+
+    def total(h, y, w, senders, receivers):
+        return energy((senders, receivers, SINGLE))(((h,), (y[:, :1], y), w))
+
+    specs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    specs += [jax.ShapeDtypeStruct((n_edge,), jnp.int32)] * 2
+    exported = jax.export.export(jax.jit(jax.grad(total)), platforms=("cpu", "cuda", "tpu"))(*specs)
+    assert exported.platforms == ("cpu", "cuda", "tpu")
+
+
+def test_an_unknown_form_is_refused(monkeypatch):
+    monkeypatch.setenv(tensor_product.FORM, "fast")
+    with pytest.raises(RunError, match="chunks, plain"):
+        tensor_product.form()
