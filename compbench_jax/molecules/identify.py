@@ -34,8 +34,8 @@ class Identified:
     Attributes:
         molecule: the registry's record where the InChIKey is in the extended registry; else one made from the
             perceived bonds, named by its SMILES, without family, n and ends.
-        graph: its graph in the atom order of the geometry. order: int64 ``[n_atoms]``, for each atom in the
-        library's order (``molecular_graph(molecule)``) its index
+        graph: its graph in the atom order of the geometry.
+        order: int64 ``[n_atoms]``, for each atom in the library's order (``molecular_graph(molecule)``) its index
             in the geometry, so that ``positions[order]`` is in the library's order; one of several where
             atoms are equivalent. None for molecules outside the registry.
     """
