@@ -21,7 +21,7 @@ one() {
     "${pin[@]}" python train.py --task "$task" --data data/mini --out "$run" ${settings[$model]} "model:$model"
     "${pin[@]}" python evaluate.py --run "$run"
     mkdir -p "$out"
-    cp "$run"/{results.json,config.json,audit.json,log.jsonl,force_mae_by_n.png} "$out"
+    cp "$run"/{results.json,where.json,showcase.json,config.json,audit.json,log.jsonl,force_mae_by_n.png} "$out"
 }
 
 chain() {

@@ -13,7 +13,7 @@ from compbench_jax.files import write_atomically
 from compbench_jax.suites.cells import Cell
 from compbench_jax.suites.plan import TRIAL_LOG_EVERY, TRIAL_STEPS, Plan, measured_rate
 
-KEPT = ("config.json", "audit.json", "log.jsonl", "force_mae_by_n.png")
+KEPT = ("where.json", "showcase.json", "config.json", "audit.json", "log.jsonl", "force_mae_by_n.png")
 """Files of a run that are copied beside its results.json; checkpoints and predictions stay in the run folder."""
 
 CELL_FILE = "cell.json"

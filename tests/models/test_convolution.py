@@ -54,7 +54,9 @@ def values(total, operands, order):
     return total(operands), jax.grad(highest)(operands)
 
 
-@pytest.mark.parametrize(("couplings", "order"), [(EVEN, 2), (MIXED, 2), (SINGLE, 3)])
+@pytest.mark.parametrize(
+    ("couplings", "order"), [(EVEN, 2), (MIXED, 2), pytest.param(SINGLE, 3, marks=pytest.mark.slow)]
+)
 def test_value_and_derivatives_are_those_of_the_plain_form(couplings, order, monkeypatch):
     with jax.enable_x64(True):
         args, rest = operands(couplings)
