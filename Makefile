@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test slow lint format types results clean
+.PHONY: quickstart test slow lint format types results report docs clean
 
 $(VENV)/.run: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,6 +42,15 @@ types: $(VENV)/.dev
 # The committed table: SchNet and MACE on the four tasks of the mini set (about 90 minutes of one core).
 results: $(VENV)/.run
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/mini.sh
+
+# The leaderboard as pages that open offline.
+report: $(VENV)/.run
+	$(BIN)/compbench report leaderboard --out report
+
+# The documentation, in site/.
+docs: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/mkdocs build --quiet
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

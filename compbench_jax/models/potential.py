@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jraph
 
 from compbench_jax.models.bonded import Bonds
+from compbench_jax.models.long_range import Molecules
 from compbench_jax.models.precision import arithmetic
 
 Params = Any
@@ -54,6 +55,8 @@ class Potential:
         bonded: the network needs the molecules' bonds, its fifth argument
             (:class:`compbench_jax.models.bonded.Bonds`): ``GraphDataset.build(…, graphs=graphs)``.
         triplets: the network needs the triplets of a batch: ``GraphDataset.build(…, triplets=True)``.
+        long_range: the network needs whole molecules, its fifth argument
+            (:class:`compbench_jax.models.long_range.Molecules`).
         precision: of its arithmetic (:mod:`compbench_jax.models.precision`); the numbers themselves are as precise as
             the batches and parameters it is given.
     """
@@ -64,6 +67,7 @@ class Potential:
     direct: bool = False
     bonded: bool = False
     triplets: bool = False
+    long_range: bool = False
     precision: str = "float32"
 
     def init(self, rng: jax.Array, graph: jraph.GraphsTuple) -> Params:
@@ -105,7 +109,8 @@ class Potential:
     def _inputs(self, graph: jraph.GraphsTuple, positions: jax.Array) -> tuple[Any, ...]:
         """Arguments of the network."""
         bonds = (bonds_of(graph, positions),) if self.bonded else ()
-        return _vectors(graph, positions), *_topology(graph), *bonds
+        whole = (molecules_of(graph, positions),) if self.long_range else ()
+        return _vectors(graph, positions), *_topology(graph), *bonds, *whole
 
 
 def bonds_of(graph: jraph.GraphsTuple, positions: jax.Array) -> Bonds:
@@ -113,6 +118,11 @@ def bonds_of(graph: jraph.GraphsTuple, positions: jax.Array) -> Bonds:
     neighbours = jnp.asarray(graph.nodes["neighbours"])
     positions = jnp.asarray(positions)
     return Bonds(neighbours, positions[neighbours] - positions[:, None], jnp.asarray(graph.nodes["keys"]))
+
+
+def molecules_of(graph: jraph.GraphsTuple, positions: jax.Array) -> Molecules:
+    """Which nodes of a batch belong together, at these positions (Å)."""
+    return Molecules(jnp.asarray(positions), _owners(graph, positions.shape[0]), jnp.asarray(graph.n_node))
 
 
 def _vectors(graph: jraph.GraphsTuple, positions: jax.Array) -> jax.Array:
@@ -126,6 +136,10 @@ def _topology(graph: jraph.GraphsTuple) -> tuple[jax.Array, ...]:
 
 def _sum_by_graph(values: jax.Array, graph: jraph.GraphsTuple) -> jax.Array:
     """Sum node values ``[n_node]`` over the nodes of each graph ``[n_graph]``."""
-    n_graph = graph.n_node.shape[0]
-    index = jnp.repeat(jnp.arange(n_graph), graph.n_node, total_repeat_length=values.shape[0])
-    return jax.ops.segment_sum(values, index, n_graph, indices_are_sorted=True)
+    index = _owners(graph, values.shape[0])
+    return jax.ops.segment_sum(values, index, graph.n_node.shape[0], indices_are_sorted=True)
+
+
+def _owners(graph: jraph.GraphsTuple, n_node: int) -> jax.Array:
+    """Graph of each node, ``[n_node]``."""
+    return jnp.repeat(jnp.arange(graph.n_node.shape[0]), graph.n_node, total_repeat_length=n_node)

@@ -19,13 +19,15 @@ from compbench_jax.models.nequip import NequIPConfig
 from compbench_jax.models.painn import PaiNNConfig
 from compbench_jax.models.potential import Normalisation, Params, Potential
 from compbench_jax.models.schnet import SchNetConfig
+from compbench_jax.models.so3lr import SO3LRConfig
 
 
 class ModelConfig(Protocol):
     """What the configuration of every potential has: a frozen dataclass of numbers and tuples of numbers.
 
     A potential that can also predict its forces has a field ``direct_forces: bool``, one that sees angles has
-    ``triplets: ClassVar[bool] = True``, one that is told the molecule's bonds ``bonded``, see :class:`Potential`.
+    ``triplets: ClassVar[bool] = True``, one that is told the molecule's bonds ``bonded``, one
+    whose atoms act on all others of a molecule ``long_range``, see :class:`Potential`.
     """
 
     kind: ClassVar[str]
@@ -82,6 +84,8 @@ MODELS: dict[str, Any] = {
     "nequip": NequIPConfig(),
     # Revised MD17 in the publication (its input files: github.com/mir-group/nequip-input-files).
     "nequip-paper": NequIPConfig(cutoff=4.0, layers=5, channels=64, l_max=3, radial_mlp=(64, 64, 64)),
+    # One size, the published one: that of the weights that `compbench foundation convert so3lr` brings.
+    "so3lr": SO3LRConfig(),
 }
 """Presets by name: the plain name is a size for minutes on a CPU, ``-paper`` the size of the publications."""
 
@@ -104,7 +108,8 @@ def build_potential(config: ModelConfig, normalisation: Normalisation) -> Potent
     direct = getattr(config, "direct_forces", False)
     bonded = getattr(config, "bonded", False)
     triplets = getattr(config, "triplets", False)
-    return Potential(config.build(normalisation), normalisation, config.cutoff, direct, bonded, triplets)
+    long_range = getattr(config, "long_range", False)
+    return Potential(config.build(normalisation), normalisation, config.cutoff, direct, bonded, triplets, long_range)
 
 
 def n_parameters(params: Params) -> int:

@@ -205,7 +205,7 @@ def training_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float], S
         "xaxis": {"title": {"text": "optimiser step"}},
         "yaxis": {"type": "log", "title": {"text": "force MAE (meV/Å)"}, **TICKS},
         "height": 400,
-        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top"},
+        "legend": {"orientation": "h", "y": -0.28, "yanchor": "top"},
         "margin": {"l": 60, "r": 16, "t": 20, "b": 50},
     }
     return {"data": data, "layout": layout}

@@ -14,6 +14,7 @@ from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.report.leaderboard import leaderboard, read_sources, slug
 
+ROOT = Path(__file__).parents[2]
 TASKS = ("chain_extension", "fragment_duplication")
 
 
@@ -166,6 +167,13 @@ def test_bad_input_is_one_line(tmp_path, capsys, words, message):
     assert code("report", *(word.format(tmp=tmp_path) for word in words), "--out", tmp_path / "r") == 2
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
+
+
+def test_the_leaderboard_of_the_repository_is_built(tmp_path):
+    assert code("report", ROOT / "leaderboard", "--out", tmp_path / "pages") == 0
+    text = (tmp_path / "pages" / "index.html").read_text()
+    assert all(json.loads(file.read_text())["name"] in text for file in ROOT.glob("leaderboard/*/submission.json"))
+    assert "Show in 3-D" in (tmp_path / "pages" / "model-MACE-small.html").read_text()
 
 
 def test_file_names_are_harmless():
