@@ -2,29 +2,43 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """One figure from several results.json: force MAE against n, a panel for each task (down) and model (across)."""
+    """One figure from several results.json.
+
+    by-n: force MAE against n, a panel for each task (down) and model (across). overview: ID and OOD force MAE of every
+    model with intervals, a panel for each task.
+    """
 
     results: tyro.conf.Positional[tuple[Path, ...]]
-    """Files results.json, or the folders of runs that hold them."""
+    """Files results.json, folders that hold one, or folders of such folders."""
 
     out: Path
     """The picture to write; its ending says the format: .png, .pdf or .svg."""
+
+    kind: Literal["by-n", "overview"] = "by-n"
+    """What it shows."""
 
 
 def run(arguments: Arguments) -> None:
     """Draw the figure."""
     from compbench_jax.errors import RunError
-    from compbench_jax.evaluation.results import read_results
     from compbench_jax.report.figure import force_mae_figure
+    from compbench_jax.report.leaderboard import leaderboard, read_sources
+    from compbench_jax.report.overview import overview_figure
+    from compbench_jax.tasks import CONTROLS, SUBTASKS, TASKS
 
     if not arguments.results:
         raise RunError(
             "no results are given: name one results.json or more, e.g. compbench figure runs/*/results.json --out f.png"
         )
-    print(force_mae_figure([read_results(path) for path in arguments.results], arguments.out))
+    sources = read_sources(arguments.results)
+    if arguments.kind == "overview":
+        print(overview_figure(leaderboard(sources, [*TASKS, *SUBTASKS, *CONTROLS]), arguments.out))
+    else:
+        print(force_mae_figure([source.results for source in sources], arguments.out))

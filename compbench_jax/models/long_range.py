@@ -1,9 +1,9 @@
 """Energies that physics gives a pair of atoms: repulsion of nuclei, charges, dispersion. Units: eV and Å.
 
-Forms and constants are SO3LR's (Kabylda et al., J. Am. Chem. Soc. 2025): the repulsion of Ziegler, Biersack and Littmark,
-Coulomb's law between charges of finite width, and the van der Waals energy of quantum Drude oscillators (Góger et al.,
-J. Chem. Theory Comput. 2023, 3c00797) from free-atom references scaled by Hirshfeld ratios (Tkatchenko and Scheffler,
-Phys. Rev. Lett. 102, 073005 (2009)).
+Forms and constants are SO3LR's (Kabylda et al., J. Am. Chem. Soc. 2025): the repulsion of Ziegler, Biersack and
+Littmark, Coulomb's law between charges of finite width, and the van der Waals energy of quantum Drude oscillators
+(Góger et al., J. Chem. Theory Comput. 2023, 3c00797) from free-atom references scaled by Hirshfeld ratios (Tkatchenko
+and Scheffler, Phys. Rev. Lett. 102, 073005 (2009)).
 
 Charges and dispersion act between all pairs of atoms of a molecule, as dense arrays of all pairs of a batch: few
 operations a pair beside the thousands that a network spends on each edge.

@@ -1,5 +1,5 @@
-"""So3krates: attention over neighbours with degree-wise geometric features (Frank, Unke, Müller and Chmiela, Nat. Commun.
-15, 6539 (2024), arXiv 2309.15126; equations by their numbers there).
+"""So3krates: attention over neighbours with degree-wise geometric features (Frank, Unke, Müller and Chmiela, Nat.
+Commun. 15, 6539 (2024), arXiv 2309.15126; equations by their numbers there).
 
 An atom has invariant features ``[features]`` and one geometric vector ``[2l + 1]`` for each degree l = 1 … ``l_max``, a
 sum of spherical harmonics. The only contraction of these is the squared norm of each degree, so no Clebsch-Gordan

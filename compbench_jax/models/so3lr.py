@@ -1,9 +1,9 @@
 """SO3LR: So3krates with repulsion, electrostatics and dispersion (Kabylda et al., J. Am. Chem. Soc. 2025).
 
-The energy is a network's (:mod:`compbench_jax.models.so3krates`), plus the physics of :mod:`compbench_jax.models.long_range`
-with charges and Hirshfeld ratios that the same network predicts. The original was trained on neutral and charged
-molecules; here all are neutral singlets, for which its embeddings of charge and spin are exactly zero: they are left out,
-but for the factor 1/√3 of a sum of three embeddings.
+The energy is a network's (:mod:`compbench_jax.models.so3krates`), plus the physics of
+:mod:`compbench_jax.models.long_range` with charges and Hirshfeld ratios that the same network predicts. The original
+was trained on neutral and charged molecules; here all are neutral singlets, for which its embeddings of charge and spin
+are exactly zero: they are left out, but for the factor 1/√3 of a sum of three embeddings.
 
 `compbench foundation convert so3lr` turns the published weights into a run of this potential.
 """
@@ -58,10 +58,12 @@ class SO3LRConfig:
     dispersion_scale: float = 1.2
     """Factor of the length at which dispersion is damped."""
     long_range_cutoff: float = 1000.0
-    """Å, where the energy of two charges is shifted to zero. 1000 is next to none at all; it acts through the charges."""
+    """Å, where the energy of two charges is shifted to zero. The shift acts on forces through the charges."""
 
     kind: ClassVar[str] = "so3lr"
-    citation: ClassVar[str] = "Kabylda et al., J. Am. Chem. Soc. 2025; So3krates: Nat. Commun. 15, 6539, arXiv 2309.15126"
+    citation: ClassVar[str] = (
+        "Kabylda et al., J. Am. Chem. Soc. 2025; So3krates: Nat. Commun. 15, 6539, arXiv 2309.15126"
+    )
     long_range: ClassVar[bool] = True
 
     @property

@@ -9,6 +9,7 @@ from compbench_jax.evaluation.bootstrap import Estimate
 from compbench_jax.evaluation.results import save
 from compbench_jax.report.figure import force_mae_figure
 from compbench_jax.report.leaderboard import Row, as_records, slug, tasks_of
+from compbench_jax.report.overview import overview_figure
 from compbench_jax.report.table import MEV, significant
 
 LATEX_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
@@ -76,13 +77,13 @@ def write_latex(path: Path, rows: Sequence[Row]) -> None:
 
 
 def write_figures(folder: Path, rows: Sequence[Row]) -> list[Path]:
-    """A PDF for every task: force MAE against n of all its models.
+    """The overview of all tasks, and a page for every task (force MAE against n of all its models), as PDF.
 
     Raises:
         CompBenchError: matplotlib is not installed.
         RunError: a file could not be written.
     """
-    written = []
+    written = [overview_figure(rows, folder / "overview.pdf")]
     for task in tasks_of(rows):
         results = [run for row in rows if row.task == task for run in row.group.runs]
         written.append(force_mae_figure(results, folder / f"{slug(task)}.pdf"))

@@ -289,6 +289,15 @@ def force_mae_figure(results: Sequence[Mapping[str, Any]], path: str | Path) -> 
         x=0.01,
         ha="left",
     )
+    return save_figure(figure, path)
+
+
+def save_figure(figure: Any, path: Path) -> Path:
+    """Write a matplotlib figure, whole or not at all.
+
+    Raises:
+        RunError: the file could not be written.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format=path.suffix[1:], dpi=DPI)
     save(path, buffer.getvalue())

@@ -1,0 +1,35 @@
+"""The overview figure: every potential on every task, and what cannot be drawn."""
+
+import pytest
+from report_results import MINI, copy_results
+
+from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.main import run_command
+from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.report.overview import bars
+
+
+def code(*words):
+    return guarded(lambda: run_command([str(word) for word in words]))
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_it_is_drawn(tmp_path, ending):
+    copy_results(MINI / "chain_extension-mace", tmp_path / "results" / "a")
+    copy_results(MINI / "chain_extension-schnet", tmp_path / "results" / "b")
+    copy_results(MINI / "fragment_duplication-mace", tmp_path / "results" / "c")
+    path = tmp_path / "deep" / f"overview.{ending}"
+    assert code("figure", tmp_path / "results", "--kind", "overview", "--out", path) == 0
+    assert path.stat().st_size > 5000
+    if ending == "svg":
+        assert path.read_text().count("<!-- ×1.") == 3
+
+
+def test_another_format_is_refused(tmp_path, capsys):
+    assert code("figure", MINI / "chain_extension-mace", "--kind", "overview", "--out", tmp_path / "f.gif") == 2
+    assert "end its name in .png" in capsys.readouterr().err
+
+
+def test_bars_reach_from_the_value_to_the_bounds():
+    assert bars(Estimate(0.02, 0.015, 0.03)) == [[pytest.approx(5.0)], [pytest.approx(10.0)]]
+    assert bars(Estimate(0.02)) is None
