@@ -12,7 +12,7 @@ from typing import Any
 from compbench_jax._version import __version__
 from compbench_jax.errors import RunError, optional_import
 from compbench_jax.files import write_atomically
-from compbench_jax.report import site_pages
+from compbench_jax.report import site_pages, site_published
 from compbench_jax.report.leaderboard import Row, models_of, slug, tasks_of
 
 ASSETS = ("style.css", "site.js", "theme.js", "3Dmol-min.js", "3Dmol-LICENSE.txt")
@@ -98,7 +98,7 @@ def build_site(rows: list[Row], out: Path, about: Mapping[str, TaskText], citati
         (site.files["model", model], "model.html.j2", site_pages.model_page(site, model)) for model in models_of(rows)
     ]
     facts = json.loads(_text("assets", "published.json"))
-    pages.append(("published.html", "published.html.j2", site_pages.published_page(site, facts)))
+    pages.append(("published.html", "published.html.j2", site_published.published_page(site, facts)))
     written = []
     for name, template, content in pages:
         html = environment.get_template(template).render({**shared, **content})

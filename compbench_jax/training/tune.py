@@ -9,7 +9,7 @@ from its checkpoint in the next process that looks, so that an interrupted study
 import contextlib
 import errno
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,11 @@ from compbench_jax.training.loop import Watcher
 from compbench_jax.training.run_folder import locked
 from compbench_jax.training.search import Axis, with_values
 from compbench_jax.training.settings import LossSettings
+from compbench_jax.training.study_journal import JOURNAL_FILE, STARTUP, alone, mend_journal, open_study
 from compbench_jax.training.validation import Errors
 
 FORMAT, VERSION = "compbench-study", 1
-STUDY_FILE, JOURNAL_FILE, BEST_FILE, TRIALS = "study.json", "journal.log", "best.json", "trials"
-NAME = "compbench"
-
-STARTUP = 4
-"""Trials that run to their end before any is stopped by comparison with them; the first of the search are random."""
-
+STUDY_FILE, BEST_FILE, TRIALS = "study.json", "best.json", "trials"
 HOPELESS = 3
 """So many failures without a success end a study: what they have in common is not the search."""
 
@@ -103,7 +99,7 @@ def tune(
     with alone(folder):
         claim_study(folder, base, axes)
         mend_journal(folder / JOURNAL_FILE)
-    study = open_study(optuna, folder, base, prune)
+    study = open_study(optuna, folder, base.steps, prune)
     watched = replace(base, watch=replace(base.watch, monitor_frames=0))
     stopped = None
     while stopped is None:
@@ -300,72 +296,3 @@ def outcome(optuna: Any, study: Any, stopped: int | None) -> Outcome:
         return Outcome(None, float("inf"), {}, counts, stopped)
     best = study.best_trial
     return Outcome(best.number, float(best.value), dict(best.params), counts, stopped)
-
-
-def open_study(optuna: Any, folder: Path, base: Configuration, prune: bool) -> Any:
-    """The study of a folder, by its journal."""
-    backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL_FILE), lock_obj=KernelLock(folder))
-    # Early validations say little: a quarter of the steps is left to every trial.
-    median = optuna.pruners.MedianPruner(STARTUP, n_warmup_steps=base.steps // 4)
-    return optuna.create_study(
-        storage=optuna.storages.JournalStorage(backend),
-        study_name=NAME,
-        direction="minimize",
-        load_if_exists=True,
-        pruner=median if prune else optuna.pruners.NopPruner(),
-    )
-
-
-class KernelLock:
-    """Lock of the journal that goes with its process, unlike optuna's own, which a killed process leaves behind.
-
-    It has the two methods that optuna asks of a lock.
-    """
-
-    def __init__(self, folder: Path):
-        self.path = folder / ".journal-lock"
-        self.stack: list[contextlib.ExitStack] = []
-
-    def acquire(self) -> bool:
-        """Wait for the lock and take it."""
-        stack = contextlib.ExitStack()
-        stack.enter_context(waiting_lock(self.path))
-        self.stack.append(stack)
-        return True
-
-    def release(self) -> None:
-        """Give it back."""
-        self.stack.pop().close()
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Be the only process that changes what the study is or who does what."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write to {folder} ({error.strerror}): give another --out") from error
-    with waiting_lock(folder / ".lock"):
-        yield
-
-
-@contextlib.contextmanager
-def waiting_lock(path: Path) -> Iterator[None]:
-    """Hold a file lock of the kernel, after waiting for it; nothing where there are none."""
-    with path.open("a") as handle:
-        with contextlib.suppress(ImportError, OSError):
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def mend_journal(path: Path) -> None:
-    """Take out a last line that a kill or a full disk left incomplete; optuna would read no further."""
-    with waiting_lock(path.with_name(".journal-lock")):
-        if not path.exists():
-            return
-        with path.open("r+b") as handle:
-            content = handle.read()
-            if content and not content.endswith(b"\n"):
-                handle.truncate(content.rfind(b"\n") + 1)

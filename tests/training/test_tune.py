@@ -11,7 +11,8 @@ from compbench_jax.training import arguments, configuration
 from compbench_jax.training.run import train_run
 from compbench_jax.training.search import Axis
 from compbench_jax.training.settings import LossSettings, WatchSettings
-from compbench_jax.training.tune import BEST_FILE, JOURNAL_FILE, score, tune
+from compbench_jax.training.study_journal import JOURNAL_FILE
+from compbench_jax.training.tune import BEST_FILE, score, tune
 from compbench_jax.training.validation import Errors
 
 AXES = [Axis("optimiser.learning_rate", 1e-4, 1.0, log=True), Axis("loss.energy_weight", choices=(1.0, 4.0))]
