@@ -127,6 +127,7 @@ def test_cores_are_dealt_to_the_workers():
     assert all(share == mine for share in share_cores(1000))
 
 
+@pytest.mark.slow
 def test_a_real_cell(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     words = ["bench", "--only", "chain_extension-composition", "--out", str(tmp_path / "out")]
