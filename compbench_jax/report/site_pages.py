@@ -49,7 +49,10 @@ def table_row(site: "Site", row: Row) -> Page:
     estimates = {part: row.estimate(part) for part in ("id", "ood", "ratio")}
     note = [f"{len(row.sources)} seeds"] if len(row.sources) > 1 else []
     note += [row.kind] if row.kind in ("fine-tuned", "calculator") else []
-    note += ["partial"] if row.partial else []
+    note += ["partial: frames are missing"] if row.partial else []
+    tasks = {r.task for r in site.rows if "(" not in r.task}  # without controls, which few have
+    own = len({r.task for r in site.of_model(row.model)} & tasks)
+    note += [f"partial: {own} of {len(tasks)} tasks"] if own < len(tasks) and row.task in tasks else []
     cosine = row.estimate("ood", "force_cosine").value
     energy = row.estimate("ood", "energy_mae_centred_per_atom").value
     return {
