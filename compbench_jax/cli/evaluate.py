@@ -8,6 +8,7 @@ from compbench_jax.runtime import prepare_process
 if TYPE_CHECKING:
     from compbench_jax.evaluation.arguments import Arguments
     from compbench_jax.evaluation.settings import Settings
+    from compbench_jax.training.checkpoint import LoadedRun
 
 
 def wire() -> None:
@@ -71,7 +72,7 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     members = [with_precision(item, arguments.precision) for item in load_members(arguments.run, arguments.which)]
     run = pick_member(members, arguments.run, arguments.member)
     store = open_data(run, arguments.data, arguments.other_data)
-    task = get_task(arguments.task or run.config["task"])
+    task = get_task(task_of(arguments, run))
     split = task.split(store)
     out = output_folder(arguments, run.config["task"], task.name)
     for line in check_split(arguments.run, run, store, split):
@@ -93,6 +94,16 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
             evaluation = evaluate(run, store, split, settings, task.groups(store.graphs), progress)
     evaluation.write(out)
     report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
+
+
+def task_of(arguments: "Arguments", run: "LoadedRun") -> str:
+    """The task named on the command line, or the run's own; a converted run has none."""
+    from compbench_jax.errors import RunError
+
+    name: str = arguments.task or run.config["task"]
+    if not name:
+        raise RunError(f"{arguments.run} was converted, not trained on any task: give one with --task")
+    return name
 
 
 def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
@@ -159,7 +170,7 @@ def benchmark(arguments: "Arguments", settings: "Settings") -> None:
     assert arguments.run is not None
     run = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
     store = open_data(run, arguments.data, arguments.other_data)
-    split = get_task(arguments.task or run.config["task"]).split(store)
+    split = get_task(task_of(arguments, run)).split(store)
     for line in speed_lines(benchmark(run, store, split.ood_test, settings)):
         print(line)
 
@@ -175,7 +186,7 @@ def profile(arguments: "Arguments", settings: "Settings") -> None:
     assert arguments.run is not None
     run = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
     store = open_data(run, arguments.data, arguments.other_data)
-    split = get_task(arguments.task or run.config["task"]).split(store)
+    split = get_task(task_of(arguments, run)).split(store)
     folder = arguments.run / FOLDER / "evaluation"
     batches = profile(run, store, split.ood_test, settings, folder)
     print(f"{batches} batches; {how_to_open(folder)}")

@@ -17,10 +17,13 @@ class Arguments:
 
     path NAME: the interpreter of that environment, for --python.
 
+    convert so3lr --out RUN: its weights as a run of our own implementation, for evaluate.py --run, train.py --init-from
+    and the ASE calculator. The original stays in its environment and must be installed.
+
     Then:  python evaluate.py --foundation NAME --task TASK --data DIR
     """
 
-    action: tyro.conf.Positional[Literal["list", "install", "path"]]
+    action: tyro.conf.Positional[Literal["list", "install", "path", "convert"]]
     """What to do."""
 
     name: tyro.conf.Positional[str] = ""
@@ -29,12 +32,15 @@ class Arguments:
     dir: Path | None = None
     """Folder of the environment. Without it: a folder of the user's data (or $COMPBENCH_FOUNDATION_DIR/NAME)."""
 
+    out: Path | None = None
+    """Run folder to convert to. Without it: runs/NAME."""
+
     torch_index: str | None = None
     """Package index to take torch from, where the usual one has only builds for a GPU."""
 
 
 def run(arguments: Arguments) -> None:
-    """List, install or locate."""
+    """List, install, locate or convert."""
     from compbench_jax.errors import CompBenchError
     from compbench_jax.evaluation.calculator_spec import find_python
     from compbench_jax.evaluation.foundation import FOUNDATIONS, get_foundation
@@ -52,6 +58,13 @@ def run(arguments: Arguments) -> None:
     if arguments.action == "install":
         options = () if arguments.torch_index is None else ("--index-url", arguments.torch_index)
         install(item, folder, options)
+        return
+    if arguments.action == "convert":
+        from compbench_jax.evaluation.foundation_convert import LICENCE_FILE, convert
+
+        run_folder = convert(item.name, arguments.out or Path("runs") / item.name, arguments.dir)
+        print(f"{item.name} converted to {run_folder} (licences of the weights: {run_folder / LICENCE_FILE})")
+        print(f"evaluate it with `python evaluate.py --run {run_folder} --task TASK --data DIR`")
         return
     foundation_spec(item.name, arguments.dir)  # says what is wrong
     print(find_python(folder))

@@ -32,6 +32,7 @@ class Foundation:
         instructions: commands for a machine with internet access, where there are no ``packages``.
         energies: what its energies mean.
         info: what goes to ``atoms.info``.
+        heavy_atoms: molecules of up to so many may be in its training data; 0: not known.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Foundation:
     instructions: str = ""
     energies: str = "total energies"
     info: dict[str, Any] = field(default_factory=lambda: {"charge": 0, "spin": 1})
+    heavy_atoms: int = 0
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -83,6 +85,7 @@ FOUNDATIONS: dict[str, Foundation] = {
             distributions=("so3krates-torch", "torch"),
             energies="trained on forces, dipoles and Hirshfeld ratios, not on energies: only relative energies mean "
             "anything",
+            heavy_atoms=7,
         ),
         Foundation(
             "7net-0",
@@ -109,6 +112,7 @@ FOUNDATIONS: dict[str, Foundation] = {
             citation="Smith et al., J. Chem. Phys. 148, 241733 (2018)",
             packages=("torchani==2.2.4", "ase==3.29.0", "setuptools<81"),
             distributions=("torchani", "torch"),
+            heavy_atoms=8,
         ),
         Foundation(
             "mace-off",

@@ -1,6 +1,7 @@
 """What an evaluation starts from: the data that a run was trained on, and a split that is the run's own."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,14 @@ def open_data(run: LoadedRun, data: Path | None = None, other_data: bool = False
 
     Raises:
         DataError: no store, or a damaged one.
-        RunError: the store is not the one that the run was trained on.
+        RunError: the store is not the one that the run was trained on, or the run has none and none is given.
     """
+    if data is None and not run.config["data"]:
+        raise RunError(
+            f"the {run.config['preset']} run was converted, not trained on any data: give a store with --data"
+        )
     store = open_store(run.config["data"] if data is None else data, checksums=True)
-    if store.hash != run.config["data_hash"] and not other_data:
+    if run.config["data_hash"] not in ("", store.hash) and not other_data:
         raise RunError(
             f"{store.path} is not the data that the run was trained on (manifest {store.hash[:12]}…, trained "
             f"on {run.config['data_hash'][:12]}…): give that store with --data, or --other-data to evaluate "
@@ -43,7 +48,7 @@ def check_split(folder: Path, run: LoadedRun, store: FrameStore, split: Split) -
 
     Returns:
         warnings: OOD molecules that the run was trained on (possible for another task, and in the oracle by
-            design).
+            design), and what is known of the data of a converted run, or of one that was fine-tuned from it.
 
     Raises:
         RunError: the run's own task now yields other frames than the run was trained on.
@@ -61,13 +66,30 @@ def check_split(folder: Path, run: LoadedRun, store: FrameStore, split: Split) -
         raise RunError(
             f"{path} names other frames than the task {split.task} now yields: evaluate with the version that trained"
         )
+    notes = pretraining_notes([folder, Path(run.config.get("init_from") or folder)], store, split)
     ood = [store.graphs[m].molecule for m in molecules_of(store, split.ood_test)]
     seen = [molecule.name for molecule in ood if molecule.inchikey in trained]
     if not seen:
-        return []
+        return notes
     return [
-        f"note: the run was trained on {len(seen)} of {len(ood)} OOD molecules ({seen[0]}, …): they are not OOD for it"
+        *notes,
+        f"note: the run was trained on {len(seen)} of {len(ood)} OOD molecules ({seen[0]}, …): they are not OOD for it",
     ]
+
+
+def pretraining_notes(folders: Iterable[Path], store: FrameStore, split: Split) -> list[str]:
+    """What the weights of a foundation potential, converted to the first such of these runs, may have seen."""
+    for folder in folders:
+        try:
+            origin = json.loads((folder / SPLIT_FILE).read_text(encoding="utf-8"))["foundation"]
+            most = int(origin["heavy_atoms"])
+            lines = [f"note: {origin['name']} was pre-trained at {origin['level']} on {origin['trained_on']}"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        ood = molecules_of(store, split.ood_test)
+        small = sum(int((store.graphs[m].numbers > 1).sum()) <= most for m in ood)
+        return [*lines, f"note: {small} of {len(ood)} OOD molecules have at most {most} heavy atoms"] if most else lines
+    return []
 
 
 def receptive_field(run: LoadedRun) -> tuple[float, int]:

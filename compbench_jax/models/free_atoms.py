@@ -40,4 +40,4 @@ def free_atoms(elements: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
             f"there are no dispersion coefficients for atomic number {beyond[0]}: take a potential without dispersion"
         )
     rows = np.array(elements) - 1
-    return np.float32(_POLARISABILITIES)[rows], np.float32(_COEFFICIENTS)[rows]
+    return np.array(_POLARISABILITIES, np.float32)[rows], np.array(_COEFFICIENTS, np.float32)[rows]

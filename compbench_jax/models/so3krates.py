@@ -34,7 +34,7 @@ def bernstein_basis(lengths: jax.Array, n_basis: int) -> jax.Array:
     top = n_basis - 1
     k = np.arange(n_basis)
     logs = [math.lgamma(top + 1) - math.lgamma(i + 1) - math.lgamma(top - i + 1) for i in range(n_basis)]
-    binomials = jnp.asarray(np.float32(logs), lengths.dtype)
+    binomials = jnp.asarray(np.array(logs, np.float32), lengths.dtype)
     x = jnp.clip(jnp.exp(-GAMMA * lengths), EDGE, 1 - EDGE)[..., None]
     return jnp.exp(binomials + jnp.asarray(k, x.dtype) * jnp.log(x) + jnp.asarray(top - k, x.dtype) * jnp.log1p(-x))
 
@@ -45,7 +45,7 @@ def squared_norms(geometric: jax.Array, l_max: int) -> jax.Array:
     The contraction of the original; its factors are those of float32.
     """
     parts = jnp.split(geometric * geometric, _cuts(l_max), axis=-1)
-    factors = np.float32([(2 * degree + 1) ** -0.5 for degree in range(1, l_max + 1)])
+    factors = np.array([(2 * degree + 1) ** -0.5 for degree in range(1, l_max + 1)], np.float32)
     return jnp.stack([part.sum(-1) for part in parts], axis=-1) * jnp.asarray(factors, geometric.dtype)
 
 

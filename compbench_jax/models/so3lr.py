@@ -39,7 +39,10 @@ LEAST_RATIO = 1e-3
 
 @dataclass(frozen=True)
 class SO3LRConfig:
-    """SO3LR (Kabylda et al. 2025): So3krates with repulsion, electrostatics and dispersion. The published size."""
+    """SO3LR (Kabylda et al. 2025): So3krates with repulsion, electrostatics and dispersion.
+
+    The defaults are the published size.
+    """
 
     cutoff: float = 4.5
     """Å, radius within which atoms exchange messages. Charges and dispersion act between all atoms of a molecule."""
@@ -120,7 +123,7 @@ class SO3LR(nn.Module):
         hidden = nn.silu(nn.Dense(config.features, name="energy_0")(features))
         network = nn.Dense(1, name="energy_1")(hidden)[:, 0] * scales[species]
         physics = self._physics(features, lengths, cutoff, species, senders, receivers, molecules)
-        self.sow("intermediates", "network", network)
+        self.sow("intermediates", "network_energy", network)
         return network + physics / self.scale
 
     def _physics(
@@ -152,10 +155,10 @@ class SO3LR(nn.Module):
 
         squares, together = squared_distances(molecules)
         charged = electrostatics(charges, squares, together, config.charge_width, config.long_range_cutoff)
-        free = (jnp.asarray(table, features.dtype)[species] for table in free_atoms(self.elements))
-        dispersed = dispersion(ratios, *free, squares, together, config.dispersion_scale)
+        alphas, coefficients = (jnp.asarray(table, features.dtype)[species] for table in free_atoms(self.elements))
+        dispersed = dispersion(ratios, alphas, coefficients, squares, together, config.dispersion_scale)
         found = {"charges": charges, "ratios": ratios}
-        found |= {"repulsion": repelled, "electrostatics": charged, "dispersion": dispersed}
+        found |= {"repulsion_energy": repelled, "electrostatic_energy": charged, "dispersion_energy": dispersed}
         for name, value in found.items():
             self.sow("intermediates", name, value)
         return repelled + charged + dispersed
