@@ -204,9 +204,9 @@ def training_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float], S
     layout = {
         "xaxis": {"title": {"text": "optimiser step"}},
         "yaxis": {"type": "log", "title": {"text": "force MAE (meV/Å)"}, **TICKS},
-        "height": 400,
-        "legend": {"orientation": "h", "y": -0.28, "yanchor": "top"},
-        "margin": {"l": 60, "r": 16, "t": 20, "b": 50},
+        "height": 480,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
     }
     return {"data": data, "layout": layout}
 
