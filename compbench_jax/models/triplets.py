@@ -18,7 +18,7 @@ def to_slots(values: jax.Array, triplets: jax.Array) -> jax.Array:
 def to_edges(slots: jax.Array, triplets: jax.Array, receivers: jax.Array) -> jax.Array:
     """Slot values ``[n_node, n_incoming, ...]`` at the edges, ``[n_edge, ...]``; zero on padding edges."""
     n_node, width = triplets.shape
-    place = jnp.arange(len(receivers)) - triplets[receivers, 0]
+    place = jnp.arange(receivers.shape[0]) - triplets[receivers, 0]
     slot = jnp.where(place >= 0, receivers * width + place, n_node * width)
     return jnp.take(slots.reshape(n_node * width, *slots.shape[2:]), slot, axis=0, mode="fill", fill_value=0)
 
