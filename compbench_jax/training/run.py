@@ -35,7 +35,7 @@ from compbench_jax.training.loss import Graphs
 from compbench_jax.training.mesh import MEMBERS, make_layout
 from compbench_jax.training.optimiser import make_optimiser
 from compbench_jax.training.progress import Display
-from compbench_jax.training.start_from import carry_over, freezing, load_start, normalisation_from
+from compbench_jax.training.start_from import carry_over, freezing, load_start, normalisation_from, refit_references
 from compbench_jax.training.state import Cursor, TrainState, initial_state, state_template
 from compbench_jax.training.validation import make_evaluator
 
@@ -118,6 +118,8 @@ def prepare_potential(
         if configuration.init_from:
             start = load_start(Path(configuration.init_from), model, store, split)
             normalisation = normalisation_from(start, normalisation)
+            if not start.config["task"]:  # converted from elsewhere
+                normalisation = refit_references(start, normalisation, store, split.train)
         potential_file.write(run, model, normalisation)
 
 
@@ -198,7 +200,8 @@ def _train_prepared(
 
 
 def quick_compilation() -> dict[str, Any] | None:
-    """Compiler options for a program that runs once: on a CPU, half the time of the compiler for the same bits.
+    """Compiler options for a program that runs once: on a CPU, half the time of the compiler for the same bits (but for
+    the last ones of GemNet's scaling factors, which are sums over a batch).
 
     Level 0 would take less still, but multiplies and adds in two roundings: other parameters for the same seed.
     """

@@ -11,13 +11,18 @@ import jax
 import numpy as np
 import optax
 
+from compbench_jax.batching.dataset import GraphDataset, compositions
 from compbench_jax.errors import RunError
+from compbench_jax.models.normalisation import fit_reference_energies
 from compbench_jax.models.potential import Normalisation, Params
 from compbench_jax.models.registry import config_from_json
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.checkpoint import LoadedRun, load_run
 from compbench_jax.training.run_folder import SPLIT_FILE
+
+REFERENCE_FRAMES = 512
+"""Most training frames that reference energies are fitted to for a potential that was not trained here."""
 
 
 def load_start(folder: Path, model: Any, store: FrameStore, split: Split) -> LoadedRun:
@@ -59,6 +64,45 @@ def normalisation_from(run: LoadedRun, fitted: Normalisation) -> Normalisation:
     known |= dict(zip(fitted.elements, fitted.reference_energies, strict=True))
     elements = tuple(sorted(known))
     return replace(before, elements=elements, reference_energies=tuple(known[number] for number in elements))
+
+
+def refit_references(
+    run: LoadedRun, normalisation: Normalisation, store: FrameStore, train: np.ndarray
+) -> Normalisation:
+    """Reference energies that fit what is left of the labels once the run's own energies are taken away.
+
+    For potentials that were not trained here, whose energies have an origin of their own for each element: against
+    energies fitted to the labels alone, the first steps would do nothing but move that origin by tens of eV.
+
+    Args:
+        run: to start from.
+        normalisation: to train with; of :func:`normalisation_from`.
+        store: where the frames are.
+        train: indices of those to train on. Molecules with elements that the run does not know are left out.
+    """
+    before = run.potential.normalisation
+    known = np.array([np.isin(graph.numbers, before.elements).all() for graph in store.graphs])
+    train = np.asarray(train)[known[store.molecule[train]]]
+    if not len(train):
+        return normalisation
+    evenly = np.linspace(0, len(train) - 1, min(REFERENCE_FRAMES, len(train))).astype(int)
+    chosen = store.gather(train[evenly])
+    dataset = GraphDataset.build(
+        chosen,
+        elements=before.elements,
+        reference_energies=before.reference_energies,
+        cutoff=run.potential.cutoff,
+        batch_size=32,
+        triplets=run.potential.triplets,
+    )
+    predict, predicted = jax.jit(run.potential.energy), np.zeros(chosen.n_frames)
+    for item in dataset.sequential():
+        predicted[item.indices] = predict(run.params, dataset.batch(item))[: len(item.indices)]
+    present = sorted(set(chosen.numbers.tolist()))
+    fitted = fit_reference_energies(compositions(chosen, present), chosen.energy - predicted)
+    energies = dict(zip(normalisation.elements, normalisation.reference_energies, strict=True))
+    energies |= dict(zip(present, map(float, fitted), strict=True))
+    return replace(normalisation, reference_energies=tuple(energies.values()))
 
 
 def carry_over(start: Params, fresh: Params, before: Sequence[int], after: Sequence[int]) -> Params:

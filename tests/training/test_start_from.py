@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from training_store import PairConfig, make_configuration
+from training_store import ATOM_ENERGY, EPSILON, SIGMA, PairConfig, make_configuration
 
 from compbench_jax.errors import RunError
 from compbench_jax.training.checkpoint import load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import OptimiserSettings, WatchSettings
-from compbench_jax.training.start_from import carry_over, freezing, load_start, normalisation_from
+from compbench_jax.training.start_from import carry_over, freezing, load_start, normalisation_from, refit_references
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,22 @@ def test_new_elements_start_fresh_and_known_ones_where_they_were(before):
     for odd in ({**fresh, "other": np.zeros(4)}, {"table": fresh["table"]}, {**fresh, "other": np.zeros((3, 1))}):
         with pytest.raises(RunError, match="other parameters than this potential"):
             carry_over(old, odd, (1, 8), (1, 6, 8))
+
+
+def test_a_converted_potential_keeps_its_origin_of_energies(before, store, split):
+    """The exact potential, but for constants of its own for each element, leaves nothing to learn."""
+    run = load_run(before)
+    exact = {"epsilon": np.float32(EPSILON), "sigma": np.float32(SIGMA), "shift": np.array([5.0, -7.0], np.float32)}
+    scaled = replace(run, params={"params": exact})
+    wrong = replace(run.potential.normalisation, reference_energies=(0.0, 0.0))
+    fitted = refit_references(scaled, wrong, store, split.train)
+    expected = [ATOM_ENERGY[1] - 5.0, ATOM_ENERGY[6] + 7.0]
+    np.testing.assert_allclose(fitted.reference_energies, expected, atol=2e-3)
+    # Elements that the run does not know keep what was fitted to the labels.
+    stranger = replace(wrong, elements=(1, 6, 8), reference_energies=(0.0, 0.0, -2.0))
+    assert refit_references(scaled, stranger, store, split.train).reference_energies[2] == -2.0
+    lost = replace(scaled, potential=replace(run.potential, normalisation=replace(wrong, elements=(1, 9))))
+    assert refit_references(lost, wrong, store, split.train) is wrong
 
 
 def test_freezing_by_path():
