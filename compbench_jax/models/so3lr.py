@@ -140,7 +140,7 @@ class SO3LR(nn.Module):
         config = self.config
         numbers = jnp.asarray(self.elements, features.dtype)[species]
         ends = numbers[receivers], numbers[senders]
-        repelled = sum_to_receivers(Repulsion(name="repulsion")(lengths, cutoff, *ends), receivers, len(species))
+        repelled = sum_to_receivers(Repulsion(name="repulsion")(lengths, cutoff, *ends), receivers, species.shape[0])
 
         hidden = nn.silu(nn.Dense(config.features, name="charge_0")(features))
         charges = nn.Dense(1, name="charge_1")(hidden)[:, 0]
