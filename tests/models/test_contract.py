@@ -65,10 +65,12 @@ NODES, EDGES, GRAPHS, INCOMING = 18, 150, 4, 8
 QUICK = {"xla_backend_optimization_level": 0}
 """Compiling takes longer than running here."""
 
-PAPER = [pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name.endswith("-paper")]
-SMALL = [name for name in MODELS if not name.endswith("-paper")]
+SLOW = [name for name in MODELS if name.endswith("-paper") or name in LONG_RANGE]
+"""Run before a release: the same code at more layers, and a potential that takes a minute to compile."""
 
-pytestmark = pytest.mark.parametrize("name", SMALL + list(DIRECT) + PAPER)
+SMALL = [name for name in MODELS if name not in SLOW]
+
+pytestmark = pytest.mark.parametrize("name", SMALL + list(DIRECT) + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW])
 
 
 @pytest.fixture(autouse=True)
