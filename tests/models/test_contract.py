@@ -70,7 +70,9 @@ SLOW = [name for name in MODELS if name.endswith("-paper") or name in LONG_RANGE
 
 SMALL = [name for name in MODELS if name not in SLOW]
 
-pytestmark = pytest.mark.parametrize("name", SMALL + list(DIRECT) + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW])
+pytestmark = pytest.mark.parametrize(
+    "name", [*SMALL, *DIRECT, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 
 
 @pytest.fixture(autouse=True)
