@@ -96,7 +96,7 @@ PRESETS = {
         primary_frames=40, secondary_frames=30, secondary_segments=6, tuning_frames=10, equilibration=60.0
     ),
     # What BAOAB samples does not depend on the time step as long as vibrations are harmonic (benchmarks/time_step.py).
-    # Forces along the trajectory within 1e-3 eV/Å of converged ones save another quarter of the time.
+    # Forces along the trajectory within 1e-3 eV/Å of converged ones save another fifth of the time.
     "standard": SamplingSettings(time_step=1.0, half_step_temperature=True, scf_looseness=10.0),
     "paper": SamplingSettings(primary_frames=2013, secondary_frames=500, tuning_frames=100, equilibration=500.0),
 }

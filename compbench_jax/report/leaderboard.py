@@ -12,6 +12,7 @@ from compbench_jax.errors import RunError
 from compbench_jax.evaluation.bootstrap import Estimate, paired_difference
 from compbench_jax.evaluation.results import FILE as RESULTS_FILE
 from compbench_jax.evaluation.results import read_results
+from compbench_jax.models.registry import BASELINES
 from compbench_jax.report.curves import LOG
 from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, pool
 
@@ -136,7 +137,7 @@ def kind_of(results: Results) -> str:
         return "calculator"
     if config.get("init_from"):
         return "fine-tuned"
-    return "trained" if config.get("steps") and "optimiser" in config and not results.get("fitted") else "fitted"
+    return "fitted" if config.get("preset") in BASELINES else "trained"
 
 
 def speed_of(sources: Sequence[Source]) -> float | None:

@@ -38,14 +38,12 @@ class Place:
         runs: run folders, with checkpoints.
         out: what is worth publishing: results, configurations, logs.
         batch_size: of training.
-        smoke: words that shorten evaluation, for tests and rehearsals; empty for results.
     """
 
     data: Path
     runs: Path
     out: Path
     batch_size: int = 8
-    smoke: tuple[str, ...] = ()
 
     def run(self, cell: Cell) -> Path:
         """Run folder of a cell."""
@@ -88,16 +86,16 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
             plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
             shutil.rmtree(trial, ignore_errors=True)
         yield Stage("training", (*words, "--out", str(run), "--steps", str(plan.steps(cell)), model))
-        yield Stage("evaluating", (*EVALUATE, "--run", str(run), *place.smoke))
+        yield Stage("evaluating", (*EVALUATE, "--run", str(run)))
     elif cell.kind == "fit":
         yield Stage("fitting", (*TRAIN, *common, "--out", str(run), f"model:{cell.potential}"))
-        yield Stage("evaluating", (*EVALUATE, "--run", str(run), *place.smoke))
+        yield Stage("evaluating", (*EVALUATE, "--run", str(run)))
     elif cell.kind == "again":
         of = str(place.runs / cell.parent)
-        yield Stage("evaluating", (*EVALUATE, "--run", of, *common, "--out", str(run), *place.smoke))
+        yield Stage("evaluating", (*EVALUATE, "--run", of, *common, "--out", str(run)))
     else:
         words = (*EVALUATE, f"--{cell.kind}", cell.potential, *common, "--out", str(run))
-        yield Stage("evaluating", (*words, *place.smoke))
+        yield Stage("evaluating", words)
     keep(cell, place, memory.get(cell.name))
 
 

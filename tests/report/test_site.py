@@ -115,6 +115,15 @@ def test_best_and_ties_are_those_of_paired_intervals(results):
     assert sum(row.best for row in rows.values()) == len(TASKS)
 
 
+def test_rows_say_how_a_potential_came_to_be(tmp_path):
+    copy_results(MINI / "chain_extension-mace", tmp_path / "a")
+    copy_results(MINI / "chain_extension-mace", tmp_path / "b", model="classical")
+    copy_results(MINI.parent / "foundation" / "chain_extension-so3lr", tmp_path / "c")
+    rows = leaderboard(read_sources([tmp_path]))
+    assert {row.model: row.kind for row in rows} == {"mace": "trained", "classical": "fitted", "so3lr": "calculator"}
+    assert rows[2].speed is not None and rows[2].speed > 0
+
+
 def test_equal_models_are_a_tie(tmp_path):
     copy_results(MINI / "chain_extension-mace", tmp_path / "a")
     copy_results(MINI / "chain_extension-mace", tmp_path / "b", model="twin")
