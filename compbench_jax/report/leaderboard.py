@@ -12,9 +12,8 @@ from compbench_jax.errors import RunError
 from compbench_jax.evaluation.bootstrap import Estimate, paired_difference
 from compbench_jax.evaluation.results import FILE as RESULTS_FILE
 from compbench_jax.evaluation.results import read_results
-from compbench_jax.models.registry import BASELINES
 from compbench_jax.report.curves import LOG
-from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, pool
+from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, kind_of, pool
 
 METRIC = "force_mae"
 
@@ -37,7 +36,7 @@ class Row:
     Attributes:
         task: canonical name.
         model: name shown.
-        kind: ``"trained"``, ``"fitted"``, ``"fine-tuned"`` or ``"calculator"`` (not trained here).
+        kind: see :func:`compbench_jax.report.runs.kind_of`.
         group: its runs, pooled.
         sources: the runs with their folders, by ascending seed.
         parameters: number of parameters; None where results do not say.
@@ -128,16 +127,6 @@ def leaderboard(sources: Sequence[Source], order: Sequence[str] = ()) -> list[Ro
         )
     kinds = [*order, *(row.task.partition("[")[0] for row in rows)]
     return marked(sorted(rows, key=lambda row: kinds.index(row.task.partition("[")[0])))
-
-
-def kind_of(results: Results) -> str:
-    """How a potential came to be."""
-    config = results["config"]
-    if config.get("model", {}).get("kind") == "calculator":
-        return "calculator"
-    if config.get("init_from"):
-        return "fine-tuned"
-    return "fitted" if config.get("preset") in BASELINES else "trained"
 
 
 def speed_of(sources: Sequence[Source]) -> float | None:

@@ -15,7 +15,7 @@ from compbench_jax.evaluation.bootstrap import Comparison
 from compbench_jax.evaluation.members import MEMBERS
 from compbench_jax.evaluation.results import FILE, molecule_sums, read_results
 from compbench_jax.metrics.aggregate import SUM_COLUMNS
-from compbench_jax.models.registry import config_from_json, config_to_json
+from compbench_jax.models.registry import BASELINES, config_from_json, config_to_json
 from compbench_jax.training.configuration import FORMAT, FREE, GROUPS, Configuration, flatten
 
 Results = Mapping[str, Any]
@@ -57,10 +57,33 @@ def group_runs(results: Sequence[Results]) -> list[Group]:
                 f"the results of {runs[0]['model']} on {runs[0]['task']} with seed {repeated(seeds)} are "
                 "given twice: give each run once"
             )
-        tuned = " (fine-tuned)" if runs[0]["config"].get("init_from") else ""
-        model = runs[0]["model"] + tuned + (" (partial)" if any("partial" in run for run in runs) else "")
+        kind = kind_of(runs[0])
+        told = f" ({kind})" if kind in TOLD else ""
+        model = runs[0]["model"] + told + (" (partial)" if any("partial" in run for run in runs) else "")
         pooled.append(Group(runs[0]["task"], model, tuple(runs), pool(runs)))
     return pooled
+
+
+TOLD = ("zero-shot", "fine-tuned")
+"""Kinds that stand beside the name of a model, since the same one may be trained here from the beginning too."""
+
+
+def kind_of(results: Results) -> str:
+    """How a potential came to be.
+
+    Returns:
+        ``"trained"`` here from random parameters; ``"fine-tuned"`` from another run's; ``"zero-shot"``: the converted
+        weights of a foundation potential as they are; ``"fitted"`` in closed form (baselines); ``"calculator"``.
+    """
+    config = results["config"]
+    if config.get("model", {}).get("kind") == "calculator":
+        return "calculator"
+    if config.get("init_from"):
+        return "fine-tuned"
+    if config.get("preset") in BASELINES:
+        return "fitted"
+    # A converted run belongs to no data and took no steps.
+    return "trained" if config.get("steps", 1) or config.get("data_hash", "?") else "zero-shot"
 
 
 def identity(results: Results) -> str:

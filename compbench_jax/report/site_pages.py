@@ -48,7 +48,7 @@ def table_row(site: "Site", row: Row) -> Page:
     """One row of a table of scores."""
     estimates = {part: row.estimate(part) for part in ("id", "ood", "ratio")}
     note = [f"{len(row.sources)} seeds"] if len(row.sources) > 1 else []
-    note += [row.kind] if row.kind in ("fine-tuned", "calculator") else []
+    note += [row.kind] if row.kind == "calculator" else []
     note += ["partial: frames are missing"] if row.partial else []
     tasks = {r.task for r in site.rows if "(" not in r.task}  # without controls, which few have
     own = len({r.task for r in site.of_model(row.model)} & tasks)
@@ -96,7 +96,7 @@ def index_page(site: "Site") -> Page:
 
 def headline(rows: Sequence[Row]) -> str:
     """The results in a sentence: how much larger OOD errors are, and which model has the smallest."""
-    ratios = [row.estimate("ratio").value for row in rows if row.kind != "calculator"]
+    ratios = [row.estimate("ratio").value for row in rows if row.kind not in ("calculator", "zero-shot")]
     known = sorted(value for value in ratios if value is not None)
     tasks = tasks_of(rows)
     text = f"{len({row.model for row in rows})} potentials on {len(tasks)} task{'s' * (len(tasks) != 1)}. "

@@ -1,13 +1,13 @@
 """What the suites hold: cells, each one potential on one task with one seed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from compbench_jax.errors import CompBenchError
 from compbench_jax.training.run_folder import default_folder
 
-Kind = Literal["train", "fit", "calculator", "foundation", "again"]
+Kind = Literal["train", "fit", "calculator", "foundation", "convert", "again"]
 
 TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
 BASELINES = ("composition", "classical", "nearest")
@@ -29,14 +29,16 @@ class Cell:
 
     Attributes:
         kind: ``train``: gradient steps; ``fit``: a closed form; ``calculator`` and ``foundation``: not trained here;
-            ``again``: the run of another cell, evaluated on this task too.
-        task: as ``--task`` takes it.
+            ``convert``: the weights of a foundation potential made a run of ours; ``again``: the run of another cell,
+            evaluated on this task (too).
+        task: as ``--task`` takes it; empty for ``convert``.
         potential: preset, calculator or foundation potential.
         seed: the first seed.
         seeds: members trained together from there.
         options: further words of the command line of ``train.py``.
         parent: name of the cell whose run this one starts from (``train``) or evaluates (``again``).
         label: stands for the potential in the name of the cell, where one potential is trained in several ways.
+        frames: most frames of each test set; None: all.
     """
 
     kind: Kind
@@ -47,10 +49,13 @@ class Cell:
     options: tuple[str, ...] = ()
     parent: str = ""
     label: str = ""
+    frames: int | None = None
 
     @property
     def name(self) -> str:
         """Name of the cell's folders."""
+        if self.kind == "convert":
+            return self.potential
         return default_folder(self.task, self.label or self.potential, self.seed).name
 
 
@@ -67,10 +72,13 @@ class Suite:
         baselines: presets with a closed form.
         calculators: ASE calculators, as ``--calculator`` takes them.
         foundations: as ``--foundation`` takes them.
+        pretrained: foundation potentials that convert to runs of ours, and the options of their fine-tuning: evaluated
+            as they are, fine-tuned, and trained from random parameters.
         seeds: of every potential that takes gradient steps.
         together: train the seeds as members of one run (a GPU has room for them), not as cells of their own.
         controlled: potentials also trained on both controls of every task.
         again: task → task whose runs are evaluated on it too, since both have the same training molecules.
+        frames: most frames of each test set, evenly over its molecules; None: all.
     """
 
     about: str
@@ -81,35 +89,49 @@ class Suite:
     baselines: tuple[str, ...] = ()
     calculators: tuple[str, ...] = ()
     foundations: tuple[str, ...] = ()
+    pretrained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: int = 1
     together: bool = False
     controlled: tuple[str, ...] = ()
     again: Mapping[str, str] = field(default_factory=dict)
+    frames: int | None = None
 
     def cells(self) -> tuple[Cell, ...]:
         """All cells: cheap ones first, then one seed of everything, then the next; controls last."""
-        return tuple(self._cells())
+        return tuple(replace(cell, frames=self.frames) for cell in self._cells())
 
     def _cells(self) -> Iterator[Cell]:
-        for task in self.tasks:
-            yield from (Cell("fit", task, name) for name in self.baselines)
+        yield from (Cell("convert", "", name) for name in self.pretrained)
+        for task in (*self.tasks, *self.again):
             yield from (Cell("calculator", task, name) for name in self.calculators)
             yield from (Cell("foundation", task, name) for name in self.foundations)
-        rounds = (range(1) if self.together else range(self.seeds)) if self.potentials else ()
+            yield from (Cell("again", task, name, parent=name, label=f"{name}-zero-shot") for name in self.pretrained)
+        for task in self.tasks:
+            for name in self.baselines:
+                yield from self._with_again(Cell("fit", task, name))
+        rounds = (range(1) if self.together else range(self.seeds)) if self.potentials or self.pretrained else ()
         members = self.seeds if self.together else 1
         for seed in rounds:
             for task in self.tasks:
                 for name, options in self.potentials.items():
-                    cell = Cell("train", task, name, seed, members, options)
-                    yield cell
-                    for other, of in self.again.items():
-                        if of == task:
-                            yield Cell("again", other, name, seed, members, parent=cell.name)
+                    yield from self._with_again(Cell("train", task, name, seed, members, options))
+                for name, options in self.pretrained.items():
+                    how = (Cell("train", task, name, seed, members, options, name, f"{name}-fine-tuned"),
+                           Cell("train", task, name, seed, members))  # fmt: skip
+                    for cell in how:
+                        yield from self._with_again(cell)
         for seed in rounds:
             for task in self.tasks:
                 for name in self.controlled:
                     for control in ("control_random", "oracle"):
                         yield Cell("train", f"{control}({task})", name, seed, members, self.potentials[name])
+
+    def _with_again(self, cell: Cell) -> Iterator[Cell]:
+        """A cell, and its evaluation on the tasks that share its training molecules."""
+        yield cell
+        for other, of in self.again.items():
+            if of == cell.task:
+                yield replace(cell, kind="again", task=other, options=(), parent=cell.name)
 
 
 PAPER = ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")
@@ -132,10 +154,11 @@ SUITES: Mapping[str, Suite] = {
         POTENTIALS,
         BASELINES,
         ("gfn1-xtb",),
-        ("so3lr",),
+        pretrained={"so3lr": ("--optimiser.learning-rate", "5e-4")},
         seeds=2,
         controlled=("mace", "painn"),
         again={"proximity": "fragment_combination"},
+        frames=1000,
     ),
     "paper": Suite(
         "the published sizes on a GPU, five seeds at once",
@@ -175,5 +198,6 @@ def choose(cells: tuple[Cell, ...], patterns: tuple[str, ...]) -> tuple[Cell, ..
                 f"--only {pattern!r} fits none of {len(cells)} cells: --dry-run without it lists their names"
             )
     wanted = {cell.name for cell in cells if any(pattern in cell.name for pattern in patterns)}
-    wanted |= {cell.parent for cell in cells if cell.name in wanted}
+    for cell in reversed(cells):  # a cell stands after what it needs
+        wanted |= {cell.parent} if cell.name in wanted else set()
     return tuple(cell for cell in cells if cell.name in wanted)

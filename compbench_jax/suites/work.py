@@ -12,6 +12,7 @@ from compbench_jax.errors import RunError
 from compbench_jax.files import write_atomically
 from compbench_jax.suites.cells import Cell
 from compbench_jax.suites.plan import TRIAL_LOG_EVERY, TRIAL_STEPS, Plan, measured_rate
+from compbench_jax.training.configuration import FILE as CONFIG_FILE
 
 KEPT = ("where.json", "showcase.json", "config.json", "audit.json", "log.jsonl", "force_mae_by_n.png")
 """Files of a run that are copied beside its results.json; checkpoints and predictions stay in the run folder."""
@@ -19,6 +20,7 @@ KEPT = ("where.json", "showcase.json", "config.json", "audit.json", "log.jsonl",
 CELL_FILE = "cell.json"
 TRAIN = (sys.executable, "-m", "compbench_jax.cli.train")
 EVALUATE = (sys.executable, "-m", "compbench_jax.cli.evaluate")
+CONVERT = (sys.executable, "-m", "compbench_jax.cli.main", "foundation", "convert")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Place:
         return self.out / cell.name
 
     def is_done(self, cell: Cell) -> bool:
-        """Whether the cell's results are all there; ``cell.json`` is written last."""
+        """Whether the cell's results are all there; ``cell.json`` is written last. A converted run has none."""
+        if cell.kind == "convert":
+            return (self.run(cell) / CONFIG_FILE).exists()
         try:
             content = json.loads((self.results(cell) / CELL_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -73,6 +77,7 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
     """
     run = place.run(cell)
     common = ("--task", cell.task, "--data", str(place.data))
+    evaluate = EVALUATE if cell.frames is None else (*EVALUATE, "--max-frames", str(cell.frames))
     if cell.kind == "train":
         seeds = ("--seeds", str(cell.seeds)) if cell.seeds > 1 else ()
         words = (*TRAIN, *common, "--seed", str(cell.seed), *seeds, "--batch-size", str(place.batch_size),
@@ -86,15 +91,18 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
             plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
             shutil.rmtree(trial, ignore_errors=True)
         yield Stage("training", (*words, "--out", str(run), "--steps", str(plan.steps(cell)), model))
-        yield Stage("evaluating", (*EVALUATE, "--run", str(run)))
+        yield Stage("evaluating", (*evaluate, "--run", str(run)))
     elif cell.kind == "fit":
         yield Stage("fitting", (*TRAIN, *common, "--out", str(run), f"model:{cell.potential}"))
-        yield Stage("evaluating", (*EVALUATE, "--run", str(run)))
+        yield Stage("evaluating", (*evaluate, "--run", str(run)))
+    elif cell.kind == "convert":
+        yield Stage("converting", (*CONVERT, cell.potential, "--out", str(run)))
+        return
     elif cell.kind == "again":
         of = str(place.runs / cell.parent)
-        yield Stage("evaluating", (*EVALUATE, "--run", of, *common, "--out", str(run)))
+        yield Stage("evaluating", (*evaluate, "--run", of, *common, "--out", str(run)))
     else:
-        words = (*EVALUATE, f"--{cell.kind}", cell.potential, *common, "--out", str(run))
+        words = (*evaluate, f"--{cell.kind}", cell.potential, *common, "--out", str(run))
         yield Stage("evaluating", words)
     keep(cell, place, memory.get(cell.name))
 

@@ -34,13 +34,14 @@ def showcase(seed=0):
     }
 
 
-def copy_results(source, folder, *, model=None, seed=None, factor=1.0, shown=False):
-    """Copy a folder of results under another model name or seed, its OOD force sums scaled."""
+def copy_results(source, folder, *, model=None, seed=None, factor=1.0, shown=False, config=None):
+    """Copy a folder of results under another model name, seed or settings, its OOD force sums scaled."""
     shutil.copytree(source, folder)
     file = folder / "results.json"
     results = json.loads(file.read_text())
     if model is not None:
         results["model"] = results["config"]["preset"] = model
+    results["config"] |= config or {}
     if seed is not None:
         results["seed"] = results["config"]["seed"] = seed
     if factor != 1.0:

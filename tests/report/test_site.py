@@ -119,8 +119,17 @@ def test_rows_say_how_a_potential_came_to_be(tmp_path):
     copy_results(MINI / "chain_extension-mace", tmp_path / "a")
     copy_results(MINI / "chain_extension-mace", tmp_path / "b", model="classical")
     copy_results(MINI.parent / "foundation" / "chain_extension-so3lr", tmp_path / "c")
+    copy_results(MINI / "chain_extension-mace", tmp_path / "d", config={"init_from": "runs/before"})
+    # As `compbench foundation convert` and evaluate.py leave it.
+    copy_results(MINI / "chain_extension-mace", tmp_path / "e", config={"steps": 0, "data": "", "data_hash": ""})
     rows = leaderboard(read_sources([tmp_path]))
-    assert {row.model: row.kind for row in rows} == {"mace": "trained", "classical": "fitted", "so3lr": "calculator"}
+    assert {row.model: row.kind for row in rows} == {
+        "mace": "trained",
+        "classical": "fitted",
+        "so3lr": "calculator",
+        "mace (fine-tuned)": "fine-tuned",
+        "mace (zero-shot)": "zero-shot",
+    }
     assert rows[2].speed is not None and rows[2].speed > 0
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from compbench_jax.errors import CompBenchError
+from compbench_jax.evaluation.foundation_convert import CONVERTIBLE
 from compbench_jax.models.registry import BASELINES, MODELS
 from compbench_jax.suites.cells import SUITES, Suite, choose, get_suite
 from compbench_jax.tasks import get_task
@@ -15,19 +16,32 @@ def test_every_cell_is_there_once_and_after_what_it_needs(name):
     assert len(set(names)) == len(names)
     for place, cell in enumerate(cells):
         assert not cell.parent or cell.parent in names[:place]
-        assert get_task(cell.task).name
-        if cell.kind in ("train", "fit", "again"):
-            assert cell.potential in (BASELINES if cell.kind == "fit" else MODELS)
+        assert cell.kind == "convert" or get_task(cell.task).name
+        known = {"train": MODELS, "fit": BASELINES, "again": MODELS | BASELINES, "convert": CONVERTIBLE}
+        assert cell.potential in known.get(cell.kind, (cell.potential,))
 
 
 def test_the_cpu_suite_is_the_grid_that_was_asked_for():
     cells = get_suite("cpu").cells()
     trained = [cell for cell in cells if cell.kind == "train"]
-    assert len([c for c in trained if "(" not in c.task]) == 7 * 5 * 2
+    # Seven potentials, SO3LR fine-tuned and from random parameters, five tasks, two seeds.
+    assert len([c for c in trained if "(" not in c.task]) == (7 + 2) * 5 * 2
     assert len([c for c in trained if "(" in c.task]) == 2 * 2 * 5 * 2
-    again = [cell for cell in cells if cell.kind == "again"]
-    assert len(again) == 7 * 2 and {c.task for c in again} == {"proximity"}
+    again = [cell for cell in cells if cell.kind == "again" and cell.parent != "so3lr"]
+    assert len(again) == 9 * 2 + 3 and {c.task for c in again} == {"proximity"}
     assert all(c.parent.startswith("fragment_combination-") for c in again)
+
+
+def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_anew():
+    suite = Suite("", "", ("chain_extension",), 1.0, pretrained={"so3lr": ("--freeze", "x")}, frames=7)
+    cells = suite.cells()
+    assert [(c.name, c.kind, c.parent, c.options) for c in cells] == [
+        ("so3lr", "convert", "", ()),
+        ("chain_extension-so3lr-zero-shot-seed0", "again", "so3lr", ()),
+        ("chain_extension-so3lr-fine-tuned-seed0", "train", "so3lr", ("--freeze", "x")),
+        ("chain_extension-so3lr-seed0", "train", "", ()),
+    ]
+    assert {c.frames for c in cells} == {7}
 
 
 def test_seeds_are_cells_or_members():
@@ -41,6 +55,9 @@ def test_a_choice_brings_what_it_needs():
     cells = get_suite("cpu").cells()
     chosen = choose(cells, ("proximity-mace-seed1",))
     assert [c.name for c in chosen] == ["fragment_combination-mace-seed1", "proximity-mace-seed1"]
+    chosen = choose(cells, ("proximity-so3lr-fine-tuned-seed1",))
+    assert [c.name for c in chosen] == ["so3lr", chosen[1].name, "proximity-so3lr-fine-tuned-seed1"]
+    assert chosen[1].name == "fragment_combination-so3lr-fine-tuned-seed1"
     assert choose(cells, ()) == cells
     with pytest.raises(CompBenchError, match="fits none"):
         choose(cells, ("maec",))

@@ -12,7 +12,7 @@ import pytest
 
 from compbench_jax.cli.main import run_command
 from compbench_jax.suites import work
-from compbench_jax.suites.cells import Cell
+from compbench_jax.suites.cells import Cell, Suite
 from compbench_jax.suites.plan import open_plan
 from compbench_jax.suites.runner import LOG, run_cells, share_cores
 from compbench_jax.suites.work import CELL_FILE, Place
@@ -24,11 +24,12 @@ PROGRAM = """
 import json, pathlib, sys, time
 words = sys.argv[1:]
 value = lambda flag: words[words.index(flag) + 1]
-train = words.pop(0) == "train"
+what = words.pop(0)
+train = what == "train"
 run = pathlib.Path(value("--out") if "--out" in words else value("--run"))
 run.mkdir(parents=True, exist_ok=True)
 with open(pathlib.Path(__file__).with_name("calls.txt"), "a") as calls:
-    calls.write(" ".join([("train" if train else "evaluate"), run.name, *words]) + chr(10))
+    calls.write(" ".join([what, run.name, *words]) + chr(10))
 if "model:painn" in words:
     print("it blew up"); sys.exit(3)
 if "model:mace" in words and "--steps" in words and not (run / "second").exists():
@@ -38,6 +39,8 @@ if train:
     lines = [{"event": "train", "structures_per_second": 40.0}] * 3
     (run / "log.jsonl").write_text(chr(10).join(map(json.dumps, lines)))
     (run / "config.json").write_text(json.dumps({"words": words}))
+elif what == "convert":
+    (run / "config.json").write_text("{}")
 else:
     (run / "results.json").write_text("{}")
 """
@@ -47,7 +50,7 @@ else:
 def place(tmp_path, monkeypatch):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    for name in ("train", "evaluate"):
+    for name in ("train", "evaluate", "convert"):
         monkeypatch.setattr(work, name.upper(), (sys.executable, str(program), name))
     return Place(tmp_path / "data", tmp_path / "runs", tmp_path / "out")
 
@@ -82,6 +85,22 @@ def test_a_cell_is_timed_trained_evaluated_and_kept(place):
     assert run_cells(cells, place, plan, 1, said.append).done == [cell.name for cell in cells]
     assert calls(place) == made and "4 of 4 cells are done already" in said
     assert not place.is_done(Cell("train", "chain_extension", "schnet", seed=1))
+
+
+def test_a_foundation_potential_is_converted_once_and_the_cells_that_need_it_wait(place):
+    suite = Suite("", "", ("chain_extension",), 1.0, pretrained={"so3lr": ("--freeze", "x")}, frames=7)
+    plan = open_plan(place.out, SETTINGS)
+    for _ in range(2):
+        outcome = run_cells(suite.cells(), place, plan, 2, lambda line: None)
+        assert not outcome.failed and len(outcome.done) == 4
+    made = calls(place)
+    assert made[0] == ["convert", "so3lr", "so3lr", "--out", str(place.runs / "so3lr")]
+    assert [call[0] for call in made].count("convert") == 1
+    started = [call for call in made if "--init-from" in call]
+    assert {call[call.index("--init-from") + 1] for call in started} == {str(place.runs / "so3lr")}
+    assert {call[1] for call in started} == {"chain_extension-so3lr-fine-tuned-seed0"}
+    evaluated = [call for call in made if call[0] == "evaluate"]
+    assert len(evaluated) == 3 and all(call[2:4] == ["--max-frames", "7"] for call in evaluated)
 
 
 def test_a_failure_leaves_the_others_alone(place):
