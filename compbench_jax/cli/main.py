@@ -40,6 +40,7 @@ MAP = {
         "explain": "where the error of evaluated runs lives, and how far they see",
         "compare": "paired comparison of two evaluated runs: which is better, and is it sure",
         "gap": "the compositional gap of a task, from its runs and its controls'",
+        "findings": "tables and figures of a whole grid, written into pages such as docs/findings.md",
         "dynamics": "trajectories, scans, vibrations and invariants of a run, beside the labels' level",
         "report": "pages to look at: leaderboard, tasks, models, worst frames; they open offline in a browser",
         "submit": "make a submission to the leaderboard from results",

@@ -1,6 +1,5 @@
 """Force MAE against the number of carbons, ID beside OOD, with the trained range shaded."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from compbench_jax.errors import RunError, optional_import
-from compbench_jax.evaluation.results import save
+from compbench_jax.errors import RunError
+from compbench_jax.report.drawing import (
+    COLOURS,
+    LABELS,
+    MARKERS,
+    MEV,
+    check_format,
+    new_figure,
+    plain_log_ticks,
+    save_figure,
+)
 from compbench_jax.report.runs import Group, group_runs
 
-COLOURS = {"id": "#0072B2", "ood": "#D55E00"}
-"""Blue and vermilion of Okabe & Ito: told apart under every common colour blindness, and in grey."""
-
-LABELS = {"id": "ID", "ood": "OOD"}
-MARKERS = "osD^vPX<>*"
 GAP = 1.5
 """Longest step in n along a line: a longer one (interpolation tasks) is a gap in the line too."""
 
@@ -26,10 +29,6 @@ LABEL_GAP = 0.065
 
 MOST_FAMILIES = 4
 """With more families than this in a set, one line of means replaces a line for each."""
-
-FORMATS = (".png", ".pdf", ".svg")
-DPI = 150
-MEV = 1000.0
 
 
 @dataclass(frozen=True)
@@ -240,13 +239,7 @@ def force_mae_figure(results: Sequence[Mapping[str, Any]], path: str | Path) -> 
         CompBenchError: matplotlib is not installed.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise RunError(f"cannot draw to {path}: end its name in {', '.join(FORMATS)}")
-    optional_import("matplotlib", "report", "drawing figures")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-
+    check_format(path)
     panels = [panel_of(group) for group in group_runs(results)]
     values = [
         value for panel in panels for points in panel.points.values() for p in points for value in (p.low, p.high)
@@ -264,8 +257,7 @@ def force_mae_figure(results: Sequence[Mapping[str, Any]], path: str | Path) -> 
             break
         place[spot] = panel
     rows, columns = 1 + max(r for r, _ in place), 1 + max(c for _, c in place)
-    figure = Figure(figsize=(6.2 * columns, 3.6 * rows + 0.3), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(path, 6.2 * columns, 3.6 * rows + 0.3)
     grid = figure.subplots(rows, columns, squeeze=False)
     for row in range(rows):
         for column in range(columns):
@@ -275,9 +267,7 @@ def force_mae_figure(results: Sequence[Mapping[str, Any]], path: str | Path) -> 
                 continue
             panel = place[row, column]
             draw_panel(axes, panel, limits)
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axes.yaxis.set_major_formatter(ScalarFormatter())
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            plain_log_ticks(axes.yaxis)
             axes.set_xlabel("carbon atoms n" if panel.by_n else "atoms in the molecule")
             if column == 0:
                 axes.set_ylabel("force MAE (meV/Å)")
@@ -290,15 +280,3 @@ def force_mae_figure(results: Sequence[Mapping[str, Any]], path: str | Path) -> 
         ha="left",
     )
     return save_figure(figure, path)
-
-
-def save_figure(figure: Any, path: Path) -> Path:
-    """Write a matplotlib figure, whole or not at all.
-
-    Raises:
-        RunError: the file could not be written.
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:], dpi=DPI)
-    save(path, buffer.getvalue())
-    return path

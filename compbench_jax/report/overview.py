@@ -3,9 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from compbench_jax.errors import RunError, optional_import
-from compbench_jax.evaluation.bootstrap import Estimate
-from compbench_jax.report.figure import COLOURS, FORMATS, LABELS, MEV, save_figure
+from compbench_jax.errors import RunError
+from compbench_jax.report.drawing import (
+    COLOURS,
+    LABELS,
+    MEV,
+    bars,
+    check_format,
+    new_figure,
+    plain_log_ticks,
+    save_figure,
+)
 from compbench_jax.report.leaderboard import Row, tasks_of
 
 MARKS = {"id": "o", "ood": "D"}
@@ -25,22 +33,15 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
         CompBenchError: matplotlib is not installed.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise RunError(f"cannot draw to {path}: end its name in {', '.join(FORMATS)}")
+    check_format(path)
     drawn = [row for row in rows if row.estimate("id").value and row.estimate("ood").value]
     if not drawn:
         raise RunError("there is no force error to draw: evaluate a run on both test sets first")
-    optional_import("matplotlib", "report", "drawing figures")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-
     tasks = tasks_of(drawn)
     columns = min(2, len(tasks))
     lines = -(-len(tasks) // columns)
     tallest = max(sum(row.task == task for row in drawn) for task in tasks)
-    figure = Figure(figsize=(4.9 * columns, lines * (0.9 + 0.27 * tallest) + 0.3), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(path, 4.9 * columns, lines * (0.9 + 0.27 * tallest) + 0.3)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
     for index in range(lines * columns):
         axes = grid[index // columns][index % columns]
@@ -70,9 +71,7 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
         )
         axes.set_ylim(len(own) - 0.4, -0.6)
         axes.set_title(tasks[index], fontsize=9.5, loc="left")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        plain_log_ticks(axes.xaxis)
         axes.tick_params(axis="x", labelbottom=True, labelsize=8)
         axes.grid(axis="x", color="#e5e7eb", linewidth=0.7)
         axes.set_axisbelow(True)
@@ -83,10 +82,3 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
             axes.legend(fontsize=8, frameon=False, loc="lower right")
     figure.supxlabel("force MAE (meV/Å), 95% intervals; at the right OOD / ID", fontsize=8.5)
     return save_figure(figure, path)
-
-
-def bars(estimate: Estimate) -> list[list[float]] | None:
-    """Lengths of an interval to both sides of its value, in meV/Å."""
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return None
-    return [[MEV * max(estimate.value - estimate.low, 0.0)], [MEV * max(estimate.high - estimate.value, 0.0)]]

@@ -97,7 +97,7 @@ def build_site(rows: list[Row], out: Path, about: Mapping[str, TaskText], citati
     pages += [
         (site.files["model", model], "model.html.j2", site_pages.model_page(site, model)) for model in models_of(rows)
     ]
-    facts = json.loads(_text("assets", "published.json"))
+    facts = site_published.published_facts()
     pages.append(("published.html", "published.html.j2", site_published.published_page(site, facts)))
     written = []
     for name, template, content in pages:

@@ -1,6 +1,8 @@
 """The page of a report with the published numbers beside those of the same potentials here."""
 
+import json
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from compbench_jax.report import charts
@@ -10,6 +12,13 @@ from compbench_jax.report.table import significant
 
 if TYPE_CHECKING:
     from compbench_jax.report.site import Site
+
+
+def published_facts() -> dict[str, Any]:
+    """The published numbers, from ``assets/published.json``."""
+    text = files("compbench_jax.report").joinpath("assets", "published.json").read_text(encoding="utf-8")
+    facts: dict[str, Any] = json.loads(text)
+    return facts
 
 
 def published_page(site: "Site", facts: Mapping[str, Any]) -> Page:

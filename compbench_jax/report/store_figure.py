@@ -1,14 +1,12 @@
 """The statistics of a store as one figure: forces, energies, autocorrelation, torsions, coverage."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compbench_jax.errors import optional_import
-from compbench_jax.evaluation.results import save
+from compbench_jax.report.drawing import new_figure, save_figure
 from compbench_jax.store.statistics import ALL
 
 PRIMARY, SECONDARY = "#0072B2", "#D55E00"
@@ -29,15 +27,10 @@ def store_figure(statistics: Mapping[str, Any], path: Path) -> Path:
     Raises:
         CompBenchError: matplotlib is not installed.
     """
-    optional_import("matplotlib", "report", "drawing figures")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     families = [name for name in statistics["families"] if name != ALL]
     with_torsions = [name for name in families if statistics["families"][name]["torsions"]["primary"]["histogram"]]
     rows = -(-len(with_torsions) // COLUMNS)
-    figure = Figure(figsize=(12.5, 4.2 + 1.75 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(path, 12.5, 4.2 + 1.75 * rows)
     parts = figure.subfigures(
         2 if rows else 1, 1, height_ratios=[4.2, 1.75 * rows + 0.3] if rows else [1], squeeze=False
     )
@@ -59,10 +52,7 @@ def store_figure(statistics: Mapping[str, Any], path: Path) -> Path:
         for axes in grid[::columns]:
             axes.set_ylabel("share per 10°", fontsize=8)
         parts[1, 0].supxlabel("backbone torsion (degrees)", fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:], dpi=DPI)
-    save(path, buffer.getvalue())
-    return path
+    return save_figure(figure, path, DPI)
 
 
 def draw_ridges(axes: Any, statistics: Mapping[str, Any], key: str, label: str, families: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from compbench_jax.errors import RunError
 from compbench_jax.files import write_atomically
+from compbench_jax.report.gap import role_of
 from compbench_jax.suites.cells import Cell
 
 FORMAT = "compbench-suite"
@@ -59,8 +60,8 @@ class Plan:
 
 
 def key(cell: Cell) -> str:
-    """Under which a cell's speed is kept: seeds share it, options do not matter to it."""
-    return f"{cell.task} {cell.label or cell.potential}" + (f" x{cell.seeds}" if cell.seeds > 1 else "")
+    """Under which the steps of a cell are kept: shared by seeds, and by a task and its controls, to be compared."""
+    return f"{role_of(cell.task)[0]} {cell.label or cell.potential}" + (f" x{cell.seeds}" if cell.seeds > 1 else "")
 
 
 def open_plan(folder: Path, settings: dict[str, Any]) -> Plan:

@@ -6,7 +6,7 @@ from report_results import MINI, copy_results
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.evaluation.bootstrap import Estimate
-from compbench_jax.report.overview import bars
+from compbench_jax.report.drawing import bars
 
 
 def code(*words):

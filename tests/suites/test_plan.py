@@ -22,6 +22,9 @@ def test_steps_fill_the_minutes_and_are_kept(tmp_path):
     assert again.steps(CELL) == 3050 and again.settings["workers"] == 2
     assert again.steps(Cell("train", "chain_extension", "mace", seed=4)) == 3050
     assert again.steps(Cell("train", "chain_extension", "mace", seeds=4)) is None
+    # The gap is of runs with the same steps.
+    assert again.steps(Cell("train", "control_random(chain_extension)", "mace")) == 3050
+    assert again.steps(Cell("train", "oracle(chain_extension)", "mace", seed=1)) == 3050
     plan.note(Cell("train", "chain_extension", "slow"), 0.1, 8, None)
     assert plan.steps(Cell("train", "chain_extension", "slow")) == 8
 

@@ -1,0 +1,47 @@
+"""``compbench findings``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Write what the results of a grid say: tables into marked parts of pages, figures into a folder.
+
+    compbench findings results/cpu --page docs/findings.md --figures docs/findings
+
+    In a page, what stands between <!-- compbench: NAME --> and <!-- end --> is replaced; nothing else is touched.
+    Without --page the tables are printed, each under its NAME.
+    """
+
+    results: tyro.conf.Positional[tuple[Path, ...]]
+    """Files results.json, folders that hold one, or folders of such folders; controls among them."""
+
+    page: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """Page in Markdown to write the tables into; can be given several times."""
+
+    figures: Path | None = None
+    """Folder to draw the figures into (png)."""
+
+
+def run(arguments: Arguments) -> None:
+    """Write or print."""
+    from compbench_jax.report.findings import findings
+    from compbench_jax.report.findings_figures import draw_findings
+    from compbench_jax.report.findings_material import material
+    from compbench_jax.report.leaderboard import read_sources
+    from compbench_jax.report.pages import fill_page
+    from compbench_jax.report.site_published import published_facts
+    from compbench_jax.tasks import SUBTASKS, TASKS
+
+    found = material(read_sources(arguments.results), [*TASKS, *SUBTASKS], published_facts())
+    blocks = findings(found)
+    for page in arguments.page:
+        print(f"{page}: {'written' if fill_page(page, blocks) else 'as it was'}")
+    if not arguments.page and arguments.figures is None:
+        print("\n\n".join(f"## {name}\n\n{text}" for name, text in blocks.items()))
+    if arguments.figures is not None:
+        for path in draw_findings(found, arguments.figures):
+            print(path)

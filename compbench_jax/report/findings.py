@@ -1,0 +1,268 @@
+"""What the results of a grid say, as tables in Markdown: a block for each question that docs/findings.md asks."""
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from compbench_jax.report.curves import match
+from compbench_jax.report.drawing import MEV
+from compbench_jax.report.findings_material import (
+    LEARNT,
+    NOTHING,
+    Material,
+    markdown,
+    mean_curve,
+    mean_of,
+    pair,
+    ranges,
+)
+from compbench_jax.report.leaderboard import METRIC, Row, models_of, tasks_of
+from compbench_jax.report.table import significant, with_interval
+
+FAR = 4
+"""Bonds to the novelty from which on distances are put together."""
+
+
+def headline(found: Material) -> str:
+    """One sentence: by how much, over all potentials trained here, and where most."""
+    trained = [row for row in found.rows if row.kind == "trained"]
+    ratios = {task: _ratios(row for row in trained if row.task == task) for task in tasks_of(trained)}
+    ratios = {task: values for task, values in ratios.items() if values}
+    if not ratios:
+        return NOTHING
+    everything = [value for values in ratios.values() for value in values]
+    order = sorted(ratios, key=lambda task: -statistics.median(ratios[task]))
+    parts = [f"`{task}` {ranges(ratios[task])}" for task in order]
+    models = len(models_of(trained))
+    return (
+        f"**On unseen molecules made of known fragments, the force error of {models} potentials trained here is "
+        f"{ranges(everything)} times that on known molecules (median {significant(statistics.median(everything), 2)}): "
+        f"{', '.join(parts)}.**"
+    )
+
+
+def _ratios(rows: Iterable[Row]) -> list[float]:
+    values = [row.estimate("ratio").value for row in rows]
+    return [value for value in values if value is not None]
+
+
+def matrix(found: Material) -> str:
+    """Potentials down, tasks across: ID → OOD (ratio)."""
+    tasks = tasks_of(found.rows)
+    place = {(row.task, row.model): row for row in found.rows}
+    lines = [
+        [model, *(pair(place[task, model]) if (task, model) in place else "–" for task in tasks)]
+        for model in models_of(found.rows)
+    ]
+    table = markdown(["potential", *(f"`{task}`" for task in tasks)], lines)
+    return table if table == NOTHING else f"{table}\n\nForce MAE in meV/Å, ID → OOD (OOD / ID)."
+
+
+def intervals(found: Material) -> str:
+    """Every row with its intervals."""
+    lines = [
+        [f"`{row.task}`", row.model, str(len(row.sources)), with_interval(row.estimate("id"), MEV),
+         with_interval(row.estimate("ood"), MEV), with_interval(row.estimate("ratio"))]
+        for row in found.rows
+    ]  # fmt: skip
+    headings = ("task", "potential", "seeds", "force MAE, ID", "force MAE, OOD", "OOD / ID")
+    return markdown(headings, lines, 2) + "\n\nmeV/Å; [95% bootstrap interval over molecules, then seeds]."
+
+
+def published(found: Material) -> str:
+    """The published numbers beside those of the same potentials here."""
+    lines = []
+    for table in found.facts["tables"]:
+        place = {name: k for k, name in enumerate(table["columns"])}
+        ours = {row.model.removesuffix("-paper"): row for row in found.rows if row.task.startswith(table["task"])}
+        for name, values in table["rows"].items():
+            inside, outside = values[place["force_mae_id"]], values[place["force_mae_ood"]]
+            row = ours.get(found.facts["models"][name])
+            cosine = None if row is None else row.estimate("ood", "force_cosine").value
+            lines.append(
+                [name, f"{inside:g} → {outside:g} ({significant(outside / inside, 2)})",
+                 f"{values[place['force_cosine_ood']]:.4f}", "–" if row is None else pair(row, scale=1.0),
+                 "–" if cosine is None else f"{cosine:.4f}"]
+            )  # fmt: skip
+    headings = ("potential", "published, ID → OOD", "cosine, OOD", "here, ID → OOD (eV/Å)", "cosine, OOD")
+    return markdown(headings, lines)
+
+
+def lengths(found: Material) -> str:
+    """Force MAE by the number of carbons, where the task is one of length."""
+    tables = []
+    for task in tasks_of(found.rows):
+        rows = found.of(task)
+        if not task.startswith("chain") or not rows:
+            continue
+        blocks = rows[0].group.runs[0]["by_n"]
+        trained = {str(n) for n in rows[0].group.runs[0]["train"]["n"]}
+        ns = sorted({*blocks["id"], *blocks["ood"]}, key=int)
+        heads = [f"{n}{'' if n in trained else ' *'}" for n in ns]
+        lines = []
+        for row in rows:
+            values = [
+                next((v for v in (mean_of(row, "by_n", part, n) for part in ("id", "ood")) if v is not None), None)
+                for n in ns
+            ]
+            lines.append([row.model, *(significant(None if v is None else MEV * v) for v in values)])
+        tables.append(f"`{task}` (*: not trained on)\n\n" + markdown(["n", *heads], lines))
+    return "\n\n".join(tables) or NOTHING
+
+
+def contacts(found: Material) -> str:
+    """OOD force MAE of frames without and with a contact that training never saw."""
+    lines = []
+    for row in found.rows:
+        known, novel = (mean_of(row, "by_contact", "ood", label) for label in ("known", "novel"))
+        if row.kind in LEARNT and known and novel:
+            inside = row.estimate("id").value
+            cells = [significant(None if v is None else MEV * v) for v in (inside, known, novel)]
+            lines.append([f"`{row.task}`", row.model, *cells, significant(novel / known)])
+    return markdown(
+        ("task", "potential", "ID", "OOD, known contacts", "OOD, a novel contact", "novel / known"), lines, 2
+    )
+
+
+def proximity(found: Material) -> str:
+    """OOD force MAE by the number of CH2 between the ends, where the molecules have two."""
+    lines, columns = [], list[str]()
+    for task in tasks_of(found.rows):
+        rows = found.of(task) if task.startswith(("proximity", "fragment_duplication")) else []
+        columns += [n for row in rows for n in row.group.runs[0].get("by_ch2", {}).get("ood", {}) if n not in columns]
+    columns.sort(key=int)
+    for row in found.rows:
+        if row.kind in LEARNT and row.task.startswith(("proximity", "fragment_duplication")):
+            values = [row.estimate("id").value, *(mean_of(row, "by_ch2", "ood", n) for n in columns)]
+            lines.append([f"`{row.task}`", row.model, *(significant(None if v is None else MEV * v) for v in values)])
+    return markdown(("task", "potential", "ID", *columns), lines, 2)
+
+
+def distances(found: Material) -> str:
+    """OOD force MAE by the number of bonds from an atom to the nearest environment that training lacks."""
+    lines = []
+    for row in found.rows:
+        labels = {
+            label for run in row.group.runs for label in run.get("by_distance", {}).get("ood", {}) if label.isdigit()
+        }
+        if row.kind not in LEARNT or not labels:
+            continue
+        values = [mean_of(row, "by_distance", "ood", str(k)) for k in range(FAR)]
+        far = _far(row, sorted(int(label) for label in labels if int(label) >= FAR))
+        cells = [significant(None if v is None else MEV * v) for v in [*values, far]]
+        lines.append([f"`{row.task}`", row.model, *cells])
+    headings = ("task", "potential", *(str(k) for k in range(FAR)), f"{FAR} and more")
+    return markdown(headings, lines, 2)
+
+
+def _far(row: Row, labels: Sequence[int]) -> float | None:
+    """Force MAE of all atoms with these labels, weighted by their number."""
+    weighted, atoms = 0.0, 0
+    for label in labels:
+        value = mean_of(row, "by_distance", "ood", str(label))
+        count = int(row.group.runs[0]["by_distance"]["ood"][str(label)]["n_atoms"])
+        if value is None:
+            return None
+        weighted, atoms = weighted + value * count, atoms + count
+    return weighted / atoms if atoms else None
+
+
+def training(found: Material) -> str:
+    """OOD / ID on the monitor frames early and late, and OOD errors where the ID errors are the same."""
+    lines = []
+    for task in tasks_of(found.rows):
+        curves = {row.model: curve for row in found.of(task) if (curve := mean_curve(row)) is not None}
+        # The lowest error that every potential has reached; the best one's own is no other's.
+        matched = match(list(curves.values())) if len(curves) > 1 else None
+        for place, (model, curve) in enumerate(curves.items()):
+            early, late = (curve.ood[k] / curve.id[k] for k in (0, -1))
+            best = int(np.argmin(curve.id))
+            cells = [f"{significant(early)} (step {curve.step[0]})", significant(curve.ood[best] / curve.id[best]),
+                     f"{significant(late)} (step {curve.step[-1]})"]  # fmt: skip
+            if matched is None:
+                cells += ["–"]
+            else:
+                ratio = matched.ood[place] / matched.id
+                cells += [f"{significant(MEV * matched.ood[place])} at {significant(MEV * matched.id)} "
+                          f"({significant(ratio)}), step {matched.step[place]:.0f}"]  # fmt: skip
+            lines.append([f"`{task}`", model, *cells])
+    headings = ("task", "potential", "first", "at the lowest ID error", "last", "OOD at matched ID error (meV/Å)")
+    return markdown(headings, lines, 2)
+
+
+def gaps(found: Material) -> str:
+    """The compositional gap: task beside its random control and its oracle."""
+    lines = []
+    for trio, gap in found.gaps:
+        cells = [with_interval(item.estimate(METRIC), MEV) for item in (gap.task, gap.control, gap.oracle)]
+        seeds = str(len(trio.runs))
+        lines.append([f"`{trio.task}`", trio.runs[0]["model"], seeds, *cells, with_interval(gap.gap.estimate(METRIC))])
+    headings = ("task", "potential", "seeds", "task", "random control", "oracle", "gap")
+    return markdown(headings, sorted(lines), 2)
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's coefficient of two lists without ties."""
+    first, second = (np.argsort(np.argsort(values)) for values in (a, b))
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def ranks(found: Material) -> str:
+    """Whether the potential that is better on known molecules is better on unseen ones."""
+    lines = []
+    for task in tasks_of(found.rows):
+        rows = [row for row in found.of(task, ("trained",)) if row.estimate("ood").value is not None]
+        if len(rows) < 3:
+            continue
+        values = {part: [row.estimate(part).value or 0.0 for row in rows] for part in ("id", "ood")}
+        order = [", ".join(rows[k].model for k in np.argsort(values[part])) for part in ("id", "ood")]
+        lines.append([f"`{task}`", *order, f"{rank_correlation(values['id'], values['ood']):.2f}"])
+    return markdown(("task", "best to worst, ID", "best to worst, OOD", "rank correlation"), lines, 3)
+
+
+def pretraining(found: Material) -> str:
+    """The same network zero-shot, fine-tuned and from random parameters."""
+    names = {row.model.removesuffix(f" ({row.kind})") for row in found.rows if row.kind == "zero-shot"}
+    lines = []
+    for task in tasks_of(found.rows):
+        for name in sorted(names):
+            forms = {row.kind: row for row in found.of(task) if row.model.removesuffix(f" ({row.kind})") == name}
+            cells = [pair(forms[kind]) if kind in forms else "–" for kind in ("zero-shot", "fine-tuned", "trained")]
+            lines += [[f"`{task}`", name, *cells]] if forms else []
+    headings = ("task", "potential", "zero-shot", "fine-tuned", "from random parameters")
+    return markdown(headings, lines, 2)
+
+
+def energies(found: Material) -> str:
+    """Energy errors three ways, in meV an atom."""
+    lines = []
+    for row in found.rows:
+        if row.kind not in LEARNT:
+            continue
+        cells = [pair(row, f"energy_mae_{how}_per_atom", 1.0) for how in ("raw", "referenced", "centred")]
+        lines.append([f"`{row.task}`", row.model, *cells])
+    return markdown(("task", "potential", "raw", "referenced", "centred"), lines, 2)
+
+
+BLOCKS: Mapping[str, Callable[[Material], str]] = {
+    "headline": headline,
+    "matrix": matrix,
+    "intervals": intervals,
+    "published": published,
+    "lengths": lengths,
+    "contacts": contacts,
+    "proximity": proximity,
+    "distances": distances,
+    "training": training,
+    "gaps": gaps,
+    "ranks": ranks,
+    "pretraining": pretraining,
+    "energies": energies,
+}
+"""Blocks by the name that a page marks them with."""
+
+
+def findings(found: Material) -> dict[str, str]:
+    """All blocks."""
+    return {name: block(found) for name, block in BLOCKS.items()}

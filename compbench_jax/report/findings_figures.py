@@ -1,0 +1,200 @@
+"""The figures of docs/findings.md: potentials across tasks, lengths, training and distances from the novelty."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compbench_jax.report.charts import PALETTE
+from compbench_jax.report.drawing import COLOURS, MARKERS, MEV, bars, new_figure, plain_log_ticks, save_figure
+from compbench_jax.report.figure import stretches
+from compbench_jax.report.findings_material import LEARNT, Material, mean_curve, mean_of
+from compbench_jax.report.leaderboard import METRIC, Row, tasks_of
+from compbench_jax.report.overview import overview_figure
+
+Panels = dict[str, list[Row]]
+RATIOS = (1, 2, 4, 8)
+"""Lines of equal OOD / ID in figures of one against the other."""
+
+
+def draw_findings(found: Material, folder: Path) -> list[Path]:
+    """Draw all figures that there are results for.
+
+    Args:
+        found: results.
+        folder: of the pictures (png), made if need be.
+
+    Returns:
+        the pictures.
+
+    Raises:
+        RunError: a file could not be written, or there is nothing to draw.
+        CompBenchError: matplotlib is not installed.
+    """
+    written = [overview_figure(found.rows, folder / "overview.png")]
+    learnt = {task: found.of(task) for task in tasks_of(found.rows) if found.of(task)}
+    styles = {name: k for k, name in enumerate(dict.fromkeys(row.model for row in found.rows if row.kind in LEARNT))}
+    lengths = {task: rows for task, rows in learnt.items() if task.startswith("chain")}
+    near = {task: rows for task, rows in learnt.items() if any(_by_distance(row) for row in rows)}
+    trained = {task: [row for row in rows if mean_curve(row) is not None] for task, rows in learnt.items()}
+    for name, panels, draw, width in (
+        ("lengths", lengths, draw_lengths, 5.6),
+        ("training", {task: rows for task, rows in trained.items() if rows}, draw_training, 3.6),
+        ("distances", near, draw_distances, 3.6),
+        ("ranks", learnt, draw_ranks, 3.6),
+    ):
+        if panels:
+            written.append(_grid(folder / f"{name}.png", panels, draw, width, styles))
+    if found.gaps:
+        written.append(draw_gaps(found, folder / "gaps.png"))
+    return written
+
+
+Draw = Callable[[Any, Sequence[Row], dict[str, int]], tuple[str, str]]
+
+
+def _grid(path: Path, panels: Panels, draw: Draw, width: float, styles: dict[str, int]) -> Path:
+    """A panel for each task, one legend for all."""
+    columns = min(3 if width < 5 and len(panels) not in (2, 4) else 2, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = new_figure(path, width * columns, 3.4 * lines + 0.6)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    handles: dict[str, Any] = {}
+    for place, axes in enumerate(grid.ravel()):
+        if place >= len(panels):
+            axes.set_axis_off()
+            continue
+        task, rows = list(panels.items())[place]
+        across, up = draw(axes, rows, styles)
+        axes.set_title(task, fontsize=9.5, loc="left")
+        axes.set_xlabel(across, fontsize=8.5)
+        if place % columns == 0:
+            axes.set_ylabel(up, fontsize=8.5)
+        axes.tick_params(labelsize=8)
+        axes.grid(color="#e5e7eb", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    order = sorted(handles, key=lambda name: styles.get(name, len(styles)))
+    figure.legend(
+        [handles[name] for name in order], order, loc="outside lower center", ncols=min(6, len(order)), fontsize=8,
+        frameon=False,
+    )  # fmt: skip
+    return save_figure(figure, path)
+
+
+def style(row: Row, styles: dict[str, int]) -> dict[str, Any]:
+    """Colour and mark of a potential, the same in all panels."""
+    index = styles[row.model]
+    return {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)], "label": row.model,
+            "markersize": 4.5, "linewidth": 1.4}  # fmt: skip
+
+
+def draw_lengths(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
+    """Force MAE against n, the trained range shaded."""
+    first = rows[0].group.runs[0]
+    for low, high in stretches([int(n) for n in first["train"]["n"]]):
+        axes.axvspan(low - 0.5, high + 0.5, color="#000000", alpha=0.06, linewidth=0)
+    ns = sorted({int(n) for part in ("id", "ood") for n in first["by_n"][part]})
+    for row in rows:
+        values = [mean_of(row, "by_n", "id", str(n)) or mean_of(row, "by_n", "ood", str(n)) or np.nan for n in ns]
+        axes.plot(ns, MEV * np.array(values), **style(row, styles))
+    axes.set_yscale("log")
+    plain_log_ticks(axes.yaxis)
+    axes.set_xticks(ns)
+    return "carbon atoms n (shaded: trained on)", "force MAE (meV/Å)"
+
+
+def draw_training(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
+    """OOD against ID force MAE on the monitor frames as training goes on (to the left), with lines of equal ratio."""
+    reach = []
+    for row in rows:
+        curve = mean_curve(row)
+        if curve is not None:
+            axes.plot(MEV * curve.id, MEV * curve.ood, **{**style(row, styles), "markersize": 2.5})
+            reach += [MEV * curve.id.min(), MEV * curve.id.max()]
+    _equal_ratios(axes, min(reach), max(reach))
+    return "ID force MAE (meV/Å), falling as training goes on", "OOD force MAE (meV/Å)"
+
+
+def draw_ranks(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
+    """OOD against ID force MAE of the trained potentials with their intervals, and lines of equal ratio."""
+    reach = []
+    for row in rows:
+        inside, outside = row.estimate("id"), row.estimate("ood")
+        if inside.value and outside.value:
+            axes.errorbar(
+                MEV * inside.value, MEV * outside.value, xerr=bars(inside), yerr=bars(outside), elinewidth=0.7,
+                **{**style(row, styles), "linewidth": 0, "markersize": 6},
+            )  # fmt: skip
+            reach.append(MEV * inside.value)
+    _equal_ratios(axes, min(reach), max(reach))
+    return "ID force MAE (meV/Å)", "OOD force MAE (meV/Å)"
+
+
+def _equal_ratios(axes: Any, low: float, high: float) -> None:
+    """Logarithmic axes and dotted lines where OOD / ID is 1, 2, 4, 8."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    top = axes.get_ylim()[1]
+    ends = np.array([low / 1.3, high * 1.3])
+    for ratio in RATIOS:
+        if ratio * ends[0] > top:
+            continue
+        axes.plot(ends, ratio * ends, ":", color="#9ca3af", linewidth=0.9, zorder=1)
+        # Where the line leaves the panel, to the right or at the top.
+        at = min(ends[1], top / ratio)
+        axes.annotate(
+            f"×{ratio}", (at, ratio * at), xytext=(1, 1), textcoords="offset points", fontsize=7, color="#6b7280"
+        )
+    axes.set_xlim(*ends)
+    axes.set_ylim(top=top)
+    plain_log_ticks(axes.xaxis)
+    plain_log_ticks(axes.yaxis)
+
+
+def _by_distance(row: Row) -> list[int]:
+    """Bonds from the novelty that a row has errors for."""
+    return sorted(int(name) for name in row.group.runs[0].get("by_distance", {}).get("ood", {}) if name.isdigit())
+
+
+def draw_distances(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
+    """OOD force MAE by distance from the novelty, in units of the potential's ID force MAE."""
+    farthest = 0
+    for row in rows:
+        inside, places = row.estimate("id").value, _by_distance(row)
+        values = [mean_of(row, "by_distance", "ood", str(k)) or np.nan for k in places]
+        if inside and places:
+            axes.plot(places, np.array(values) / inside, **style(row, styles))
+            farthest = max(farthest, *places)
+    axes.axhline(1.0, color="#6b7280", linewidth=0.9, linestyle=":")
+    axes.set_ylim(bottom=0)
+    axes.set_xticks(range(farthest + 1))
+    return "bonds to the nearest novel environment", "OOD force MAE / ID force MAE"
+
+
+def draw_gaps(found: Material, path: Path) -> Path:
+    """OOD errors of task, random control and oracle, a line for each potential and task."""
+    marks = {"task": ("D", COLOURS["ood"]), "control": ("s", "#6b7280"), "oracle": ("o", COLOURS["id"])}
+    figure = new_figure(path, 6.4, 0.9 + 0.32 * len(found.gaps))
+    axes = figure.subplots()
+    for place, (_, gap) in enumerate(found.gaps):
+        for name, (mark, colour) in marks.items():
+            estimate = getattr(gap, name).estimate(METRIC)
+            axes.errorbar(
+                MEV * estimate.value, place, xerr=bars(estimate), fmt=mark, color=colour, markersize=5,
+                elinewidth=0.8, label={"control": "random control"}.get(name, name) if place == 0 else None,
+            )  # fmt: skip
+    names = [f"{trio.task} · {trio.runs[0]['model']}" for trio, _ in found.gaps]
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    plain_log_ticks(axes.xaxis)
+    axes.set_xlabel("OOD force MAE (meV/Å)", fontsize=8.5)
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return save_figure(figure, path)

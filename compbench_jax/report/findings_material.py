@@ -1,0 +1,106 @@
+"""Results sorted into what findings compare, and the cells that their tables are made of."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compbench_jax.errors import RunError
+from compbench_jax.evaluation.gap import Gap
+from compbench_jax.report.curves import Curve, read_curve
+from compbench_jax.report.drawing import MEV
+from compbench_jax.report.gap import Trio, gap_of, role_of, trios_of
+from compbench_jax.report.leaderboard import METRIC, Row, Source, leaderboard
+from compbench_jax.report.table import significant
+
+NOTHING = "No results for this yet."
+LEARNT = ("trained", "fine-tuned", "zero-shot")
+"""Kinds of rows that are potentials that learnt something somewhere; the others are baselines and calculators."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Results as the blocks take them.
+
+    Attributes:
+        rows: of the leaderboard, without controls.
+        gaps: runs with their controls, and the compositional gap.
+        facts: the published numbers.
+    """
+
+    rows: list[Row]
+    gaps: list[tuple[Trio, Gap]]
+    facts: Mapping[str, Any]
+
+    def of(self, task: str, kinds: Sequence[str] = LEARNT) -> list[Row]:
+        """Rows of a task, by kind."""
+        return [row for row in self.rows if row.task == task and row.kind in kinds]
+
+
+def material(sources: Sequence[Source], order: Sequence[str], facts: Mapping[str, Any]) -> Material:
+    """Sort results into what is compared with what.
+
+    Args:
+        sources: results, those of controls among them.
+        order: kinds of tasks in the order to show them.
+        facts: the published numbers.
+    """
+    plain = [source for source in sources if role_of(source.results["task"])[1] == "runs"]
+    controls = [source.results for source in sources if role_of(source.results["task"])[1] != "runs"]
+    controlled = {(item["model"], role_of(item["task"])[0]) for item in controls}
+    mates = [item.results for item in plain if (item.results["model"], item.results["task"]) in controlled]
+    # A potential that was fine-tuned has no controls of its own.
+    mates = [item for item in mates if not item["config"].get("init_from")]
+    trios = trios_of([*mates, *controls]) if controls else []
+    return Material(leaderboard(plain, order), [(trio, gap_of(trio)) for trio in trios], facts)
+
+
+def markdown(headings: Sequence[str], lines: Iterable[Sequence[str]], names: int = 1) -> str:
+    """A table whose first columns are names and whose others are numbers."""
+    body = [list(line) for line in lines]
+    if not body:
+        return NOTHING
+    rule = ["---" if k < names else "---:" for k in range(len(headings))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [list(headings), rule, *body])
+
+
+def pair(row: Row, metric: str = METRIC, scale: float = MEV) -> str:
+    """``"14.5 → 20.4 (1.41)"``: ID, OOD and their ratio."""
+    inside, outside, ratio = (row.estimate(part, metric).value for part in ("id", "ood", "ratio"))
+    shown = [significant(None if value is None else scale * value) for value in (inside, outside)]
+    return f"{shown[0]} → {shown[1]} ({significant(ratio)})"
+
+
+def mean_of(row: Row, key: str, part: str, label: str, metric: str = METRIC) -> float | None:
+    """A metric of one label of a breakdown, the mean over the seeds; None where there is none."""
+    blocks = [run.get(key, {}).get(part, {}).get(label, {}).get(metric) for run in row.group.runs]
+    values = [block["value"] for block in blocks if block and block["value"] is not None]
+    return statistics.fmean(values) if len(values) == len(blocks) else None
+
+
+def ranges(values: Sequence[float], digits: int = 2) -> str:
+    """``"1.1 to 1.9"``, or the value of one."""
+    low, high = (significant(pick(values), digits) for pick in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+def curves_of(row: Row) -> list[Curve]:
+    """Training curves of a row's runs; none where a log is missing."""
+    try:
+        return [read_curve(source.folder) for source in row.sources]
+    except RunError:
+        return []
+
+
+def mean_curve(row: Row) -> Curve | None:
+    """The training curve of a row: the mean over its seeds, which are evaluated at the same steps."""
+    curves = curves_of(row)
+    if not curves or any(len(curve.step) != len(curves[0].step) for curve in curves):
+        return None
+    return Curve(
+        curves[0].step,
+        np.mean([curve.id for curve in curves], axis=0),
+        np.mean([curve.ood for curve in curves], axis=0),
+    )

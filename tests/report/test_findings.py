@@ -1,0 +1,162 @@
+"""Tables and figures of a grid: the numbers are those of the results, and pages keep what is not theirs."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from report_results import MINI, copy_results
+from toy_results import make_results
+
+from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.main import run_command
+from compbench_jax.errors import RunError
+from compbench_jax.report.findings import BLOCKS, findings, rank_correlation, training
+from compbench_jax.report.findings_material import NOTHING, material, ranges
+from compbench_jax.report.leaderboard import Source, read_sources
+from compbench_jax.report.pages import fill, fill_page
+from compbench_jax.report.site_published import published_facts
+
+TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
+
+
+def code(*words):
+    return guarded(lambda: run_command([str(word) for word in words]))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """SchNet and MACE on four tasks, a third potential on one, controls, and a potential in three forms."""
+    folder = tmp_path_factory.mktemp("grid")
+    for path in MINI.glob("*/results.json"):
+        copy_results(path.parent, folder / path.parent.name)
+    extension = MINI / "chain_extension-mace"
+    copy_results(extension, folder / "a", model="painn", factor=0.5)
+    copy_results(extension, folder / "z", model="so3lr", factor=3, config={"steps": 0, "data_hash": ""})
+    copy_results(extension, folder / "f", model="so3lr", factor=0.25, config={"init_from": "runs/so3lr"})
+    copy_results(extension, folder / "s", model="so3lr", factor=1.5)
+    for name, factor in (("control_random(chain_extension)", 0.75), ("oracle(chain_extension)", 0.5)):
+        copied = copy_results(extension, folder / name, factor=factor)
+        results = json.loads((copied / "results.json").read_text())
+        (copied / "results.json").write_text(json.dumps({**results, "task": name}))
+    return material(read_sources([folder]), TASKS, published_facts())
+
+
+@pytest.fixture(scope="module")
+def blocks(found):
+    return findings(found)
+
+
+def rows_of(table):
+    """Cells of the body of a table in Markdown."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line][2:]
+
+
+def test_the_matrix_and_the_intervals_are_the_results(blocks):
+    mace = json.loads((MINI / "chain_extension-mace" / "results.json").read_text())
+    inside, outside = (1000 * mace[part]["force_mae"]["value"] for part in ("id", "ood"))
+    cell = next(row for row in rows_of(blocks["matrix"]) if row[0] == "mace")[1]
+    assert cell == f"{inside:.1f} → {outside:.1f} ({outside / inside:.2f})"
+    lines = rows_of(blocks["intervals"])
+    assert len(lines) == 8 + 4 and f"[{1000 * mace['ood']['force_mae']['low']:.1f}, " in str(lines)
+
+
+def test_the_headline_is_true(found, blocks):
+    text = blocks["headline"]
+    ratios = [row.estimate("ratio").value for row in found.rows if row.kind == "trained"]
+    assert "4 potentials" in text
+    assert ranges(ratios) in text and f"median {np.median(ratios):.2g}" in text
+    # Hardest first.
+    medians = [np.median([r.estimate("ratio").value for r in found.rows if r.kind == "trained" and r.task == task])
+               for task in re.findall(r"`([^`]+)`", text)]  # fmt: skip
+    assert medians == sorted(medians, reverse=True)
+
+
+def test_the_gap_is_task_less_control_over_oracle(blocks):
+    (line,) = rows_of(blocks["gaps"])
+    assert line[:3] == ["`chain_extension`", "mace", "1"]
+    # (1 − 0.75) / 0.5
+    assert line[-1].startswith("0.500 [")
+
+
+def test_what_pretraining_buys_is_three_forms_of_one_network(blocks):
+    (line,) = rows_of(blocks["pretraining"])
+    outside = [float(re.search(r"→ ([0-9.]+)", cell)[1]) for cell in line[2:]]
+    assert outside[0] / outside[2] == pytest.approx(2, rel=0.01) and outside[1] / outside[2] == pytest.approx(
+        1 / 6, rel=0.01
+    )
+
+
+def test_ranks_compare_known_with_unseen_molecules(blocks):
+    (line,) = rows_of(blocks["ranks"])
+    assert line[0] == "`chain_extension`" and line[2].startswith("painn, mace")
+    assert rank_correlation([1, 2, 3], [10, 30, 40]) == pytest.approx(1)
+    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+
+
+def test_breakdowns_are_those_of_the_results(blocks):
+    results = json.loads((MINI / "fragment_duplication-mace" / "results.json").read_text())
+    line = next(r for r in rows_of(blocks["contacts"]) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
+    assert float(line[4]) == pytest.approx(1000 * results["by_contact"]["ood"]["novel"]["force_mae"]["value"], rel=0.01)
+    by = results["by_distance"]["ood"]
+    line = next(r for r in rows_of(blocks["distances"]) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
+    assert float(line[2]) == pytest.approx(1000 * by["0"]["force_mae"]["value"], rel=0.01)
+    far = [by[k] for k in ("4", "5", "6")]
+    mean = sum(b["force_mae"]["value"] * b["n_atoms"] for b in far) / sum(b["n_atoms"] for b in far)
+    assert float(line[-1]) == pytest.approx(1000 * mean, rel=0.01)
+    line = next(r for r in rows_of(blocks["lengths"]) if r[0] == "mace")
+    extension = json.loads((MINI / "chain_extension-mace" / "results.json").read_text())
+    assert float(line[-1]) == pytest.approx(1000 * extension["by_n"]["ood"]["13"]["force_mae"]["value"], rel=0.01)
+    heads = blocks["lengths"].splitlines()[2]
+    assert "| 6 | 7 * |" in heads
+
+
+def test_matched_errors_come_from_the_training_curves(found):
+    lines = {tuple(row[:2]): row for row in rows_of(training(found))}
+    matched = [lines["`fragment_transfer[OH,NH2]`", model][-1].split(" at ")[1].split(" ")[0]
+               for model in ("mace", "schnet")]  # fmt: skip
+    assert matched[0] == matched[1]
+
+
+def test_without_results_the_blocks_say_so():
+    toy = material([Source(MINI, make_results())], TASKS, published_facts())
+    blocks = findings(toy)
+    assert blocks["gaps"] == blocks["pretraining"] == blocks["ranks"] == NOTHING
+    assert set(blocks) == set(BLOCKS)
+
+
+def test_pages_keep_all_but_their_marked_parts(tmp_path):
+    text = "# Title\n<!-- compbench: a -->\nold\n<!-- end -->\nkept <!-- compbench: b -->\n<!-- end -->\n"
+    filled = fill(text, {"a": "| x |\n", "b": "$& \\1", "c": "unused"})
+    assert filled.startswith("# Title\n<!-- compbench: a -->\n\n| x |\n\n<!-- end -->\nkept ")
+    assert "$& \\1" in filled and "old" not in filled
+    assert fill(filled, {"a": "| x |", "b": "$& \\1"}) == filled
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert fill_page(page, {"a": "1", "b": "2"}) and not fill_page(page, {"a": "1", "b": "2"})
+    with pytest.raises(RunError, match="'a', which is none of b"):
+        fill(text, {"b": ""})
+    with pytest.raises(RunError, match="does not end"):
+        fill("<!-- compbench: a -->\n", {"a": ""})
+    with pytest.raises(RunError, match="cannot be read"):
+        fill_page(tmp_path / "none.md", {})
+
+
+def test_the_command_writes_pages_and_figures(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- compbench: matrix -->\n<!-- end -->\n")
+    assert code("findings", MINI, "--page", page, "--figures", tmp_path / "figures") == 0
+    assert "| mace |" in page.read_text()
+    drawn = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert drawn == {f"{name}.png" for name in ("overview", "lengths", "training", "distances", "ranks")}
+    assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").iterdir())
+    assert code("findings", MINI, "--page", page) == 0
+    assert "as it was" in capsys.readouterr().out
+    assert code("findings", MINI) == 0
+    assert "## headline" in capsys.readouterr().out
+
+
+def test_the_gaps_are_drawn(found, tmp_path):
+    from compbench_jax.report.findings_figures import draw_gaps
+
+    assert draw_gaps(found, tmp_path / "gaps.png").stat().st_size > 10_000
