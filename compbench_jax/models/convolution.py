@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compbench_jax.models.componentwise import cut, put_together
 from compbench_jax.models.couplings import Couplings
 from compbench_jax.models.spherical import clebsch_gordan
 
@@ -68,37 +69,41 @@ class Sums:
 
 @lru_cache
 def sums_of(couplings: Couplings, l_max: int) -> Sums:
-    """Sums of these couplings with harmonics of degrees 0 … ``l_max``."""
+    """Sums of these couplings with harmonics of degrees 0 … ``l_max``, ordered by (output, m3, path)."""
     starts = np.cumsum([0, *(2 * degree + 1 for degree in couplings.inputs)])
+    coefficients = [
+        np.where(np.abs(c) > 1e-10, c, 0.0)
+        for first, l2, last in couplings.paths
+        for c in [clebsch_gordan(couplings.inputs[first], l2, couplings.outputs[last])]
+    ]
     path: list[int] = []
     terms: list[tuple[tuple[int, int], ...]] = []
     columns: list[np.ndarray] = []
     triples: list[list[tuple[float, int, int]]] = [[] for _ in range((l_max + 1) ** 2)]
-    for i, (first, l2, last) in enumerate(couplings.paths):
-        coefficients = clebsch_gordan(couplings.inputs[first], l2, couplings.outputs[last])
-        coefficients = np.where(np.abs(coefficients) > 1e-10, coefficients, 0.0)
-        for m3 in range(coefficients.shape[2]):
-            row = []
-            for m1 in np.flatnonzero(np.abs(coefficients[:, :, m3]).sum(axis=1)):
-                component = int(starts[first] + m1)
-                row.append((component, len(columns)))
-                column = np.zeros((l_max + 1) ** 2)
-                column[l2**2 : (l2 + 1) ** 2] = coefficients[m1, :, m3]
-                columns.append(column)
-                for m2 in np.flatnonzero(coefficients[m1, :, m3]):
-                    triples[l2**2 + m2].append((float(coefficients[m1, m2, m3]), component, len(path)))
-            path.append(i)
-            terms.append(tuple(row))
+    order = sorted((path[2], m3, i) for i, path in enumerate(couplings.paths) for m3 in range(coefficients[i].shape[2]))
+    for _, m3, i in order:
+        (first, l2, _), own = couplings.paths[i], coefficients[i][:, :, m3]
+        row = []
+        for m1 in np.flatnonzero(np.abs(own).sum(axis=1)):
+            component = int(starts[first] + m1)
+            row.append((component, len(columns)))
+            column = np.zeros((l_max + 1) ** 2)
+            column[l2**2 : (l2 + 1) ** 2] = own[m1]
+            columns.append(column)
+            for m2 in np.flatnonzero(own[m1]):
+                triples[l2**2 + m2].append((float(own[m1, m2]), component, len(path)))
+        path.append(i)
+        terms.append(tuple(row))
     return Sums(int(starts[-1]), tuple(path), tuple(terms), np.stack(columns, axis=1), tuple(map(tuple, triples)))
 
 
 def forward(couplings: Couplings, h: jax.Array, y: jax.Array, r: jax.Array, edges: Edges) -> jax.Array:
-    """∂Q/∂B: the convolution, ``[n_node, Σ_paths (2l3 + 1), channels]``. Arguments as in :func:`convolve_in_chunks`."""
+    """∂Q/∂B: the convolution, ``[n_node, Σ_paths (2l3 + 1), channels]``, see :func:`convolve_in_chunks`."""
     sums = sums_of(couplings, _degree(y))
 
     def chunk(total: Any, values: tuple[jax.Array], at: Edges) -> tuple[Any, tuple[()]]:
-        messages = _weigh(sums, _take(r, at.rows), _couple(sums, _split(values[0]), _take(h, at.senders)))
-        return (total[0].at[at.receivers].add(_stack(messages)),), ()
+        messages = _weigh(sums, _take(r, at.rows), _couple(sums, cut(values[0]), _take(h, at.senders)))
+        return (total[0].at[at.receivers].add(put_together(messages)),), ()
 
     start = jnp.zeros((h.shape[0], len(sums.path), h.shape[2]), h.dtype)
     return _pass(chunk, (start,), (_matrices(sums, y),), edges)[0][0]
@@ -111,11 +116,11 @@ def backward(
     sums = sums_of(couplings, _degree(y))
 
     def chunk(total: Any, values: tuple[jax.Array], at: Edges) -> tuple[Any, tuple[jax.Array]]:
-        matrix, hs = _split(values[0]), _take(h, at.senders)
+        matrix, hs = cut(values[0]), _take(h, at.senders)
         bs, rs = _take(b, at.receivers), _take(r, at.rows)
         coupled, weighed = _couple(sums, matrix, hs), _weigh(sums, rs, bs)
-        dh = total[0].at[at.senders].add(_stack(_uncouple(sums, (matrix, weighed))))
-        dr = total[1].at[at.rows].add(_stack(_contract(sums, coupled, bs)))
+        dh = total[0].at[at.senders].add(put_together(_uncouple(sums, (matrix, weighed))))
+        dr = total[1].at[at.rows].add(put_together(_contract(sums, coupled, bs)))
         return (dh, dr), (_to_harmonics(sums, (hs, weighed)),)
 
     (dh, dr), (dy,) = _pass(chunk, (jnp.zeros_like(h), jnp.zeros_like(r)), (_matrices(sums, y),), edges)
@@ -133,15 +138,15 @@ def second(
     sums = sums_of(couplings, _degree(y))
 
     def chunk(total: Any, values: tuple[jax.Array, jax.Array], at: Edges) -> tuple[Any, tuple[jax.Array]]:
-        matrix, matrix1, bs = _split(values[0]), _split(values[1]), _take(b, at.receivers)
+        matrix, matrix1, bs = cut(values[0]), cut(values[1]), _take(b, at.receivers)
         hs, hs1 = _take(h, at.senders), _take(h1, at.senders)
         rs, rs1 = _take(r, at.rows), _take(r1, at.rows)
         coupled = _couple(sums, matrix, hs)
         coupled1 = _add(_couple(sums, matrix, hs1), _couple(sums, matrix1, hs))
         weighed, weighed1 = _weigh(sums, rs, bs), _weigh(sums, rs1, bs)
-        db = total[0].at[at.receivers].add(_stack(_add(_weigh(sums, rs, coupled1), _weigh(sums, rs1, coupled))))
-        dh = total[1].at[at.senders].add(_stack(_uncouple(sums, (matrix1, weighed), (matrix, weighed1))))
-        dr = total[2].at[at.rows].add(_stack(_contract(sums, coupled1, bs)))
+        db = total[0].at[at.receivers].add(put_together(_add(_weigh(sums, rs, coupled1), _weigh(sums, rs1, coupled))))
+        dh = total[1].at[at.senders].add(put_together(_uncouple(sums, (matrix1, weighed), (matrix, weighed1))))
+        dr = total[2].at[at.rows].add(put_together(_contract(sums, coupled1, bs)))
         return (db, dh, dr), (_to_harmonics(sums, (hs1, weighed), (hs, weighed1)),)
 
     start = jnp.zeros_like(b), jnp.zeros_like(h), jnp.zeros_like(r)
@@ -161,7 +166,7 @@ def convolve_in_chunks(couplings: Couplings, h: jax.Array, y: jax.Array, r: jax.
         edges: where they begin and end, and which row of the weights they have.
 
     Returns:
-        ``[n_node, Σ_paths (2l3 + 1), channels]``.
+        ``[n_node, Σ_paths (2l3 + 1), channels]``, ordered by output, then component, then path.
     """
     return forward(couplings, h, y, r, edges)
 
@@ -199,11 +204,11 @@ def _pass(
     size = min(CHUNK, max(n_edge, 1)) if isinstance(n_edge, int) else CHUNK  # exported programs leave sizes open
     n_chunk = (n_edge + size - 1) // size
 
-    def cut(x: jax.Array) -> jax.Array:
+    def divide(x: jax.Array) -> jax.Array:
         filled = jnp.asarray(x).at[jnp.arange(n_chunk * size)].get(mode="fill", fill_value=0)
         return filled.reshape(n_chunk, size, *x.shape[1:])
 
-    totals, each = jax.lax.scan(lambda total, xs: chunk(total, *xs), start, jax.tree.map(cut, (values, edges)))
+    totals, each = jax.lax.scan(lambda total, xs: chunk(total, *xs), start, jax.tree.map(divide, (values, edges)))
     return totals, jax.tree.map(lambda x: x.reshape(n_chunk * size, *x.shape[2:])[:n_edge], each)
 
 
@@ -243,7 +248,7 @@ def _to_harmonics(sums: Sums, *pairs: tuple[Rows, Rows]) -> jax.Array:
         for terms in sums.triples
     ]
     zero = jnp.zeros_like(pairs[0][1][0])
-    return _stack([_sum(row) if row else zero for row in rows]).sum(axis=-1)
+    return put_together([_sum(row) if row else zero for row in rows]).sum(axis=-1)
 
 
 def _weigh(sums: Sums, r: Rows, values: Rows) -> Rows:
@@ -253,7 +258,7 @@ def _weigh(sums: Sums, r: Rows, values: Rows) -> Rows:
 
 def _contract(sums: Sums, a: Rows, b: Rows) -> Rows:
     """Σ_m3 a b for every path."""
-    terms: list[Rows] = [[] for _ in range(sums.path[-1] + 1)]
+    terms: list[Rows] = [[] for _ in range(max(sums.path) + 1)]
     for path, x, y in zip(sums.path, a, b, strict=True):
         terms[path].append(x * y)
     return [_sum(row) for row in terms]
@@ -267,15 +272,6 @@ def _sum(terms: Sequence[jax.Array]) -> jax.Array:
     return sum(terms[1:], terms[0])
 
 
-def _split(x: jax.Array) -> Rows:
-    return [x[:, i] for i in range(x.shape[1])]
-
-
 def _take(x: jax.Array, rows: jax.Array) -> Rows:
     """Components of these rows."""
-    return _split(jnp.asarray(x)[rows])
-
-
-def _stack(rows: Rows) -> jax.Array:
-    """Put components together; each is computed by itself first, or XLA would decide element by element which it is."""
-    return jnp.stack(jax.lax.optimization_barrier(tuple(rows)), axis=1)
+    return cut(jnp.asarray(x).at[rows].get(mode="promise_in_bounds"))

@@ -25,9 +25,10 @@ Features = tuple[jax.Array, ...]
 """Equivariant features: for each l from 0 an array ``[n, 2l + 1, channels]`` of parity (−1)^l."""
 
 FORM = "COMPBENCH_CONVOLUTION"
-"""Environment variable that chooses how convolutions are computed. ``chunks``: a few edges at a time, see
-``convolution.py``; the default on CPUs. ``plain``: all edges at once, derivatives as JAX makes them; the default
-elsewhere, and the one for forward-mode differentiation. Read when a program is traced."""
+"""Environment variable that chooses how convolutions and MACE's symmetric contractions are computed. ``chunks``: a few
+edges at a time and component by component, see ``convolution.py`` and ``componentwise.py``; the default on CPUs.
+``plain``: all edges at once, derivatives as JAX makes them; the default elsewhere, and the one for forward-mode
+differentiation. Read when a program is traced."""
 
 Form = Literal["chunks", "plain"]
 
@@ -65,7 +66,7 @@ def convolve(
         rows = jnp.arange(senders.shape[0]) if rows is None else rows
         stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)
         summed = convolve_in_chunks(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows))
-        return unstack_paths(summed, outputs)
+        return _by_output(summed, outputs)
     weights = weights if rows is None else weights[rows]
     sent = [h[senders] for h in features]
     messages = jnp.concatenate(
@@ -89,6 +90,17 @@ def form() -> str:
     if chosen not in get_args(Form):
         raise RunError(f"{FORM} is {chosen!r}: set it to one of {', '.join(get_args(Form))}")
     return chosen
+
+
+def _by_output(summed: jax.Array, couplings: Couplings) -> Features:
+    """Cut ``[n, Σ (2l3 + 1) n_path, channels]``, by (output, m3, path), and lay the paths along the channels."""
+    result, start = [], 0
+    for i, degree in enumerate(couplings.outputs):
+        n_path = sum(last == i for _, _, last in couplings.paths)
+        stop = start + n_path * (2 * degree + 1)
+        result.append(summed[:, start:stop].reshape(summed.shape[0], 2 * degree + 1, n_path * summed.shape[2]))
+        start = stop
+    return tuple(result)
 
 
 def unstack_paths(stacked: jax.Array, couplings: Couplings) -> Features:

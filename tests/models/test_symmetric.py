@@ -3,12 +3,15 @@ import time
 
 import e3nn_jax as e3nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from model_graphs import gaussian_params
 
+from compbench_jax.models import symmetric
+from compbench_jax.models.componentwise import by_component
 from compbench_jax.models.spherical import clebsch_gordan, parity_irreps
-from compbench_jax.models.symmetric import SymmetricContraction, product_basis
+from compbench_jax.models.symmetric import SymmetricContraction, dense_products, product_basis, weighted_products
 
 SPECIES = np.array([0, 1, 1, 0])
 
@@ -159,3 +162,56 @@ def test_is_built_quickly():
     start = time.process_time()
     product_basis(2, 2, 2)
     assert time.process_time() - start < 2
+
+
+def derivative(function):
+    """Gradient of a function that mixes all components of the gradient."""
+    return lambda *args: sum(jnp.sum(x**3 + x) for x in jax.tree.leaves(jax.grad(function, (0, 1))(*args)))
+
+
+@pytest.mark.parametrize(("what", "highest"), [((2, 1, 2), 2), ((1, 1, 3), 2), ((1, 1, 2), 3)])
+def test_written_out_it_is_the_dense_form(what, highest):
+    """Value and derivatives, to the third order in one case."""
+    rng = np.random.default_rng(3)
+    n_path = sum(sum(product_basis(what[0], what[1], order).n_path) for order in range(1, what[2] + 1))
+    a, weights = rng.normal(size=(4, (what[0] + 1) ** 2, 3)), rng.normal(size=(4, n_path, 3))
+    forms = (
+        lambda a, weights: dense_products(*what, a, weights),
+        lambda a, weights: by_component(weighted_products(*what), (a, weights)),
+    )
+    with jax.enable_x64(True):
+        found = []
+        for form in forms:
+            orders = [lambda a, weights, form=form: jnp.sum(jnp.sin(form(a, weights)))]
+            for _ in range(highest - 1):
+                orders.append(derivative(orders[-1]))
+            gradients = [jax.grad(function, (0, 1)) for function in orders]
+            every = jax.jit(lambda *x, form=form, gradients=gradients: (form(*x), [g(*x) for g in gradients]))
+            found.append(every(a, weights))
+        for dense, written in zip(*map(jax.tree.leaves, found), strict=True):
+            assert np.abs(dense).max() > 0.1
+            np.testing.assert_allclose(written, dense, rtol=1e-9, atol=1e-9 * np.abs(dense).max())
+
+
+def test_members_are_computed_together():
+    rng = np.random.default_rng(4)
+    a = rng.normal(size=(3, 4, 9, 2)).astype(np.float32)
+    weights = rng.normal(size=(3, 4, 9, 2)).astype(np.float32)  # 1 + 1 paths of order 1, 3 + 2 of order 2, and two idle
+    function = jax.grad(lambda a, weights: jnp.sum(by_component(weighted_products(2, 1, 2), (a, weights)) ** 2))
+    together = jax.jit(jax.vmap(function))(a, weights)
+    for k in range(3):
+        np.testing.assert_allclose(together[k], function(a[k], weights[k]), rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize(("correlation", "chosen"), [(2, True), (3, False)])
+def test_few_terms_are_written_out(correlation, chosen, monkeypatch):
+    """Of correlation 3 and degrees up to 3 there are hundreds: too many to compile one by one."""
+    calls = []
+    monkeypatch.setattr(symmetric, "by_component", lambda *args: calls.append(1) or by_component(*args))
+    module, a = SymmetricContraction(correlation, 1, 2), features(3)
+    jax.eval_shape(module.init, jax.random.key(0), a, SPECIES)
+    assert bool(calls) == (chosen and jax.default_backend() == "cpu")
+    calls.clear()
+    monkeypatch.setenv("COMPBENCH_CONVOLUTION", "plain")
+    jax.eval_shape(module.init, jax.random.key(0), a, SPECIES)
+    assert not calls
