@@ -12,6 +12,7 @@ from compbench_jax.report import charts
 from compbench_jax.report.curves import read_curve
 from compbench_jax.report.depict import drawing
 from compbench_jax.report.leaderboard import Row, tasks_of
+from compbench_jax.report.spread_charts import calibration, sparsification
 from compbench_jax.report.table import MEV, significant
 from compbench_jax.training.configuration import flatten
 
@@ -232,11 +233,23 @@ def model_page(site: "Site", model: str) -> Page:
         "citation": site.citations.get(model, ""),
         "rows": [table_row(site, row) for row in rows],
         "curves": charts.training_curves(curves) if curves else None,
+        "spread": spread_charts_of(rows),
         "worst": worst,
         "viewer": bool(worst),
         "arrow": f"{ARROW:g}",
         "settings": [{"task": row.task, "pairs": settings_of(row)} for row in rows],
     }
+
+
+def spread_charts_of(rows: Sequence[Row]) -> list[Page]:
+    """Calibration and sparsification of the forces of every ensemble among the rows."""
+    found = []
+    for row in rows:
+        spread = first(source.results.get("members", {}).get("uncertainty") for source in row.sources)
+        if spread is not None:
+            pair = {"calibration": calibration(spread), "sparsification": sparsification(spread)}
+            found.append({"task": row.task, "n": spread["n_members"], **pair})
+    return found
 
 
 def worst_frames(rows: Sequence[Row]) -> list[Page]:

@@ -197,3 +197,22 @@ def test_the_leaderboard_of_the_repository_is_built(tmp_path):
 def test_file_names_are_harmless():
     assert slug("fragment_duplication[COOH]") == "fragment_duplication-COOH"
     assert slug("../../etc") == "etc" and slug("<>") == "x"
+
+
+def test_an_ensemble_shows_its_calibration(tmp_path):
+    curve = {"predicted": [0.01, 0.02, 0.05], "observed": [0.02, 0.03, None]}
+    sparse = {"left_out": [0.0, 0.5], "by_spread": [1.0, 0.7], "by_error": [1.0, 0.4]}
+    block = {part: {"calibration": curve, "sparsification": sparse} for part in ("id", "ood")}
+    folder = copy_results(MINI / "chain_extension-mace", tmp_path / "results" / "a")
+    results = json.loads((folder / "results.json").read_text())
+    results["members"] = {"uncertainty": {"n_members": 4, "forces": block, "energy": block}}
+    (folder / "results.json").write_text(json.dumps(results))
+    copy_results(MINI / "chain_extension-schnet", tmp_path / "results" / "b")
+    run_command(["report", str(tmp_path / "results"), "--out", str(tmp_path / "report")])
+    page = (tmp_path / "report" / "model-mace.html").read_text()
+    assert "chain_extension, 4 members" in page
+    blocks = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    figure = next(json.loads(block) for block in blocks if "RMSE of their mean" in block)
+    # A bin that no atom is in has no point.
+    assert figure["data"][1]["x"] == [10.0, 20.0] and figure["data"][1]["y"] == [20.0, 30.0]
+    assert "Does the spread" not in (tmp_path / "report" / "model-schnet.html").read_text()

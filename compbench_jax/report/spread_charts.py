@@ -1,0 +1,68 @@
+"""Whether the spread of an ensemble tells its error, as Plotly's JSON: calibration and sparsification, ID and OOD."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from compbench_jax.report.charts import ID, MEV, OOD, Figure
+
+PARTS = (("id", "ID", ID, "circle"), ("ood", "OOD", OOD, "diamond"))
+UNITS = {"forces": "meV/Å", "energy": "meV"}
+
+
+def calibration(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Figure:
+    """Root mean square error against spread, of items binned by their spread; on the diagonal one tells the other.
+
+    Args:
+        uncertainty: as in ``results["members"]["uncertainty"]``.
+        quantity: ``"forces"`` (by atom) or ``"energy"`` (by frame).
+    """
+    data: list[Figure] = []
+    everything: list[float] = []
+    for part, name, colour, symbol in PARTS:
+        curve = uncertainty[quantity][part]["calibration"]
+        points = [(MEV * p, MEV * o) for p, o in zip(curve["predicted"], curve["observed"], strict=True) if p and o]
+        everything += [value for point in points for value in point]
+        data.append(
+            {"type": "scatter", "mode": "lines+markers", "name": name, "x": [p for p, _ in points],
+             "y": [o for _, o in points], "line": {"color": colour, "width": 2},
+             "marker": {"symbol": symbol, "size": 8},
+             "hovertemplate": f"spread %{{x:.3g}}, error %{{y:.3g}} {UNITS[quantity]}<extra>{name}</extra>"}
+        )  # fmt: skip
+    ends = [min(everything), max(everything)] if everything else [1.0, 10.0]
+    data.append(
+        {"type": "scatter", "mode": "lines", "x": ends, "y": ends, "hoverinfo": "skip", "showlegend": False,
+         "line": {"color": "#6B7280", "width": 1, "dash": "dot"}}
+    )  # fmt: skip
+    return {
+        "data": data,
+        "layout": {
+            "xaxis": {"type": "log", "title": {"text": f"spread of the members ({UNITS[quantity]})"}},
+            "yaxis": {"type": "log", "title": {"text": f"RMSE of their mean ({UNITS[quantity]})"}},
+            "height": 380,
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
+        },
+    }
+
+
+def sparsification(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Figure:
+    """Error of what is left when the items of largest spread are left out, beside leaving out the largest errors."""
+    data: list[Figure] = []
+    for part, name, colour, _ in PARTS:
+        curve = uncertainty[quantity][part]["sparsification"]
+        for key, how, dash in (("by_spread", "by spread", "solid"), ("by_error", "by error", "dot")):
+            data.append(
+                {"type": "scatter", "mode": "lines", "name": f"{name}, {how}", "x": curve["left_out"], "y": curve[key],
+                 "line": {"color": colour, "width": 2, "dash": dash},
+                 "hovertemplate": f"{name}, %{{x:.0%}} left out {how}: %{{y:.2f}} of the RMSE<extra></extra>"}
+            )  # fmt: skip
+    return {
+        "data": data,
+        "layout": {
+            "xaxis": {"title": {"text": "share left out"}, "tickformat": ".0%"},
+            "yaxis": {"title": {"text": "RMSE of the rest / of all"}, "rangemode": "tozero"},
+            "height": 380,
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "margin": {"l": 60, "r": 16, "t": 80, "b": 50},
+        },
+    }
