@@ -14,21 +14,10 @@ from compbench_jax.evaluation.permutation import SwapTest, swap_test
 from compbench_jax.metrics.aggregate import metrics_from_sums
 from compbench_jax.report.curves import match, read_curve
 from compbench_jax.report.runs import PARTS, Results, check_comparable, group_runs, pool, stacked_sums
-from compbench_jax.report.table import MEV, ROWS, significant, with_interval
+from compbench_jax.report.table import COMPARED, MEV, ROWS, significant, with_interval
 
 WIDE_PAIRED = 92
 """Columns of a terminal that the table needs with differences and intervals side by side."""
-
-COMPARED = (
-    "force_mae",
-    "force_rmse",
-    "force_cosine",
-    "force_magnitude_mae",
-    "energy_mae_referenced",
-    "energy_mae_centred",
-)
-"""Metrics that the table of differences shows."""
-
 
 ALPHA = 0.05
 """A difference is told from chance if its p value is below this and its 95% interval leaves out zero."""

@@ -14,17 +14,7 @@ from compbench_jax.evaluation.gap import Gap, compositional_gap
 from compbench_jax.evaluation.results import molecule_sums
 from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, SUM_COLUMNS, metrics_from_sums
 from compbench_jax.report.runs import Results, recipe, stacked_sums
-from compbench_jax.report.table import ROWS, with_interval
-
-SHOWN = (
-    "force_mae",
-    "force_rmse",
-    "force_cosine",
-    "force_magnitude_mae",
-    "energy_mae_referenced",
-    "energy_mae_centred",
-)
-"""Metrics in the table."""
+from compbench_jax.report.table import COMPARED, ROWS, with_interval
 
 WIDE_GAP = 130
 """Columns of a terminal that the table needs with values and intervals side by side."""
@@ -119,7 +109,7 @@ def gap_table(trio: Trio, gap: Gap, width: int = WIDE_GAP) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     break_at = "\n" if width < WIDE_GAP else " "
     for row in ROWS:
-        if row.metric not in SHOWN:
+        if row.metric not in COMPARED:
             continue
         cells = [with_interval(item.estimate(row.metric), row.scale) for item in (gap.task, gap.control, gap.oracle)]
         cells.append(with_interval(gap.gap.estimate(row.metric)))

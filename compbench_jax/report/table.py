@@ -48,6 +48,16 @@ ROWS = (
 )
 """Rows of the terminal table, and the metrics it knows how to name. Short, so that it fits 80 columns."""
 
+COMPARED = (
+    "force_mae",
+    "force_rmse",
+    "force_cosine",
+    "force_magnitude_mae",
+    "energy_mae_referenced",
+    "energy_mae_centred",
+)
+"""Metrics in tables that set several runs against each other."""
+
 ACROSS = (
     Row("force_cosine", "cosine"),
     Row("force_magnitude_mae", "\\|F\\| MAE", MEV),

@@ -1,39 +1,20 @@
 import json
 
-import numpy as np
 import pytest
+from made_up_store import write_made_up_store
 
 from compbench_jax.cli import audit, tasks
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError, TaskError
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.registry import core_registry
-from compbench_jax.store.manifest import Manifest
-from compbench_jax.store.writer import Trajectory, write_store
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A store of the twelve alkanes with 2 primary and 3 secondary frames each, of which 1 tunes."""
     graphs = [molecular_graph(molecule) for molecule in core_registry()[:12]]
-    rng = np.random.default_rng(0)
-    trajectories = [
-        Trajectory(
-            molecule=m,
-            set=set,
-            segment=0,
-            positions=rng.normal(scale=4, size=(count, graph.n_atoms, 3)).astype(np.float32),
-            forces=np.zeros((count, graph.n_atoms, 3), np.float32),
-            energy=np.zeros(count),
-            time=np.arange(count, dtype=np.float32),
-            temperature=np.full(count, np.nan, np.float32),
-        )
-        for m, graph in enumerate(graphs)
-        for set, count in (("primary", 2), ("secondary", 3))
-    ]
-    folder = tmp_path_factory.mktemp("alkanes") / "store"
-    write_store(folder, Manifest((), (), (), {}, {}, 1, (), {}), graphs, trajectories)
-    return folder
+    return write_made_up_store(tmp_path_factory.mktemp("alkanes") / "store", graphs, 2, 3)
 
 
 def unwrapped(text):

@@ -1,31 +1,20 @@
 """``compbench dynamics`` from the command line, on a run of no steps: what it measures, how it goes on, bad input."""
 
 import json
-from dataclasses import replace
 
-import jax
 import numpy as np
-import optax
 import pytest
+from made_up_run import save_members, start_run
 
-from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.labelling.levels import get_level
-from compbench_jax.models.normalisation import fit_normalisation
-from compbench_jax.models.registry import MODELS, build_potential
 from compbench_jax.molecules.conformers import conformer
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.registry import find_molecule
 from compbench_jax.store.manifest import Manifest
 from compbench_jax.store.store import open_store
 from compbench_jax.store.writer import Trajectory, write_store
-from compbench_jax.tasks import get_task
-from compbench_jax.training import configuration, potential_file
-from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
-from compbench_jax.training.configuration import Configuration
-from compbench_jax.training.run_folder import write_split
-from compbench_jax.training.state import Cursor, initial_state
 
 CHEAP = ("--picoseconds", "0.05", "--molecules", "1", "--workers", "1")
 
@@ -53,27 +42,9 @@ def trained(tmp_path_factory):
     """A run of SchNet as it starts; written by what the training room writes runs with."""
     folder = tmp_path_factory.mktemp("dynamics")
     store = make_store(folder / "store")
-    split, run = get_task("chain_extension").split(store), folder / "run"
-    model = replace(MODELS["schnet"], cutoff=3.0, features=8, interactions=1, n_basis=4)
-    settings = Configuration(
-        "chain_extension", str(folder / "store"), store.hash, "schnet", model, seed=5, steps=4, batch_size=4
-    )
-    run.mkdir()
-    configuration.write(run / configuration.FILE, settings)
-    write_split(run, store, split)
-    normalisation = fit_normalisation(store.gather(split.train), 3.0)
-    potential_file.write(run, model, normalisation)
-    data = GraphDataset.build(
-        store.gather(split.train),
-        elements=normalisation.elements,
-        reference_energies=normalisation.reference_energies,
-        cutoff=3.0,
-        batch_size=4,
-    )
-    params = jax.jit(build_potential(model, normalisation).init)(jax.random.key(0), data.batch(data.sequential()[0]))
-    together = jax.tree.map(lambda leaf: np.asarray(leaf)[None], params)
-    state = initial_state([params], optax.sgd(0.1))._replace(step=np.int32(4))
-    Checkpoints(run).save(Checkpoint(state, (Cursor(0, 0),), Best(np.full(1, 2), np.ones(1), together)))
+    _, init = start_run(folder / "run", store, folder / "store", cutoff=3.0)
+    params = init(0)
+    save_members(folder / "run", [params], [params])
     return folder
 
 

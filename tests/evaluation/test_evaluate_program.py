@@ -6,24 +6,15 @@ import shutil
 import sys
 from dataclasses import replace
 
-import jax
 import numpy as np
-import optax
 import pytest
 import toy_store
+from made_up_run import save_members, start_run
 
-from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.cli.evaluate import wire
 from compbench_jax.cli.guard import guarded
-from compbench_jax.models.normalisation import fit_normalisation
-from compbench_jax.models.registry import MODELS, build_potential
 from compbench_jax.store.store import open_store
-from compbench_jax.tasks import get_task
-from compbench_jax.training import configuration, potential_file
-from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
-from compbench_jax.training.configuration import Configuration
-from compbench_jax.training.run_folder import write_split
-from compbench_jax.training.state import Cursor, initial_state
+from compbench_jax.training import configuration
 
 ALKANES = tuple(("alkane-" + str(n), "alkane", n, ("H", "H"), (1, *[6] * n, 1)) for n in (2, 3, 7, 8))
 ALCOHOLS = tuple(("alcohol-" + str(n), "alcohol", n, ("OH", "H"), (1, 8, *[6] * n, 1)) for n in (2, 3, 7))
@@ -41,40 +32,15 @@ def trained(tmp_path_factory):
         patch.setattr(toy_store, "MOLECULES", ALKANES + ALCOHOLS)
         store = toy_store.make_store(folder / "store")
         toy_store.make_store(folder / "other", seed=1)
-    split, run = get_task("chain_extension").split(store), folder / "run"
-    model = replace(MODELS["schnet"], cutoff=2.5, features=8, interactions=1, n_basis=4)
-    settings = Configuration(
-        "chain_extension", str(folder / "store"), store.hash, "schnet", model, seed=5, steps=4, batch_size=4
-    )
-    run.mkdir()
-    configuration.write(run / configuration.FILE, settings)
-    write_split(run, store, split)
-    normalisation = fit_normalisation(store.gather(split.train), 3.0)
-    potential_file.write(run, model, normalisation)
-    data = GraphDataset.build(
-        store.gather(split.train),
-        elements=normalisation.elements,
-        reference_energies=normalisation.reference_energies,
-        cutoff=2.5,
-        batch_size=4,
-    )
-    init = jax.jit(build_potential(model, normalisation).init)
-    best, latest = (init(jax.random.key(seed), data.batch(data.sequential()[0])) for seed in (0, 1))
+    run = folder / "run"
+    settings, init = start_run(run, store, folder / "store", cutoff=2.5)
+    best, latest = map(init, (0, 1))
     save_members(run, [best], [latest])
     together = folder / "together"
     shutil.copytree(run, together, ignore=shutil.ignore_patterns("checkpoints"))
     configuration.write(together / configuration.FILE, replace(settings, seeds=2, learning_rates=(1e-3, 1e-2)))
     save_members(together, [latest, best, best, latest], [latest] * 4)
     return folder
-
-
-def save_members(run, best, latest):
-    """Write a checkpoint of these members; the later a member, the lower its loss, but for the last."""
-    state = initial_state(latest, optax.sgd(0.1))._replace(step=np.int32(4))
-    losses = np.array([1.0, 0.9, 0.8, 0.95][: len(best)])
-    params = jax.tree.map(lambda *leaves: np.stack(leaves), *jax.device_get(best))
-    kept = Best(np.full(len(best), 2), losses, params)
-    Checkpoints(run).save(Checkpoint(state, (Cursor(0, 0),) * len(best), kept))
 
 
 @pytest.fixture
@@ -189,7 +155,7 @@ def test_without_matplotlib_the_numbers_still_come(run, monkeypatch, capsys):
     def missing(*_):
         raise CompBenchError("drawing figures needs the package 'matplotlib'")
 
-    monkeypatch.setattr("compbench_jax.report.figure.optional_import", missing)
+    monkeypatch.setattr("compbench_jax.report.drawing.optional_import", missing)
     assert evaluate(monkeypatch, "--run", run, "--samples", "9") == 0
     assert "not drawn: drawing figures needs" in capsys.readouterr().out
     assert (run / "results.json").exists()
