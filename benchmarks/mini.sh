@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SchNet and MACE (small) on the four tasks of data/mini: writes results/mini and the figure and table of the README.
+# SchNet and MACE (small) on the four tasks of data/mini: writes results/mini, docs/findings.md and the table of the README.
 # Two runs at a time, one core each, about 90 minutes of one core in all. Interrupted, it goes on where it was.
 #   benchmarks/mini.sh [FOLDER FOR THE RUNS]
 set -euo pipefail
@@ -39,5 +39,4 @@ wait "$first" || status=$?
 wait "$second" || status=$?
 [ "$status" -eq 0 ] || exit "$status"
 
-compbench table results/mini/*/results.json --markdown >results/mini/table.md
-compbench figure results/mini/*/results.json --out results/mini/force_mae_by_n.png
+compbench findings results/mini results/foundation --page README.md --page docs/findings.md --figures docs/findings

@@ -1,35 +1,51 @@
-"""What the README shows is what the committed results say."""
+"""What the README and docs/findings.md show is what the committed results say."""
 
+import re
 from pathlib import Path
 
+import pytest
+
 from compbench_jax.evaluation.results import read_results
-from compbench_jax.report.table import markdown_table
+from compbench_jax.report.findings import findings
+from compbench_jax.report.findings_material import material
+from compbench_jax.report.leaderboard import read_sources
+from compbench_jax.report.pages import fill
+from compbench_jax.report.site_published import published_facts
+from compbench_jax.store.store import open_store
+from compbench_jax.tasks import SUBTASKS, TASKS
 
 ROOT = Path(__file__).parent.parent
-MINI = ROOT / "results" / "mini"
+MINI, FOUNDATION = ROOT / "results" / "mini", ROOT / "results" / "foundation"
 
 
-def test_results_table_is_that_of_the_committed_results():
-    results = [read_results(path) for path in sorted(MINI.glob("*/results.json"))]
-    assert len(results) == 8
-    table = markdown_table(results)
-    assert (MINI / "table.md").read_text() == table
-    assert table.strip() in (ROOT / "README.md").read_text()
+@pytest.fixture(scope="module")
+def blocks():
+    return findings(material(read_sources([MINI, FOUNDATION]), [*TASKS, *SUBTASKS], published_facts()))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/findings.md"])
+def test_tables_are_those_of_the_committed_results(page, blocks):
+    text = (ROOT / page).read_text()
+    assert "compbench: headline" in text
+    assert fill(text, blocks) == text, "run compbench findings as docs/findings.md says"
+
+
+def test_figures_of_the_findings_are_there():
+    shown = re.findall(r"!\[[^]]*\]\(findings/([a-z]+\.png)\)", (ROOT / "docs" / "findings.md").read_text())
+    assert shown and all((ROOT / "docs" / "findings" / name).stat().st_size > 10_000 for name in shown)
 
 
 def test_results_are_of_the_committed_data():
-    from compbench_jax.store.store import open_store
-
     data = open_store(ROOT / "data" / "mini").hash
-    for path in MINI.glob("*/results.json"):
+    found = [*MINI.glob("*/results.json"), *FOUNDATION.glob("*/results.json")]
+    assert len(found) >= 8
+    for path in found:
         results = read_results(path)
         assert results["data"] == data
         assert path.parent.name == f"{results['task'].split('[')[0]}-{results['model']}"
 
 
 def test_every_relative_link_leads_somewhere():
-    import re
-
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
