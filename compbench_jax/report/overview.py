@@ -58,7 +58,7 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
                 estimate = row.estimate(part)
                 axes.errorbar(
                     MEV * (estimate.value or 0.0), place, xerr=bars(estimate), fmt=mark, color=COLOURS[part],
-                    markersize=5, elinewidth=0.8, zorder=2, label=LABELS[part] if place == 0 else None,
+                    markersize=5, elinewidth=0.8, zorder=2, label=LABELS[part] if index == place == 0 else None,
                 )  # fmt: skip
             ratio = row.estimate("ratio").value
             axes.annotate(
@@ -78,7 +78,6 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        if index == 0:
-            axes.legend(fontsize=8, frameon=False, loc="lower right")
+    figure.legend(fontsize=8, frameon=False, loc="outside upper right", ncols=2)
     figure.supxlabel("force MAE (meV/Å), 95% intervals; at the right OOD / ID", fontsize=8.5)
     return save_figure(figure, path)
