@@ -147,9 +147,10 @@ def one_worker(arguments: Arguments, folder: str) -> dict[str, Any]:
     """Rates of making shards and of the bare loop."""
     method = get_level(arguments.level).describe()["method"]
     work = []
-    expected = round((arguments.equilibration + 10.0 * arguments.frames) / 0.5) + 1 + arguments.frames
     for name in arguments.molecules:
         job = job_of(arguments, name, folder, 0)
+        duration = arguments.equilibration + job.settings.spacing * arguments.frames
+        expected = round(duration / job.settings.time_step) + 1 + arguments.frames
         calls = record(job)
         assert len(calls) == expected, f"{len(calls)} force evaluations, not {expected}"
         segment = read_shard(job)

@@ -23,8 +23,10 @@ def statistics(mini):
     return store_statistics(mini)
 
 
-def test_the_committed_statistics_are_those_of_the_committed_data(statistics):
-    committed = json.loads((MINI / "statistics.json").read_text())
+@pytest.mark.parametrize("name", ["mini", pytest.param("standard", marks=pytest.mark.slow)])
+def test_the_committed_statistics_are_those_of_the_committed_data(name, statistics):
+    statistics = statistics if name == "mini" else store_statistics(open_store(MINI.parent / name))
+    committed = json.loads((MINI.parent / name / "statistics.json").read_text())
     assert committed.keys() == statistics.keys()
     assert committed["store"] == statistics["store"]
     for family, entry in statistics["families"].items():

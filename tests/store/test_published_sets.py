@@ -1,0 +1,53 @@
+"""The data sets in the repository: whole, sound, of the settings and the size that they are said to have."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compbench_jax.labelling.settings import PRESETS
+from compbench_jax.store.published import PUBLISHED
+from compbench_jax.store.store import open_store
+from compbench_jax.store.verify import verify
+
+DATA = Path(__file__).parents[2] / "data"
+MEGABYTES = {"mini": 6, "standard": 36, "pbe_mini": 3}
+FAMILIES = {"alkane", "alcohol", "amine", "aldehyde", "acid", "diol", "diamine", "dialdehyde", "diacid", "amino acid"}
+
+
+@pytest.mark.parametrize("name", MEGABYTES)
+def test_it_is_whole_and_sound(name):
+    assert f"data/{name}" in PUBLISHED.values()
+    assert sum(file.stat().st_size for file in (DATA / name).iterdir()) < 1e6 * MEGABYTES[name]
+    store = open_store(DATA / name, checksums=True)
+    assert [check.detail for check in verify(store, sample=0, seed=0) if not check.passed] == []
+
+
+@pytest.mark.parametrize("name", ["mini", "standard"])
+def test_it_is_of_its_preset(name):
+    manifest = json.loads((DATA / name / "manifest.json").read_text())
+    assert manifest["settings"] == {"preset": name, **asdict(PRESETS[name])}
+    store, settings = open_store(DATA / name), PRESETS[name]
+    assert store.n_frames == 118 * (settings.primary_frames + settings.secondary_frames)
+    assert not manifest["rejected"]
+
+
+def test_dft_labels_are_of_geometries_of_the_mini_set():
+    mini, dft = open_store(DATA / "mini"), open_store(DATA / "pbe_mini")
+    assert {graph.molecule.family for graph in dft.graphs} == FAMILIES and len(dft.graphs) == 16
+    assert max(graph.molecule.n for graph in dft.graphs) <= 5
+    assert (np.bincount(dft.molecule) >= 10).all()
+    place = {graph.molecule.inchikey: m for m, graph in enumerate(mini.graphs)}
+    for m, graph in enumerate(dft.graphs):
+        own = dft.gather(np.flatnonzero(np.asarray(dft.molecule) == m))
+        there = mini.gather(np.flatnonzero(np.asarray(mini.molecule) == place[graph.molecule.inchikey]))
+        known = {frame.tobytes() for frame in there.positions.reshape(there.n_frames, -1)}
+        assert all(frame.tobytes() in known for frame in own.positions.reshape(own.n_frames, -1))
+        # Other labels of the same geometries: close, since both are good, and not the same.
+        tight = {f.tobytes(): g for f, g in zip(there.positions.reshape(there.n_frames, -1),
+                                                there.forces.reshape(there.n_frames, -1), strict=True)}  # fmt: skip
+        pairs = zip(own.positions.reshape(own.n_frames, -1), own.forces.reshape(own.n_frames, -1), strict=True)
+        errors = np.concatenate([forces - tight[frame.tobytes()] for frame, forces in pairs])
+        assert 0.05 < np.abs(errors).mean() < 0.6
