@@ -334,6 +334,16 @@ def test_an_element_that_the_potential_does_not_know_is_named(store, split):
         evaluate(replace(run, potential=replace(run.potential, normalisation=known)), store, split, SETTINGS)
 
 
+def test_batches_computed_at_once_change_nothing(store, split, evaluation, monkeypatch):
+    for lanes in (1, 3):
+        monkeypatch.setattr("compbench_jax.evaluation.predict.lanes_here", lambda lanes=lanes: lanes)
+        found = evaluate(make_run(store), store, split, SETTINGS, groups={5: "near", 3: "far", 4: "near"})
+        for part in ("id", "ood"):
+            for name in ("energy", "forces", "sums"):
+                a, b = (getattr(item.predictions[part], name) for item in (found, evaluation))
+                np.testing.assert_array_equal(a, b)
+
+
 def test_progress_counts_every_frame_once(store, split):
     seen = []
     evaluate(make_run(store), store, split, SETTINGS, progress=lambda done, total: seen.append((done, total)))
