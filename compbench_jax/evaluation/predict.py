@@ -22,8 +22,8 @@ BEHIND = 2
 """Batches whose forces stay on the device while the next are computed, so that host and device work at once."""
 
 MOST_LANES = 4
-"""Most batches that a CPU computes at once. One batch does not fill the cores: of MACE half as much again is gained on two
-of them, of SchNet a tenth. Each lane has its own batch in memory.
+"""Most batches that a CPU computes at once. One batch does not fill the cores: on two of them MACE gains half as much
+again, SchNet a tenth. Each lane has its own batch in memory.
 """
 
 SPARE = 1.2
