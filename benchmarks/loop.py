@@ -53,8 +53,8 @@ class Arguments:
     """Members trained together; above 1 they are also compared with one."""
     batch_size: int = 8
     """Mean number of structures a batch."""
-    steps: int = 40
-    """Steps a turn."""
+    steps: int = 200
+    """Steps a turn. Each starts the loop anew (threads, the first batch), which is a tenth of 40 short steps."""
     turns: int = 5
     """Turns of each."""
     structures: int = 256
