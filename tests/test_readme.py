@@ -45,6 +45,12 @@ def test_results_are_of_the_committed_data():
         assert path.parent.name == f"{results['task'].split('[')[0]}-{results['model']}"
 
 
+def test_foundation_results_against_dft_are_of_the_committed_labels():
+    data = open_store(ROOT / "data" / "pbe_mini").hash
+    found = [read_results(path) for path in FOUNDATION.glob("pbe_mini/*/results.json")]
+    assert len(found) == 8 and all(results["data"] == data for results in found)
+
+
 def test_every_relative_link_leads_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
