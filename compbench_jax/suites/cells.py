@@ -150,7 +150,7 @@ SUITES: Mapping[str, Suite] = {
         "the same on the standard set, with the subtasks, two seeds, both controls for MACE and PaiNN, and SO3LR",
         "data/standard",
         (*TASKS, "chain_interpolation"),
-        10.0,
+        5.0,
         POTENTIALS,
         BASELINES,
         ("gfn1-xtb",),
