@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from compbench_jax.report.curves import match
 from compbench_jax.report.drawing import MEV
@@ -202,12 +203,6 @@ def gaps(found: Material) -> str:
     return markdown(headings, sorted(lines), 2)
 
 
-def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Spearman's coefficient of two lists without ties."""
-    first, second = (np.argsort(np.argsort(values)) for values in (a, b))
-    return float(np.corrcoef(first, second)[0, 1])
-
-
 def ranks(found: Material) -> str:
     """Whether the potential that is better on known molecules is better on unseen ones."""
     lines = []
@@ -217,7 +212,7 @@ def ranks(found: Material) -> str:
             continue
         values = {part: [row.estimate(part).value or 0.0 for row in rows] for part in ("id", "ood")}
         order = [", ".join(rows[k].model for k in np.argsort(values[part])) for part in ("id", "ood")]
-        lines.append([f"`{task}`", *order, f"{rank_correlation(values['id'], values['ood']):.2f}"])
+        lines.append([f"`{task}`", *order, f"{spearmanr(values['id'], values['ood']).statistic:.2f}"])
     return markdown(("task", "best to worst, ID", "best to worst, OOD", "rank correlation"), lines, 3)
 
 

@@ -97,7 +97,7 @@ def curves_of(row: Row) -> list[Curve]:
 def mean_curve(row: Row) -> Curve | None:
     """The training curve of a row: the mean over its seeds, which are evaluated at the same steps."""
     curves = curves_of(row)
-    if not curves or any(len(curve.step) != len(curves[0].step) for curve in curves):
+    if not curves or not all(np.array_equal(curve.step, curves[0].step) for curve in curves):
         return None
     return Curve(
         curves[0].step,

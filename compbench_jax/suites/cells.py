@@ -154,6 +154,7 @@ SUITES: Mapping[str, Suite] = {
         POTENTIALS,
         BASELINES,
         ("gfn1-xtb",),
+        foundations=("ani-1x",),
         pretrained={"so3lr": ("--optimiser.learning-rate", "5e-4")},
         seeds=2,
         controlled=("mace", "painn"),
