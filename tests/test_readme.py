@@ -42,7 +42,8 @@ def test_results_are_of_the_committed_data():
     for path in found:
         results = read_results(path)
         assert results["data"] == data
-        assert path.parent.name == f"{results['task'].split('[')[0]}-{results['model']}"
+        kind = results["task"].split("[")[0]
+        assert path.parent.name in (f"{kind}-{results['model']}", f"{kind}-{results['model']}-seed{results['seed']}")
 
 
 def test_foundation_results_against_dft_are_of_the_committed_labels():

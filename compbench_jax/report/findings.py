@@ -71,6 +71,22 @@ def intervals(found: Material) -> str:
     return markdown(headings, lines, 2) + "\n\nmeV/Å; [95% bootstrap interval over molecules, then seeds]."
 
 
+def cost(found: Material) -> str:
+    """What each potential that was trained here took, beside what it reached."""
+    lines = [
+        [f"`{row.task}`", row.model, _count(row.parameters), significant(row.speed),
+         _count(row.group.runs[0]["config"].get("steps")), *pair(row).replace(" (", " → ").rstrip(")").split(" → ")]
+        for row in found.rows
+        if row.kind in ("trained", "fine-tuned")
+    ]  # fmt: skip
+    headings = ("task", "potential", "parameters", "structures/s", "steps", "ID", "OOD", "OOD / ID")
+    return markdown(headings, lines, 2)
+
+
+def _count(number: int | None) -> str:
+    return significant(None) if number is None else f"{number:,}"
+
+
 def published(found: Material) -> str:
     """The published numbers beside those of the same potentials here."""
     lines = []
@@ -128,15 +144,14 @@ def contacts(found: Material) -> str:
 
 def proximity(found: Material) -> str:
     """OOD force MAE by the number of CH2 between the ends, where the molecules have two."""
-    lines, columns = [], list[str]()
-    for task in tasks_of(found.rows):
-        rows = found.of(task) if task.startswith(("proximity", "fragment_duplication")) else []
-        columns += [n for row in rows for n in row.group.runs[0].get("by_ch2", {}).get("ood", {}) if n not in columns]
-    columns.sort(key=int)
-    for row in found.rows:
-        if row.kind in LEARNT and row.task.startswith(("proximity", "fragment_duplication")):
-            values = [row.estimate("id").value, *(mean_of(row, "by_ch2", "ood", n) for n in columns)]
-            lines.append([f"`{row.task}`", row.model, *(significant(None if v is None else MEV * v) for v in values)])
+    asked = [
+        row for row in found.rows if row.kind in LEARNT and row.task.startswith(("proximity", "fragment_duplication"))
+    ]
+    columns = sorted({n for row in asked for n in row.group.runs[0].get("by_ch2", {}).get("ood", {})}, key=int)
+    lines = []
+    for row in asked:
+        values = [row.estimate("id").value, *(mean_of(row, "by_ch2", "ood", n) for n in columns)]
+        lines.append([f"`{row.task}`", row.model, *(significant(None if v is None else MEV * v) for v in values)])
     return markdown(("task", "potential", "ID", *columns), lines, 2)
 
 
@@ -244,6 +259,7 @@ BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "headline": headline,
     "matrix": matrix,
     "intervals": intervals,
+    "cost": cost,
     "published": published,
     "lengths": lengths,
     "contacts": contacts,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -28,9 +29,9 @@ def code(*words):
 def found(tmp_path_factory):
     """SchNet and MACE on four tasks, a third potential on one, controls, and a potential in three forms."""
     folder = tmp_path_factory.mktemp("grid")
-    for path in MINI.glob("*/results.json"):
-        copy_results(path.parent, folder / path.parent.name)
-    extension = MINI / "chain_extension-mace"
+    for task, model in product(TASKS, ("mace", "schnet")):
+        copy_results(MINI / f"{task}-{model}-seed0", folder / f"{task}-{model}")
+    extension = MINI / "chain_extension-mace-seed0"
     copy_results(extension, folder / "a", model="painn", factor=0.5)
     copy_results(extension, folder / "z", model="so3lr", factor=3, config={"steps": 0, "data_hash": ""})
     copy_results(extension, folder / "f", model="so3lr", factor=0.25, config={"init_from": "runs/so3lr"})
@@ -53,7 +54,7 @@ def rows_of(table):
 
 
 def test_the_matrix_and_the_intervals_are_the_results(blocks):
-    mace = json.loads((MINI / "chain_extension-mace" / "results.json").read_text())
+    mace = json.loads((MINI / "chain_extension-mace-seed0" / "results.json").read_text())
     inside, outside = (1000 * mace[part]["force_mae"]["value"] for part in ("id", "ood"))
     cell = next(row for row in rows_of(blocks["matrix"]) if row[0] == "mace")[1]
     assert cell == f"{inside:.1f} → {outside:.1f} ({outside / inside:.2f})"
@@ -70,6 +71,18 @@ def test_the_headline_is_true(found, blocks):
     medians = [np.median([r.estimate("ratio").value for r in found.rows if r.kind == "trained" and r.task == task])
                for task in re.findall(r"`([^`]+)`", text)]  # fmt: skip
     assert medians == sorted(medians, reverse=True)
+
+
+def test_the_cost_is_that_of_the_runs(blocks):
+    folder = MINI / "fragment_transfer-mace-seed0"
+    results = json.loads((folder / "results.json").read_text())
+    line = next(r for r in rows_of(blocks["cost"]) if r[:2] == ["`fragment_transfer[OH,NH2]`", "mace"])
+    assert line[2] == f"{results['parameters']:,}" and line[4] == f"{results['config']['steps']:,}"
+    events = [json.loads(text) for text in (folder / "log.jsonl").read_text().splitlines()]
+    rates = [event["structures_per_second"] for event in events if event["event"] == "train"]
+    assert min(rates) < float(line[3]) < max(rates)
+    inside, outside = (1000 * results[part]["force_mae"]["value"] for part in ("id", "ood"))
+    assert [float(cell) for cell in line[5:]] == pytest.approx([inside, outside, outside / inside], rel=0.005)
 
 
 def test_the_gap_is_task_less_control_over_oracle(blocks):
@@ -94,7 +107,7 @@ def test_ranks_compare_known_with_unseen_molecules(blocks):
 
 
 def test_breakdowns_are_those_of_the_results(blocks):
-    results = json.loads((MINI / "fragment_duplication-mace" / "results.json").read_text())
+    results = json.loads((MINI / "fragment_duplication-mace-seed0" / "results.json").read_text())
     line = next(r for r in rows_of(blocks["contacts"]) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
     assert float(line[4]) == pytest.approx(1000 * results["by_contact"]["ood"]["novel"]["force_mae"]["value"], rel=0.01)
     by = results["by_distance"]["ood"]
@@ -103,8 +116,13 @@ def test_breakdowns_are_those_of_the_results(blocks):
     far = [by[k] for k in ("4", "5", "6")]
     mean = sum(b["force_mae"]["value"] * b["n_atoms"] for b in far) / sum(b["n_atoms"] for b in far)
     assert float(line[-1]) == pytest.approx(1000 * mean, rel=0.01)
+    table = blocks["proximity"]
+    heads = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")][3:]
+    assert heads == sorted(results["by_ch2"]["ood"], key=int)
+    line = next(r for r in rows_of(table) if r[1] == "mace")
+    assert float(line[3]) == pytest.approx(1000 * results["by_ch2"]["ood"][heads[0]]["force_mae"]["value"], rel=0.01)
     line = next(r for r in rows_of(blocks["lengths"]) if r[0] == "mace")
-    extension = json.loads((MINI / "chain_extension-mace" / "results.json").read_text())
+    extension = json.loads((MINI / "chain_extension-mace-seed0" / "results.json").read_text())
     assert float(line[-1]) == pytest.approx(1000 * extension["by_n"]["ood"]["13"]["force_mae"]["value"], rel=0.01)
     heads = blocks["lengths"].splitlines()[2]
     assert "| 6 | 7 * |" in heads

@@ -15,9 +15,9 @@ def code(*words):
 
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
 def test_it_is_drawn(tmp_path, ending):
-    copy_results(MINI / "chain_extension-mace", tmp_path / "results" / "a")
-    copy_results(MINI / "chain_extension-schnet", tmp_path / "results" / "b")
-    copy_results(MINI / "fragment_duplication-mace", tmp_path / "results" / "c")
+    copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "results" / "a")
+    copy_results(MINI / "chain_extension-schnet-seed0", tmp_path / "results" / "b")
+    copy_results(MINI / "fragment_duplication-mace-seed0", tmp_path / "results" / "c")
     path = tmp_path / "deep" / f"overview.{ending}"
     assert code("figure", tmp_path / "results", "--kind", "overview", "--out", path) == 0
     assert path.stat().st_size > 5000
@@ -26,7 +26,7 @@ def test_it_is_drawn(tmp_path, ending):
 
 
 def test_another_format_is_refused(tmp_path, capsys):
-    assert code("figure", MINI / "chain_extension-mace", "--kind", "overview", "--out", tmp_path / "f.gif") == 2
+    assert code("figure", MINI / "chain_extension-mace-seed0", "--kind", "overview", "--out", tmp_path / "f.gif") == 2
     assert "end its name in .png" in capsys.readouterr().err
 
 
