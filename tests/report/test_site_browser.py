@@ -27,7 +27,9 @@ def report(tmp_path_factory):
     for task in ("chain_extension", "fragment_duplication"):
         copy_results(MINI / f"{task}-mace-seed0", folder / "results" / f"{task}-a", shown=True)
         copy_results(MINI / f"{task}-schnet-seed0", folder / "results" / f"{task}-b")
-        copy_results(MINI / f"{task}-mace-seed0", folder / "results" / f"{task}-c", model=HOSTILE, factor=1.1, shown=True)
+        copy_results(
+            MINI / f"{task}-mace-seed0", folder / "results" / f"{task}-c", model=HOSTILE, factor=1.1, shown=True
+        )
     run_command(["report", str(folder / "results"), "--out", str(folder / "report")])
     return folder / "report"
 

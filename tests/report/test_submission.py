@@ -51,7 +51,10 @@ def test_a_submission_is_valid_and_shown_under_its_name(submission, capsys):
     rows = leaderboard(read_sources([submission.parent, MINI / "chain_extension-schnet-seed0"]))
     assert rows[0].task == "chain_extension" and rows[0].model == "My potential"
     assert sorted({row.model for row in rows}) == ["My potential", "schnet"]
-    assert code("report", submission.parent, MINI / "chain_extension-schnet-seed0", "--out", submission.parents[1] / "r") == 0
+    assert (
+        code("report", submission.parent, MINI / "chain_extension-schnet-seed0", "--out", submission.parents[1] / "r")
+        == 0
+    )
     page = (submission.parents[1] / "r" / "index.html").read_text()
     assert page.count("partial: 1 of 2 tasks") == 1
     assert not (submission / "chain_extension-seed0" / "force_mae_by_n.png").exists()
