@@ -133,11 +133,11 @@ def show_plan(cells: "tuple[Cell, ...]", suite: "Suite", place: "Place", plan: "
     for cell in cells:
         done = place.is_done(cell)
         known = plan.speeds.get(key(cell), {})
-        minutes = OVERHEAD_MINUTES + (suite.minutes if cell.kind == "train" else 0.0)
+        minutes = OVERHEAD_MINUTES + (suite.minutes if cell.takes_steps else 0.0)
         left += 0.0 if done else minutes
-        steps = plan.steps(cell) if cell.kind == "train" else None
+        steps = plan.steps(cell) if cell.takes_steps else None
         memory = known.get("memory_gb")
-        shown = "?" if cell.kind == "train" and steps is None else "" if steps is None else f"{steps:,}"
+        shown = "?" if cell.takes_steps and steps is None else "" if steps is None else f"{steps:,}"
         gigabytes = f"{memory:.1f}" if memory else "?"
         table.add_row(escape(cell.name), cell.kind, shown, f"{minutes:.0f}", gigabytes, "done" if done else "")
     Console(highlight=False).print(table)

@@ -232,14 +232,17 @@ def ranks(found: Material) -> str:
 
 
 def pretraining(found: Material) -> str:
-    """The same network zero-shot, fine-tuned and from random parameters."""
-    names = {row.model.removesuffix(f" ({row.kind})") for row in found.rows if row.kind == "zero-shot"}
+    """The same network pre-trained only, fine-tuned and from random parameters."""
+    before = ("zero-shot", "fine-tuned")
+    names = {row.model.removesuffix(f" ({row.kind})") for row in found.rows if row.kind in before}
     lines = []
     for task in tasks_of(found.rows):
         for name in sorted(names):
             forms = {row.kind: row for row in found.of(task) if row.model.removesuffix(f" ({row.kind})") == name}
+            if not set(before) & set(forms):
+                continue
             cells = [pair(forms[kind]) if kind in forms else "–" for kind in ("zero-shot", "fine-tuned", "trained")]
-            lines += [[f"`{task}`", name, *cells]] if forms else []
+            lines.append([f"`{task}`", name, *cells])
     headings = ("task", "potential", "zero-shot", "fine-tuned", "from random parameters")
     return markdown(headings, lines, 2)
 

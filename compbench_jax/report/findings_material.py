@@ -13,6 +13,7 @@ from compbench_jax.report.curves import Curve, read_curve
 from compbench_jax.report.drawing import MEV
 from compbench_jax.report.gap import Trio, gap_of, role_of, trios_of
 from compbench_jax.report.leaderboard import METRIC, Row, Source, leaderboard
+from compbench_jax.report.runs import kind_of
 from compbench_jax.report.table import significant
 
 NOTHING = "No results for this yet."
@@ -51,8 +52,8 @@ def material(sources: Sequence[Source], order: Sequence[str], facts: Mapping[str
     controls = [source.results for source in sources if role_of(source.results["task"])[1] != "runs"]
     controlled = {(item["model"], role_of(item["task"])[0]) for item in controls}
     mates = [item.results for item in plain if (item.results["model"], item.results["task"]) in controlled]
-    # A potential that was fine-tuned has no controls of its own.
-    mates = [item for item in mates if not item["config"].get("init_from")]
+    # Pre-trained potentials have no controls of their own.
+    mates = [item for item in mates if kind_of(item) == "trained"]
     trios = trios_of([*mates, *controls]) if controls else []
     return Material(leaderboard(plain, order), [(trio, gap_of(trio)) for trio in trios], facts)
 

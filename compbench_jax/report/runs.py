@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
@@ -72,8 +73,9 @@ def kind_of(results: Results) -> str:
     """How a potential came to be.
 
     Returns:
-        ``"trained"`` here from random parameters; ``"fine-tuned"`` from another run's; ``"zero-shot"``: the converted
-        weights of a foundation potential as they are; ``"fitted"`` in closed form (baselines); ``"calculator"``.
+        ``"trained"`` here from random parameters; ``"fine-tuned"`` from another run's; ``"zero-shot"``: pre-trained for
+        the task, or the converted weights of a foundation potential, and no more; ``"fitted"`` in closed form
+        (baselines); ``"calculator"``.
     """
     config = results["config"]
     if config.get("model", {}).get("kind") == "calculator":
@@ -82,6 +84,8 @@ def kind_of(results: Results) -> str:
         return "fine-tuned"
     if config.get("preset") in BASELINES:
         return "fitted"
+    if config.get("task") == f"pretraining({results['task']})":
+        return "zero-shot"
     # A converted run belongs to no data and took no steps.
     return "trained" if config.get("steps", 1) or config.get("data_hash", "?") else "zero-shot"
 
@@ -89,7 +93,7 @@ def kind_of(results: Results) -> str:
 def identity(results: Results) -> str:
     """Everything that two runs must share to be copies of each other but for the seed."""
     molecules = [sorted(results["by_molecule"][part]) for part in PARTS]
-    what = [results["task"], results["model"], results["data"], molecules, recipe(results)]
+    what = [results["task"], results["model"], kind_of(results), results["data"], molecules, recipe(results)]
     return json.dumps(what, sort_keys=True)
 
 
@@ -109,6 +113,8 @@ def recipe(results: Results) -> dict[str, Any]:
         with contextlib.suppress(CompBenchError, KeyError, TypeError, ValueError):
             config |= flatten({"model": config_to_json(config_from_json(results["config"]["model"]))})
         config = defaults() | config
+    if config.get("init_from"):  # copies may start from copies
+        config["init_from"] = re.sub(r"-seed\d+$", "", config["init_from"])
     return {
         key: value
         for key, value in config.items()

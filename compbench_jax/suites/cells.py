@@ -7,7 +7,7 @@ from typing import Literal
 from compbench_jax.errors import CompBenchError
 from compbench_jax.training.run_folder import default_folder
 
-Kind = Literal["train", "fit", "calculator", "foundation", "convert", "again"]
+Kind = Literal["train", "pretrain", "fit", "calculator", "foundation", "convert", "again"]
 
 TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
 BASELINES = ("composition", "classical", "nearest")
@@ -31,9 +31,9 @@ class Cell:
     """One potential on one task.
 
     Attributes:
-        kind: ``train``: gradient steps; ``fit``: a closed form; ``calculator`` and ``foundation``: not trained here;
-            ``convert``: the weights of a foundation potential made a run of ours; ``again``: the run of another cell,
-            evaluated on this task (too).
+        kind: ``train``: gradient steps; ``pretrain``: the same for other cells to start from, not evaluated; ``fit``:
+            a closed form; ``calculator`` and ``foundation``: not trained here; ``convert``: the weights of a foundation
+            potential made a run of ours; ``again``: the run of another cell, evaluated on this task (too).
         task: as ``--task`` takes it; empty for ``convert``.
         potential: preset, calculator or foundation potential.
         seed: the first seed.
@@ -61,6 +61,11 @@ class Cell:
             return self.potential
         return default_folder(self.task, self.label or self.potential, self.seed).name
 
+    @property
+    def takes_steps(self) -> bool:
+        """Whether it is trained by gradient steps, for the minutes of its suite."""
+        return self.kind in ("train", "pretrain")
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -77,6 +82,8 @@ class Suite:
         foundations: as ``--foundation`` takes them.
         pretrained: foundation potentials that convert to runs of ours, and the options of their fine-tuning: evaluated
             as they are, fine-tuned, and trained from random parameters.
+        pretrain: task and potential that is pre-trained on all families that the task has no molecule of
+            (``pretraining(TASK)``), then evaluated as it is and fine-tuned with :data:`FINE_TUNING`.
         seeds: of every potential that takes gradient steps.
         together: train the seeds as members of one run (a GPU has room for them), not as cells of their own.
         controlled: potentials also trained on both controls of every task.
@@ -93,6 +100,7 @@ class Suite:
     calculators: tuple[str, ...] = ()
     foundations: tuple[str, ...] = ()
     pretrained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pretrain: tuple[tuple[str, str], ...] = ()
     seeds: int = 1
     together: bool = False
     controlled: tuple[str, ...] = ()
@@ -123,6 +131,11 @@ class Suite:
                            Cell("train", task, name, seed, members))  # fmt: skip
                     for cell in how:
                         yield from self._with_again(cell)
+            for task, name in self.pretrain:
+                before = Cell("pretrain", f"pretraining({task})", name, seed, members, self.potentials[name])
+                yield before
+                yield Cell("again", task, name, seed, members, parent=before.name, label=f"{name}-zero-shot")
+                yield Cell("train", task, name, seed, members, FINE_TUNING, before.name, f"{name}-fine-tuned")
         for seed in rounds:
             for task in self.tasks:
                 for name in self.controlled:
@@ -137,17 +150,21 @@ class Suite:
                 yield replace(cell, kind="again", task=other, options=(), parent=cell.name)
 
 
+FINE_TUNING = ("--optimiser.learning-rate", "1e-3")
+"""Settings of ``train.py`` for fine-tuning a potential that was pre-trained here: about a tenth of the usual rates."""
+
 PAPER = ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")
 
 SUITES: Mapping[str, Suite] = {
     "mini": Suite(
-        "the seven potentials (small) and the baselines on the four tasks of the mini set",
+        "the seven potentials (small) and the baselines on the four tasks of the mini set; one pre-trained",
         "data/mini",
         TASKS,
         10.0,
         POTENTIALS,
         BASELINES,
         ("gfn1-xtb",),
+        pretrain=(("chain_extension", "mace"),),
     ),
     "cpu": Suite(
         "the same on the standard set, with the subtasks, two seeds, both controls for MACE and PaiNN, and SO3LR",
@@ -159,6 +176,7 @@ SUITES: Mapping[str, Suite] = {
         ("gfn1-xtb",),
         foundations=("ani-1x",),
         pretrained={"so3lr": ("--optimiser.learning-rate", "5e-4")},
+        pretrain=(("chain_extension", "mace"),),
         seeds=2,
         controlled=("mace", "painn"),
         again={"proximity": "fragment_combination"},

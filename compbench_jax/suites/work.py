@@ -78,7 +78,7 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
     run = place.run(cell)
     common = ("--task", cell.task, "--data", str(place.data))
     evaluate = EVALUATE if cell.frames is None else (*EVALUATE, "--max-frames", str(cell.frames))
-    if cell.kind == "train":
+    if cell.takes_steps:
         seeds = ("--seeds", str(cell.seeds)) if cell.seeds > 1 else ()
         words = (*TRAIN, *common, "--seed", str(cell.seed), *seeds, "--batch-size", str(place.batch_size),
                  *cell.options, *(("--init-from", str(place.runs / cell.parent)) if cell.parent else ()))  # fmt: skip
@@ -91,7 +91,8 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
             plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
             shutil.rmtree(trial, ignore_errors=True)
         yield Stage("training", (*words, "--out", str(run), "--steps", str(plan.steps(cell)), model))
-        yield Stage("evaluating", (*evaluate, "--run", str(run)))
+        if cell.kind == "train":
+            yield Stage("evaluating", (*evaluate, "--run", str(run)))
     elif cell.kind == "fit":
         yield Stage("fitting", (*TRAIN, *common, "--out", str(run), f"model:{cell.potential}"))
         yield Stage("evaluating", (*evaluate, "--run", str(run)))
@@ -114,7 +115,7 @@ def keep(cell: Cell, place: Place, gigabytes: float | None) -> None:
         RunError: the evaluation left no results.
     """
     run, out = place.run(cell), place.results(cell)
-    if not (run / "results.json").exists():
+    if cell.kind != "pretrain" and not (run / "results.json").exists():
         raise RunError(f"{run} has no results.json after its evaluation: look into its suite.log")
     out.mkdir(parents=True, exist_ok=True)
     for name in ("results.json", *KEPT):

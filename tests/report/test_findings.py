@@ -36,6 +36,10 @@ def found(tmp_path_factory):
     copy_results(extension, folder / "z", model="so3lr", factor=3, config={"steps": 0, "data_hash": ""})
     copy_results(extension, folder / "f", model="so3lr", factor=0.25, config={"init_from": "runs/so3lr"})
     copy_results(extension, folder / "s", model="so3lr", factor=1.5)
+    before = {"task": "pretraining(chain_extension)"}
+    copy_results(extension, folder / "p", factor=4, config=before)
+    for seed in (0, 1):
+        copy_results(extension, folder / f"t{seed}", factor=0.5, seed=seed, config={"init_from": f"runs/p-seed{seed}"})
     for name, factor in (("control_random(chain_extension)", 0.75), ("oracle(chain_extension)", 0.5)):
         copied = copy_results(extension, folder / name, factor=factor)
         results = json.loads((copied / "results.json").read_text())
@@ -59,7 +63,7 @@ def test_the_matrix_and_the_intervals_are_the_results(blocks):
     cell = next(row for row in rows_of(blocks["matrix"]) if row[0] == "mace")[1]
     assert cell == f"{inside:.1f} → {outside:.1f} ({outside / inside:.2f})"
     lines = rows_of(blocks["intervals"])
-    assert len(lines) == 8 + 4 and f"[{1000 * mace['ood']['force_mae']['low']:.1f}, " in str(lines)
+    assert len(lines) == 8 + 6 and f"[{1000 * mace['ood']['force_mae']['low']:.1f}, " in str(lines)
 
 
 def test_the_headline_is_true(found, blocks):
@@ -93,11 +97,22 @@ def test_the_gap_is_task_less_control_over_oracle(blocks):
 
 
 def test_what_pretraining_buys_is_three_forms_of_one_network(blocks):
-    (line,) = rows_of(blocks["pretraining"])
+    line = next(row for row in rows_of(blocks["pretraining"]) if row[1] == "so3lr")
     outside = [float(re.search(r"→ ([0-9.]+)", cell)[1]) for cell in line[2:]]
     assert outside[0] / outside[2] == pytest.approx(2, rel=0.01) and outside[1] / outside[2] == pytest.approx(
         1 / 6, rel=0.01
     )
+
+
+def test_pretraining_here_is_a_row_too(found, blocks):
+    line = next(row for row in rows_of(blocks["pretraining"]) if row[1] == "mace")
+    outside = [float(re.search(r"→ ([0-9.]+)", cell)[1]) for cell in line[2:]]
+    assert outside[0] / outside[2] == pytest.approx(4, rel=0.01)
+    assert outside[1] / outside[2] == pytest.approx(0.5, rel=0.01)
+    (tuned,) = [row for row in found.rows if row.model == "mace (fine-tuned)"]
+    assert [source.results["seed"] for source in tuned.sources] == [0, 1]
+    # Controls are those of the run that was trained on the task alone.
+    assert [trio.runs[0]["config"]["task"] for trio, _ in found.gaps] == ["chain_extension"]
 
 
 def test_ranks_compare_known_with_unseen_molecules(blocks):

@@ -5,7 +5,7 @@ import pytest
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.foundation_convert import CONVERTIBLE
 from compbench_jax.models.registry import BASELINES, MODELS
-from compbench_jax.suites.cells import SUITES, Suite, choose, get_suite
+from compbench_jax.suites.cells import FINE_TUNING, SUITES, Suite, choose, get_suite
 from compbench_jax.tasks import get_task
 
 
@@ -17,17 +17,18 @@ def test_every_cell_is_there_once_and_after_what_it_needs(name):
     for place, cell in enumerate(cells):
         assert not cell.parent or cell.parent in names[:place]
         assert cell.kind == "convert" or get_task(cell.task).name
-        known = {"train": MODELS, "fit": BASELINES, "again": MODELS | BASELINES, "convert": CONVERTIBLE}
+        known = {"train": MODELS, "pretrain": MODELS, "fit": BASELINES, "again": MODELS | BASELINES,
+                 "convert": CONVERTIBLE}  # fmt: skip
         assert cell.potential in known.get(cell.kind, (cell.potential,))
 
 
 def test_the_cpu_suite_is_the_grid_that_was_asked_for():
     cells = get_suite("cpu").cells()
     trained = [cell for cell in cells if cell.kind == "train"]
-    # Seven potentials, SO3LR fine-tuned and from random parameters, five tasks, two seeds.
-    assert len([c for c in trained if "(" not in c.task]) == (7 + 2) * 5 * 2
+    # Seven potentials, SO3LR fine-tuned and from random parameters, five tasks, two seeds; MACE fine-tuned on one.
+    assert len([c for c in trained if "(" not in c.task]) == (7 + 2) * 5 * 2 + 2
     assert len([c for c in trained if "(" in c.task]) == 2 * 2 * 5 * 2
-    again = [cell for cell in cells if cell.kind == "again" and cell.parent != "so3lr"]
+    again = [cell for cell in cells if cell.kind == "again" and "zero-shot" not in cell.name]
     assert len(again) == 9 * 2 + 3 and {c.task for c in again} == {"proximity"}
     assert all(c.parent.startswith("fragment_combination-") for c in again)
 
@@ -42,6 +43,19 @@ def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_anew():
         ("chain_extension-so3lr-seed0", "train", "", ()),
     ]
     assert {c.frames for c in cells} == {7}
+
+
+def test_pretraining_here_is_evaluated_and_fine_tuned_from():
+    suite = Suite("", "", ("chain_extension",), 1.0, {"mace": ("--x",)}, pretrain=(("chain_extension", "mace"),))
+    cells = suite.cells()
+    before = "pretraining-chain_extension-mace-seed0"
+    assert [(c.name, c.kind, c.parent, c.options) for c in cells] == [
+        ("chain_extension-mace-seed0", "train", "", ("--x",)),
+        (before, "pretrain", "", ("--x",)),
+        ("chain_extension-mace-zero-shot-seed0", "again", before, ()),
+        ("chain_extension-mace-fine-tuned-seed0", "train", before, FINE_TUNING),
+    ]
+    assert [c.takes_steps for c in cells] == [True, True, False, True]
 
 
 def test_seeds_are_cells_or_members():

@@ -94,13 +94,29 @@ def test_a_foundation_potential_is_converted_once_and_the_cells_that_need_it_wai
         outcome = run_cells(suite.cells(), place, plan, 2, lambda line: None)
         assert not outcome.failed and len(outcome.done) == 4
     made = calls(place)
-    assert made[0] == ["convert", "so3lr", "so3lr", "--out", str(place.runs / "so3lr")]
-    assert [call[0] for call in made].count("convert") == 1
+    converted = ["convert", "so3lr", "so3lr", "--out", str(place.runs / "so3lr")]
+    assert made.count(converted) == 1 and [call[0] for call in made].count("convert") == 1
+    needing = [place for place, call in enumerate(made) if converted[-1] in call[1:]]
+    assert needing[0] == made.index(converted) and len(needing) > 1
     started = [call for call in made if "--init-from" in call]
     assert {call[call.index("--init-from") + 1] for call in started} == {str(place.runs / "so3lr")}
     assert {call[1] for call in started} == {"chain_extension-so3lr-fine-tuned-seed0"}
     evaluated = [call for call in made if call[0] == "evaluate"]
     assert len(evaluated) == 3 and all(call[2:4] == ["--max-frames", "7"] for call in evaluated)
+
+
+def test_a_potential_pretrained_here_is_not_evaluated_itself(place):
+    suite = Suite("", "", ("chain_extension",), 1.0, {"schnet": ()}, pretrain=(("chain_extension", "schnet"),))
+    cells = [cell for cell in suite.cells() if cell.name != "chain_extension-schnet-seed0"]
+    outcome = run_cells(cells, place, open_plan(place.out, SETTINGS), 2, lambda line: None)
+    assert not outcome.failed and len(outcome.done) == 3
+    before = place.run(cells[0])
+    kept = {path.name for path in place.results(cells[0]).iterdir()}
+    assert {"config.json", CELL_FILE} <= kept and "results.json" not in kept
+    started = [call[call.index("--init-from") + 1] for call in calls(place) if "--init-from" in call]
+    assert set(started) == {str(before)}
+    evaluated = [call[call.index("--run") + 1] for call in calls(place) if call[0] == "evaluate"]
+    assert sorted(evaluated) == sorted([str(before), str(place.run(cells[2]))])
 
 
 def test_a_failure_leaves_the_others_alone(place):
