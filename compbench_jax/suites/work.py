@@ -17,6 +17,11 @@ from compbench_jax.training.configuration import FILE as CONFIG_FILE
 KEPT = ("where.json", "showcase.json", "config.json", "audit.json", "log.jsonl", "force_mae_by_n.png")
 """Files of a run that are copied beside its results.json; checkpoints and predictions stay in the run folder."""
 
+VALIDATE_EVERY = 250
+VALIDATIONS = 20
+"""Steps between validations, and most validations of a run: with the monitor frames each takes a second or two, which
+would be a third of the time of a small potential that takes thousands of steps a minute."""
+
 CELL_FILE = "cell.json"
 TRAIN = (sys.executable, "-m", "compbench_jax.cli.train")
 EVALUATE = (sys.executable, "-m", "compbench_jax.cli.evaluate")
@@ -90,7 +95,9 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
             yield Stage("timing", (*words, "--out", str(trial), "--steps", str(TRIAL_STEPS), *watch, model))
             plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
             shutil.rmtree(trial, ignore_errors=True)
-        yield Stage("training", (*words, "--out", str(run), "--steps", str(plan.steps(cell)), model))
+        steps = plan.steps(cell) or 0
+        watch = ("--watch.validate-every", str(max(VALIDATE_EVERY, -(-steps // VALIDATIONS))))
+        yield Stage("training", (*words, "--out", str(run), "--steps", str(steps), *watch, model))
         if cell.kind == "train":
             yield Stage("evaluating", (*evaluate, "--run", str(run)))
     elif cell.kind == "fit":
