@@ -108,7 +108,7 @@ class Suite:
     frames: int | None = None
 
     def cells(self) -> tuple[Cell, ...]:
-        """All cells: cheap ones first, then one seed of everything, then the next; controls last."""
+        """All cells: cheap ones first, then one seed of everything and its controls, then the next seed."""
         return tuple(replace(cell, frames=self.frames) for cell in self._cells())
 
     def _cells(self) -> Iterator[Cell]:
@@ -136,7 +136,6 @@ class Suite:
                 yield before
                 yield Cell("again", task, name, seed, members, parent=before.name, label=f"{name}-zero-shot")
                 yield Cell("train", task, name, seed, members, FINE_TUNING, before.name, f"{name}-fine-tuned")
-        for seed in rounds:
             for task in self.tasks:
                 for name in self.controlled:
                     for control in ("control_random", "oracle"):
@@ -170,7 +169,7 @@ SUITES: Mapping[str, Suite] = {
         "the same on the standard set, with the subtasks, two seeds, both controls for MACE and PaiNN, and SO3LR",
         "data/standard",
         (*TASKS, "chain_interpolation"),
-        5.0,
+        4.0,
         POTENTIALS,
         BASELINES,
         ("gfn1-xtb",),

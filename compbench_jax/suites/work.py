@@ -17,10 +17,10 @@ from compbench_jax.training.configuration import FILE as CONFIG_FILE
 KEPT = ("where.json", "showcase.json", "config.json", "audit.json", "log.jsonl", "force_mae_by_n.png")
 """Files of a run that are copied beside its results.json; checkpoints and predictions stay in the run folder."""
 
-VALIDATE_EVERY = 250
-VALIDATIONS = 20
-"""Steps between validations, and most validations of a run: with the monitor frames each takes a second or two, which
-would be a third of the time of a small potential that takes thousands of steps a minute."""
+VALIDATIONS = 8
+MONITOR_FRAMES = 100
+"""Validations of a run, and the test frames of each set that are watched at each: of the larger tasks one validation
+takes as long as fifty steps."""
 
 CELL_FILE = "cell.json"
 TRAIN = (sys.executable, "-m", "compbench_jax.cli.train")
@@ -96,7 +96,8 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
             plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
             shutil.rmtree(trial, ignore_errors=True)
         steps = plan.steps(cell) or 0
-        watch = ("--watch.validate-every", str(max(VALIDATE_EVERY, -(-steps // VALIDATIONS))))
+        watch = ("--watch.validate-every", str(-(-steps // VALIDATIONS)),
+                 "--watch.monitor-frames", str(MONITOR_FRAMES))  # fmt: skip
         yield Stage("training", (*words, "--out", str(run), "--steps", str(steps), *watch, model))
         if cell.kind == "train":
             yield Stage("evaluating", (*evaluate, "--run", str(run)))

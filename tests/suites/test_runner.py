@@ -76,7 +76,7 @@ def test_a_cell_is_timed_trained_evaluated_and_kept(place):
     first = [call for call in made if "schnet" in call[1]][:3]
     assert [call[0] for call in first] == ["train", "train", "evaluate"]
     assert first[1][first[1].index("--steps") + 1] == "300"
-    assert first[1][first[1].index("--watch.validate-every") + 1] == "250" and "--optimiser.learning-rate" in first[1]
+    assert first[1][first[1].index("--watch.validate-every") + 1] == "38" and "--optimiser.learning-rate" in first[1]
     out = place.results(cells[0])
     assert {"results.json", "config.json", "log.jsonl", CELL_FILE} <= {path.name for path in out.iterdir()}
     assert json.loads((out / CELL_FILE).read_text())["peak_memory_gb"] is None or sys.platform == "linux"
