@@ -189,16 +189,20 @@ def training(found: Material) -> str:
     lines = []
     for task in tasks_of(found.rows):
         curves = {row.model: curve for row in found.of(task) if (curve := mean_curve(row)) is not None}
-        # The lowest error that every potential has reached; the best one's own is no other's.
-        matched = match(list(curves.values())) if len(curves) > 1 else None
-        for place, (model, curve) in enumerate(curves.items()):
+        # The lowest error that every potential has reached; the best one's own is no other's. Those that were below it
+        # when they were first looked at are left out.
+        common = max((float(curve.id.min()) for curve in curves.values()), default=0.0)
+        among = {model: curve for model, curve in curves.items() if curve.id[0] >= common}
+        matched = match(list(among.values())) if len(among) > 1 else None
+        for model, curve in curves.items():
             early, late = (curve.ood[k] / curve.id[k] for k in (0, -1))
             best = int(np.argmin(curve.id))
             cells = [f"{significant(early)} (step {curve.step[0]})", significant(curve.ood[best] / curve.id[best]),
                      f"{significant(late)} (step {curve.step[-1]})"]  # fmt: skip
-            if matched is None:
+            if matched is None or model not in among:
                 cells += ["–"]
             else:
+                place = list(among).index(model)
                 ratio = matched.ood[place] / matched.id
                 cells += [f"{significant(MEV * matched.ood[place])} at {significant(MEV * matched.id)} "
                           f"({significant(ratio)}), step {matched.step[place]:.0f}"]  # fmt: skip

@@ -16,6 +16,8 @@ from compbench_jax.report.overview import overview_figure
 Panels = dict[str, list[Row]]
 RATIOS = (1, 2, 4, 8)
 """Lines of equal OOD / ID in figures of one against the other."""
+LEGEND_WIDTH = 1.35
+"""Inches of an entry of a legend, the longest name of a potential among them."""
 
 
 def draw_findings(found: Material, folder: Path) -> list[Path]:
@@ -78,8 +80,8 @@ def _grid(path: Path, panels: Panels, draw: Draw, width: float, styles: dict[str
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     order = sorted(handles, key=lambda name: styles.get(name, len(styles)))
     figure.legend(
-        [handles[name] for name in order], order, loc="outside lower center", ncols=min(6, len(order)), fontsize=8,
-        frameon=False,
+        [handles[name] for name in order], order, loc="outside lower center", fontsize=8, frameon=False,
+        ncols=min(int(width * columns / LEGEND_WIDTH), len(order)),
     )  # fmt: skip
     return save_figure(figure, path)
 
@@ -143,11 +145,13 @@ def _equal_ratios(axes: Any, low: float, high: float) -> None:
         if ratio * ends[0] > top:
             continue
         axes.plot(ends, ratio * ends, ":", color="#9ca3af", linewidth=0.9, zorder=1)
-        # Where the line leaves the panel, to the right or at the top.
+        # Where the line leaves the panel: beside it on the right, or inside it under the top, clear of the title.
         at = min(ends[1], top / ratio)
+        inside = at < ends[1]
         axes.annotate(
-            f"×{ratio}", (at, ratio * at), xytext=(1, 1), textcoords="offset points", fontsize=7, color="#6b7280"
-        )
+            f"×{ratio}", (at, ratio * at), xytext=(-4, -2) if inside else (1, 1), textcoords="offset points",
+            ha="right" if inside else "left", va="top" if inside else "bottom", fontsize=7, color="#6b7280",
+        )  # fmt: skip
     axes.set_xlim(*ends)
     axes.set_ylim(top=top)
     plain_log_ticks(axes.xaxis)

@@ -162,7 +162,6 @@ SUITES: Mapping[str, Suite] = {
         10.0,
         POTENTIALS,
         BASELINES,
-        ("gfn1-xtb",),
         pretrain=(("chain_extension", "mace"),),
     ),
     "cpu": Suite(

@@ -61,9 +61,9 @@ def test_the_matrix_and_the_intervals_are_the_results(blocks):
     mace = json.loads((MINI / "chain_extension-mace-seed0" / "results.json").read_text())
     inside, outside = (1000 * mace[part]["force_mae"]["value"] for part in ("id", "ood"))
     cell = next(row for row in rows_of(blocks["matrix"]) if row[0] == "mace")[1]
-    assert cell == f"{inside:.1f} → {outside:.1f} ({outside / inside:.2f})"
+    assert cell == f"{inside:.3g} → {outside:.3g} ({outside / inside:.3g})"
     lines = rows_of(blocks["intervals"])
-    assert len(lines) == 8 + 6 and f"[{1000 * mace['ood']['force_mae']['low']:.1f}, " in str(lines)
+    assert len(lines) == 8 + 6 and f"[{1000 * mace['ood']['force_mae']['low']:.3g}, " in str(lines)
 
 
 def test_the_headline_is_true(found, blocks):

@@ -144,7 +144,7 @@ def test_members_of_a_run_count_as_its_seeds(tmp_path):
 
 def test_a_run_of_an_older_version_is_a_copy_of_one_of_today():
     """Settings that were not written then have their defaults; seeds of a run of several members are copies too."""
-    path = ROOT / "results" / "mini" / "chain_extension-schnet-seed0"
+    path = ROOT / "leaderboard" / "schnet-small" / "chain_extension-seed0"
     old = {**extension(seed=0), "config": json.loads((path / "config.json").read_text())}
     now = configuration.to_json(configuration.from_json(old["config"], path))
     assert (old["config"]["version"], now["version"]) == (1, configuration.VERSION)
