@@ -60,8 +60,11 @@ class Plan:
 
 
 def key(cell: Cell) -> str:
-    """Under which the steps of a cell are kept: shared by seeds, and by a task and its controls, to be compared."""
-    return f"{role_of(cell.task)[0]} {cell.label or cell.potential}" + (f" x{cell.seeds}" if cell.seeds > 1 else "")
+    """Under which the steps of a cell are kept.
+
+    They are shared by what is compared: seeds, a task and its controls, and a potential wherever its training begins.
+    """
+    return f"{role_of(cell.task)[0]} {cell.potential}" + (f" x{cell.seeds}" if cell.seeds > 1 else "")
 
 
 def open_plan(folder: Path, settings: dict[str, Any]) -> Plan:

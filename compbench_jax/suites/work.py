@@ -93,7 +93,8 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
             shutil.rmtree(trial, ignore_errors=True)
             watch = ("--watch.log-every", str(TRIAL_LOG_EVERY), "--watch.monitor-frames", "0")
             yield Stage("timing", (*words, "--out", str(trial), "--steps", str(TRIAL_STEPS), *watch, model))
-            plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
+            if plan.steps(cell) is None:  # another cell of the same speed may have been timed meanwhile
+                plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
             shutil.rmtree(trial, ignore_errors=True)
         steps = plan.steps(cell) or 0
         watch = ("--watch.validate-every", str(-(-steps // VALIDATIONS)),

@@ -15,7 +15,7 @@ from compbench_jax.suites import work
 from compbench_jax.suites.cells import Cell, Suite
 from compbench_jax.suites.plan import open_plan
 from compbench_jax.suites.runner import LOG, run_cells, share_cores
-from compbench_jax.suites.work import CELL_FILE, Place
+from compbench_jax.suites.work import CELL_FILE, Place, stages
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"suite": "mini", "minutes": 1.0, "data_hash": "abc", "workers": 2, "hardware": "a processor"}
@@ -118,6 +118,19 @@ def test_a_potential_pretrained_here_is_not_evaluated_itself(place):
     assert set(started) == {str(before)}
     evaluated = [call[call.index("--run") + 1] for call in calls(place) if call[0] == "evaluate"]
     assert sorted(evaluated) == sorted([str(before), str(place.run(cells[2]))])
+
+
+def test_cells_of_one_speed_take_the_same_steps_though_each_was_timed(place):
+    cells = [Cell("train", "chain_extension", "so3lr"), Cell("train", "chain_extension", "so3lr", label="so3lr-tuned")]
+    plan = open_plan(place.out, SETTINGS)
+    todo = [stages(cell, place, plan, {}) for cell in cells]
+    for cell, trial, rate in zip(cells, [next(item) for item in todo], (40.0, 80.0), strict=True):
+        assert trial.name == "timing"
+        log = place.runs / "trials" / cell.name / "log.jsonl"
+        log.parent.mkdir(parents=True)
+        log.write_text(3 * (json.dumps({"event": "train", "structures_per_second": rate}) + "\n"))
+    taken = [stage.command[stage.command.index("--steps") + 1] for stage in (next(item) for item in todo)]
+    assert taken == ["300", "300"]
 
 
 def test_a_failure_leaves_the_others_alone(place):
