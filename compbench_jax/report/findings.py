@@ -73,12 +73,14 @@ def intervals(found: Material) -> str:
 
 def cost(found: Material) -> str:
     """What each potential that was trained here took, beside what it reached."""
-    lines = [
-        [f"`{row.task}`", row.model, _count(row.parameters), significant(row.speed),
-         _count(row.group.runs[0]["config"].get("steps")), *pair(row).replace(" (", " → ").rstrip(")").split(" → ")]
-        for row in found.rows
-        if row.kind in ("trained", "fine-tuned")
-    ]  # fmt: skip
+    lines = []
+    for row in found.rows:
+        if row.kind not in ("trained", "fine-tuned"):
+            continue
+        inside, outside, ratio = (row.estimate(part).value for part in ("id", "ood", "ratio"))
+        took = [_count(row.parameters), significant(row.speed), _count(row.group.runs[0]["config"].get("steps"))]
+        errors = [significant(None if value is None else MEV * value) for value in (inside, outside)]
+        lines.append([f"`{row.task}`", row.model, *took, *errors, significant(ratio)])
     headings = ("task", "potential", "parameters", "structures/s", "steps", "ID", "OOD", "OOD / ID")
     return markdown(headings, lines, 2)
 
