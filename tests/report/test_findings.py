@@ -150,6 +150,20 @@ def test_matched_errors_come_from_the_training_curves(found):
     assert matched[0] == matched[1]
 
 
+def test_a_potential_that_was_below_the_matched_error_from_the_start_leaves_the_others_matched(tmp_path):
+    for model in ("mace", "schnet"):
+        copy_results(MINI / f"fragment_transfer-{model}-seed0", tmp_path / model)
+    early = copy_results(MINI / "fragment_transfer-mace-seed0", tmp_path / "early", model="gemnet") / "log.jsonl"
+    events = [json.loads(line) for line in early.read_text().splitlines()]
+    for event in events:
+        if "monitor_id_force_mae" in event:
+            event["monitor_id_force_mae"] /= 10
+    early.write_text("".join(json.dumps(event) + "\n" for event in events))
+    lines = {row[1]: row for row in rows_of(training(material(read_sources([tmp_path]), TASKS, published_facts())))}
+    assert lines["gemnet"][-1] == "–"
+    assert " at " in lines["mace"][-1] and " at " in lines["schnet"][-1]
+
+
 def test_without_results_the_blocks_say_so():
     toy = material([Source(MINI, make_results())], TASKS, published_facts())
     blocks = findings(toy)
