@@ -22,7 +22,7 @@ from compbench_jax.training.checkpoint import load_run
 from compbench_jax.training.log import read_log
 
 TRAIN = Path(__file__).resolve().parent.parent / "train.py"
-TIMED = ("seconds", "structures_per_second", "host_fraction")
+TIMED = ("seconds", "structures_per_second", "host_fraction", "processor_fraction")
 
 
 def parse() -> argparse.Namespace:

@@ -17,6 +17,8 @@ VERSION = 1
 FILE = "plan.json"
 TRIAL_STEPS = 60
 TRIAL_LOG_EVERY = 5
+LEAST_FRACTION = 0.05
+"""Shares of the cores below this are taken for it: the clock of processor time is too coarse for them."""
 ROUNDING = 50
 """Steps are multiples of this, so that nearly equal speeds give equal runs."""
 
@@ -94,13 +96,21 @@ def open_plan(folder: Path, settings: dict[str, Any]) -> Plan:
 
 
 def measured_rate(log: Path) -> float:
-    """Structures a second of a trial run: the median of its log's later lines.
+    """Structures a second of a trial run on cores of its own: the median of its log's later lines.
+
+    On a CPU it is structures by processor time, so that whatever else the machine does costs a potential no steps. An
+    accelerator has nobody else at work: there it is structures by the clock.
 
     Raises:
         RunError: the log has no such lines.
     """
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    rates = [event["structures_per_second"] for event in events if event.get("event") == "train"]
+    on_cpu = any(event.get("device") == "cpu" for event in events)
+    rates = [
+        event["structures_per_second"] / (max(event["processor_fraction"], LEAST_FRACTION) if on_cpu else 1.0)
+        for event in events
+        if event.get("event") == "train"
+    ]
     late = rates[len(rates) // 3 :]
     if not late:
         raise RunError(f"{log} holds no training steps: look into the log of the cell")

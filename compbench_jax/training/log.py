@@ -3,7 +3,9 @@
 Every line has ``event`` and ``step``. Events are ``start`` (also at each resume), ``train`` (means over the steps since
 the line before), ``validation``, and ``nonfinite`` (a step that was skipped, or that stopped the run: ``action``). In
 runs of several members each of them has its own lines, with its number in ``member``. ``host_fraction`` is the share of
-the time in which the device had nothing to do, at most. Energies are in eV, forces in eV/Å, times in s.
+the time in which the device had nothing to do, at most; ``processor_fraction`` is the share of its cores that the
+process really had: below what it has on an idle machine if others take them. Energies are in eV, forces in eV/Å, times
+in s.
 """
 
 import json

@@ -12,6 +12,7 @@ import numpy as np
 
 from compbench_jax.batching.prefetch import prefetch
 from compbench_jax.errors import RunError
+from compbench_jax.labelling.workers import default_workers
 from compbench_jax.training import processes
 from compbench_jax.training.batches import BatchSource, Chunk
 from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints, better
@@ -81,6 +82,7 @@ class Progress:
         seen: clock reading when the device was last known to be busy.
         started, reported, paused, saved: clock readings: start; last report; seconds since then that were not steps;
             last checkpoint.
+        processor: seconds of processor time that this process had taken at the last report.
     """
 
     state: TrainState
@@ -100,6 +102,7 @@ class Progress:
     reported: float = field(default_factory=time.monotonic)
     paused: float = 0.0
     saved: float = field(default_factory=time.monotonic)
+    processor: float = field(default_factory=time.process_time)
 
     def elapsed(self) -> float:
         """Seconds of training in all stretches of the run."""
@@ -196,6 +199,7 @@ def flush(parts: Parts, progress: Progress) -> None:
     rows = [member_of(values, step - 1 - chunk.step) for step in steps]
     graphs = sum(row.interval.losses.graphs for row in rows)
     host = round(min(progress.idle / seconds, 1.0), 4)
+    busy = processor_fraction(progress, now)
     progress.reported, progress.paused, progress.idle = now, 0.0, 0.0
     losses = []
     for step, row in zip(steps, rows, strict=True):
@@ -211,9 +215,17 @@ def flush(parts: Parts, progress: Progress) -> None:
                 **line,
                 structures_per_second=round(float(graphs[k]) / seconds, 2),
                 host_fraction=host,
+                processor_fraction=busy,
                 seconds=round(progress.elapsed(), 3),
             )
     parts.display.show(steps[-1], float(np.mean(losses[-len(graphs) :])), float(graphs.sum()) / seconds)
+
+
+def processor_fraction(progress: Progress, now: float) -> float:
+    """Share of the cores that this process may use which it had since the last report, pauses included."""
+    before, progress.processor = progress.processor, time.process_time()
+    fraction = (progress.processor - before) / max(now - progress.reported, 1e-9) / default_workers()
+    return round(min(fraction, 1.0), 4)
 
 
 def validate(parts: Parts, progress: Progress) -> None:

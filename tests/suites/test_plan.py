@@ -43,11 +43,24 @@ def test_a_spoilt_plan_is_refused(tmp_path, text):
         open_plan(tmp_path, SETTINGS)
 
 
+def write_trial(folder, device, lines):
+    """The log of a trial run: rates by the clock, and the shares of its cores that the run had."""
+    events = [{"event": "start", "device": device}]
+    events += [{"event": "train", "structures_per_second": a, "processor_fraction": b} for a, b in lines]
+    (folder / "log.jsonl").write_text("\n".join(map(json.dumps, events)))
+    return folder / "log.jsonl"
+
+
 def test_the_speed_is_the_median_of_later_lines(tmp_path):
     rates = [1.0, 2.0, 50.0, 40.0, 30.0, 45.0]
-    events = [{"event": "start"}, *({"event": "train", "structures_per_second": rate} for rate in rates)]
-    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, events)))
-    assert measured_rate(tmp_path / "log.jsonl") == 42.5
-    (tmp_path / "log.jsonl").write_text('{"event": "start"}\n')
+    assert measured_rate(write_trial(tmp_path, "cpu", [(rate, 1.0) for rate in rates])) == 42.5
     with pytest.raises(RunError, match="no training steps"):
-        measured_rate(tmp_path / "log.jsonl")
+        measured_rate(write_trial(tmp_path, "cpu", []))
+
+
+def test_others_on_the_machine_cost_no_steps(tmp_path):
+    alone = [(40.0, 1.0), (42.0, 1.0), (41.0, 1.0)]
+    disturbed = [(40.0, 1.0), (21.0, 0.5), (10.25, 0.25)]
+    assert measured_rate(write_trial(tmp_path, "cpu", alone)) == measured_rate(write_trial(tmp_path, "cpu", disturbed))
+    # The host of an accelerator is idle by design.
+    assert measured_rate(write_trial(tmp_path, "NVIDIA H200", [(400.0, 0.1)])) == 400.0

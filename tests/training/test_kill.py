@@ -17,7 +17,7 @@ from compbench_jax.training.log import read_log
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STEPS = 400
-TIMED = ("seconds", "structures_per_second", "host_fraction")
+TIMED = ("seconds", "structures_per_second", "host_fraction", "processor_fraction")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import DeviceSettings, OptimiserSettings, WatchSettings
 
-TIMED = ("seconds", "structures_per_second", "host_fraction", "member")
+TIMED = ("seconds", "structures_per_second", "host_fraction", "processor_fraction", "member")
 RATES = (5e-3, 1e-3)
 
 

@@ -34,7 +34,7 @@ def cut_at(monkeypatch, step):
 
 def comparable(run):
     """Lines of the log that must not depend on where a run was interrupted, without times."""
-    timed = ("seconds", "structures_per_second", "host_fraction")
+    timed = ("seconds", "structures_per_second", "host_fraction", "processor_fraction")
     lines = [line for line in read_log(run / "log.jsonl") if line["event"] in ("train", "validation")]
     return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
