@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -29,8 +29,15 @@ again, SchNet a tenth. Each lane has its own batch in memory.
 SPARE = 1.2
 """Graph slots over what the mean size of a set asks for. A slot costs a few numbers, a lack of them a batch."""
 
-Step = Callable[[Params, jax.Array, Any], tuple[jax.Array, jax.Array, jax.Array]]
-"""``step(params, table, graph) -> (table, energy, forces)``, see :func:`make_step`."""
+
+class Step(Protocol):
+    """``step(params, table, graph) -> (table, energy, forces)``, jitted, see :func:`make_step`."""
+
+    def __call__(self, params: Params, table: jax.Array, graph: Any, /) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Predict one batch."""
+
+    def lower(self, params: Params, table: jax.Array, graph: Any, /) -> Any:
+        """The program for arguments of these shapes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +112,6 @@ def predict(
     lanes = lanes_here()
     tables = [empty_table(rows) for _ in range(lanes)]
     free: SimpleQueue[int] = SimpleQueue()
-    for lane in range(lanes):
-        free.put(lane)
     energy = np.zeros(dataset.n_frames)
     forces = np.zeros((len(dataset.frames.numbers), 3), np.float32)
     offsets, n_atoms = dataset.frames.offsets, dataset.frames.n_atoms
@@ -134,6 +139,10 @@ def predict(
     plan = dataset.sequential()
     with ThreadPoolExecutor(lanes) as threads:
         for item, graph in zip(plan, prefetch(dataset.batch(item) for item in plan), strict=True):
+            if item is plan[0]:
+                used = lanes if lanes == 1 or not calls_lapack(step, params, tables[0], graph) else 1
+                for lane in range(used):
+                    free.put(lane)
             waiting.append((item.indices, threads.submit(run, graph)))
             if item is plan[0]:
                 wait([waiting[0][1]])  # the first one compiles, for all lanes
@@ -144,6 +153,15 @@ def predict(
     # A frame's row is written in one of the tables and zero in the others.
     sums = np.sum([np.asarray(table)[: dataset.n_frames] for table in tables], axis=0)
     return Predictions(energy + dataset.reference, forces, sums)
+
+
+def calls_lapack(step: Step, *arguments: Any) -> bool:
+    """Whether the program of a step calls LAPACK, as decompositions of matrices do on a CPU.
+
+    Such a call waits on a thread of XLA's pool for other threads of that pool: when all of them wait so, in programs
+    that run at once, they wait for ever (jaxlib 0.10).
+    """
+    return "lapack_" in step.lower(*arguments).as_text()
 
 
 def lanes_here() -> int:

@@ -133,7 +133,13 @@ class Nearest(nn.Module):
             forces = jnp.einsum("nxy,ny->nx", turns[best], jnp.asarray(params["forces"])[near[best]])
             return jnp.where(jnp.isfinite(apart[best])[:, None], forces, 0.0).mean(axis=0)
 
-        return jax.lax.map(one, (species, invariants, around), batch_size=AT_ONCE)
+        # Whole groups of atoms, so that there is one loop: decompositions of two loops at once wait for each other's
+        # threads on a CPU, for ever (jaxlib 0.10).
+        missing = -len(species) % min(AT_ONCE, len(species))
+        atoms = jax.tree.map(
+            lambda x: jnp.pad(x, ((0, missing), *((0, 0),) * (x.ndim - 1))), (species, invariants, around)
+        )
+        return jax.lax.map(one, atoms, batch_size=min(AT_ONCE, len(species)))[: len(species)]
 
 
 def weigh(sums: jax.Array, around: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -10,7 +10,7 @@ import pytest
 from bonded_molecules import ETHANE, GRAPHS, PROPANOL, WATER, geometry
 
 from compbench_jax.errors import DataError
-from compbench_jax.models import classical_fit
+from compbench_jax.models import classical_fit, nearest
 from compbench_jax.models.classical import LEVELS, N_FUNCTIONS
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.models.registry import BASELINES, build_potential, n_parameters
@@ -171,6 +171,19 @@ def test_nearest_gives_an_isolated_atom_no_force():
     energy, (forces,) = subject("nearest")((alone, np.zeros((1, 3))))
     assert np.isfinite(energy).all()
     np.testing.assert_allclose(forces, 0, atol=1e-9)
+
+
+def test_nearest_decomposes_matrices_at_one_place(monkeypatch):
+    """Whatever the number of atoms: two places at once can wait for each other's threads for ever."""
+    monkeypatch.setattr(nearest, "AT_ONCE", 7)
+    fitted = subject("nearest")
+    data = made.dataset([PROBE] * 3, fitted.config.cutoff)
+    batch = data.batch(data.sequential()[0])
+    assert data.shape.n_node % 7
+    program = jax.jit(fitted.potential.energy_and_forces)
+    assert program.lower(fitted.params, batch).as_text().count("call @lapack_") == 1
+    found = np.asarray(program(fitted.params, batch)[1])[: PROBE[0].n_atoms]
+    np.testing.assert_allclose(found, fitted(PROBE)[1][0], atol=1e-6)
 
 
 def test_composition_is_least_squares():
