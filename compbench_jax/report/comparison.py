@@ -145,8 +145,9 @@ def matched_line(runs: Sequence[Path]) -> str:
     if matched is None:
         return "matched ID error: the training curves share no ID error"
     values = ", ".join(
-        f"{name} {significant(1000 * ood)} (step {step:.0f})"
-        for name, ood, step in zip("ABCDEFGH", matched.ood, matched.step, strict=False)
+        f"{name} {significant(1000 * crossing.ood)} (step {crossing.step:.0f})"
+        for name, crossing in zip("ABCDEFGH", matched.crossings, strict=False)
+        if crossing is not None
     )
     return (
         f"OOD force MAE (meV/Å) where the ID force MAE is {significant(1000 * matched.id)} (monitor frames): {values}"

@@ -60,38 +60,41 @@ def read_curve(run: str | Path) -> Curve:
 
 
 @dataclass(frozen=True)
+class Crossing:
+    """Where a run reaches an ID error: its OOD force MAE there, eV/Å, and the (interpolated) training step."""
+
+    ood: float
+    step: float
+
+
+@dataclass(frozen=True)
 class Matched:
     """OOD errors of several runs at one ID error.
 
     Attributes:
         id: the common ID force MAE, eV/Å.
-        ood: each run's OOD force MAE there, eV/Å.
-        step: the (interpolated) training step at which each run reached it.
+        crossings: of each run, in their order; None: it was below from its first evaluation on.
     """
 
     id: float
-    ood: tuple[float, ...]
-    step: tuple[float, ...]
+    crossings: tuple[Crossing | None, ...]
 
 
 def match(curves: Sequence[Curve]) -> Matched | None:
-    """OOD errors at the lowest ID error that every run has reached; None where the curves share no ID error.
-
-    Each run is read at the first moment its ID error falls to the common one, interpolated linearly in the ID
-    error between the two evaluations around it.
-    """
+    """OOD errors at the lowest ID error that every run has reached; None where fewer than two runs pass it."""
+    if not curves:
+        return None
     common = max(float(curve.id.min()) for curve in curves)
-    ood, step = [], []
-    for curve in curves:
-        after = int(np.argmax(curve.id <= common))
-        if after == 0:
-            if curve.id[0] < common:
-                return None
-            ood.append(float(curve.ood[0]))
-            step.append(float(curve.step[0]))
-            continue
-        before = after - 1
-        share = (curve.id[before] - common) / (curve.id[before] - curve.id[after])
-        ood.append(float(curve.ood[before] + share * (curve.ood[after] - curve.ood[before])))
-        step.append(float(curve.step[before] + share * (curve.step[after] - curve.step[before])))
-    return Matched(common, tuple(ood), tuple(step))
+    crossings = tuple(_crossing(curve, common) for curve in curves)
+    return Matched(common, crossings) if sum(item is not None for item in crossings) > 1 else None
+
+
+def _crossing(curve: Curve, common: float) -> Crossing | None:
+    """The first moment at which the ID error falls to this one, linear in it between the evaluations around."""
+    after = int(np.argmax(curve.id <= common))
+    if after == 0:
+        return Crossing(float(curve.ood[0]), float(curve.step[0])) if curve.id[0] == common else None
+    before = after - 1
+    share = (curve.id[before] - common) / (curve.id[before] - curve.id[after])
+    ood, step = (float(x[before] + share * (x[after] - x[before])) for x in (curve.ood, curve.step))
+    return Crossing(ood, step)

@@ -191,23 +191,18 @@ def training(found: Material) -> str:
     lines = []
     for task in tasks_of(found.rows):
         curves = {row.model: curve for row in found.of(task) if (curve := mean_curve(row)) is not None}
-        # The lowest error that every potential has reached; the best one's own is no other's. Those that were below it
-        # when they were first looked at are left out.
-        common = max((float(curve.id.min()) for curve in curves.values()), default=0.0)
-        among = {model: curve for model, curve in curves.items() if curve.id[0] >= common}
-        matched = match(list(among.values())) if len(among) > 1 else None
-        for model, curve in curves.items():
+        matched = match(list(curves.values()))
+        for place, (model, curve) in enumerate(curves.items()):
             early, late = (curve.ood[k] / curve.id[k] for k in (0, -1))
             best = int(np.argmin(curve.id))
             cells = [f"{significant(early)} (step {curve.step[0]})", significant(curve.ood[best] / curve.id[best]),
                      f"{significant(late)} (step {curve.step[-1]})"]  # fmt: skip
-            if matched is None or model not in among:
+            crossing = None if matched is None else matched.crossings[place]
+            if matched is None or crossing is None:
                 cells += ["–"]
             else:
-                place = list(among).index(model)
-                ratio = matched.ood[place] / matched.id
-                cells += [f"{significant(MEV * matched.ood[place])} at {significant(MEV * matched.id)} "
-                          f"({significant(ratio)}), step {matched.step[place]:.0f}"]  # fmt: skip
+                cells += [f"{significant(MEV * crossing.ood)} at {significant(MEV * matched.id)} "
+                          f"({significant(crossing.ood / matched.id)}), step {crossing.step:.0f}"]  # fmt: skip
             lines.append([f"`{task}`", model, *cells])
     headings = ("task", "potential", "first", "at the lowest ID error", "last", "OOD at matched ID error (meV/Å)")
     return markdown(headings, lines, 2)

@@ -16,13 +16,17 @@ def line(step, id, ood):
     return json.dumps({"step": step, "monitor_id_force_mae": id, "monitor_ood_force_mae": ood})
 
 
+def ood(matched):
+    return tuple(crossing.ood for crossing in matched.crossings)
+
+
 def test_ood_error_is_read_at_the_lowest_id_error_that_all_reach():
     fast = curve((0, 0.4, 0.5), (100, 0.2, 0.4), (200, 0.1, 0.35))
     slow = curve((0, 0.4, 0.6), (100, 0.3, 0.5), (300, 0.15, 0.3))
     matched = match([fast, slow])
     assert matched.id == pytest.approx(0.15)
-    assert matched.ood == pytest.approx((0.375, 0.3))
-    assert matched.step == pytest.approx((150, 300))
+    assert ood(matched) == pytest.approx((0.375, 0.3))
+    assert tuple(crossing.step for crossing in matched.crossings) == pytest.approx((150, 300))
 
 
 def test_the_first_crossing_counts_where_a_curve_rises_again():
@@ -30,7 +34,7 @@ def test_the_first_crossing_counts_where_a_curve_rises_again():
     other = curve((0, 0.5, 0.7), (10, 0.25, 0.6))
     matched = match([noisy, other])
     assert matched.id == pytest.approx(0.25)
-    assert matched.ood == pytest.approx((0.5 + 0.25 * 0.3, 0.6))
+    assert ood(matched) == pytest.approx((0.5 + 0.25 * 0.3, 0.6))
 
 
 def test_curves_that_share_no_id_error_do_not_match():
@@ -38,9 +42,17 @@ def test_curves_that_share_no_id_error_do_not_match():
     assert match([good, bad]) is None
 
 
+def test_a_curve_that_begins_below_is_left_out():
+    first, second = curve((0, 0.4, 0.8), (10, 0.2, 0.5)), curve((0, 0.5, 0.7), (10, 0.1, 0.6))
+    below = curve((0, 0.15, 0.3), (10, 0.05, 0.1))
+    matched = match([below, first, second])
+    assert matched.id == pytest.approx(0.2) and matched.crossings[0] is None
+    assert matched.crossings[1:] == match([first, second]).crossings
+
+
 def test_identical_curves_match_at_their_minimum():
     same = curve((0, 0.3, 0.6), (5, 0.2, 0.5))
-    assert match([same, same]).ood == pytest.approx((0.5, 0.5))
+    assert ood(match([same, same])) == pytest.approx((0.5, 0.5))
 
 
 def test_log_with_other_lines_repeated_steps_and_a_torn_end(tmp_path):
