@@ -16,7 +16,7 @@ from compbench_jax.tasks.fragment_duplication import FragmentDuplication
 from compbench_jax.tasks.fragment_transfer import FragmentTransfer
 from compbench_jax.tasks.proximity import Proximity
 
-__all__ = ["CONTROLS", "PREPARATIONS", "SUBTASKS", "TASKS", "Task", "get_task"]
+__all__ = ["CONTROLS", "PREPARATIONS", "SAME_SPLIT", "SUBTASKS", "TASKS", "Task", "get_task"]
 
 TASKS: dict[str, type[Task]] = {
     task.kind: task for task in (ChainExtension, FragmentDuplication, FragmentCombination, FragmentTransfer)
@@ -25,6 +25,9 @@ TASKS: dict[str, type[Task]] = {
 
 SUBTASKS: dict[str, type[Task]] = {task.kind: task for task in (ChainInterpolation, Proximity)}
 """The two subtasks by name."""
+
+SAME_SPLIT: dict[str, str] = {kind: task.same_split_as for kind, task in SUBTASKS.items() if task.same_split_as}
+"""Subtasks that look at the molecules of a task in another way, and that task: the same numbers over all molecules."""
 
 CONTROLS: dict[str, type[Task]] = {control.kind: control for control in (ControlRandom, Oracle)}
 """The two controls by name; each is made of a task or subtask."""

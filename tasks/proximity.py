@@ -17,6 +17,7 @@ class Proximity(FragmentCombination):
     principle: ClassVar[str] = "systematicity, by distance"
     question: ClassVar[str] = "Do the errors on two combined fragments come from fragments that touch?"
     tested_on: ClassVar[str] = "{first}…{second}, all n, by the number of CH2 between them"
+    same_split_as: ClassVar[str] = FragmentCombination.kind
 
     def groups(self, graphs: Sequence[MolecularGraph]) -> dict[int, str]:
         """OOD molecules by the number of CH2 between their ends (``"1 CH2"``), the closest first."""

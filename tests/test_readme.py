@@ -12,7 +12,7 @@ from compbench_jax.report.leaderboard import read_sources
 from compbench_jax.report.pages import fill
 from compbench_jax.report.site_published import published_facts
 from compbench_jax.store.store import open_store
-from compbench_jax.tasks import SUBTASKS, TASKS
+from compbench_jax.tasks import SAME_SPLIT, SUBTASKS, TASKS
 
 ROOT = Path(__file__).parent.parent
 MINI, FOUNDATION = ROOT / "results" / "mini", ROOT / "results" / "foundation"
@@ -20,7 +20,7 @@ MINI, FOUNDATION = ROOT / "results" / "mini", ROOT / "results" / "foundation"
 
 @pytest.fixture(scope="module")
 def blocks():
-    return findings(material(read_sources([MINI, FOUNDATION]), [*TASKS, *SUBTASKS], published_facts()))
+    return findings(material(read_sources([MINI, FOUNDATION]), [*TASKS, *SUBTASKS], published_facts(), SAME_SPLIT))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/findings.md"])

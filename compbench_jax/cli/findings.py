@@ -34,9 +34,9 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.leaderboard import read_sources
     from compbench_jax.report.pages import fill_page
     from compbench_jax.report.site_published import published_facts
-    from compbench_jax.tasks import SUBTASKS, TASKS
+    from compbench_jax.tasks import SAME_SPLIT, SUBTASKS, TASKS
 
-    found = material(read_sources(arguments.results), [*TASKS, *SUBTASKS], published_facts())
+    found = material(read_sources(arguments.results), [*TASKS, *SUBTASKS], published_facts(), SAME_SPLIT)
     blocks = findings(found)
     for page in arguments.page:
         print(f"{page}: {'written' if fill_page(page, blocks) else 'as it was'}")

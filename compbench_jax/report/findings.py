@@ -21,6 +21,9 @@ from compbench_jax.report.findings_material import (
 from compbench_jax.report.leaderboard import METRIC, Row, models_of, tasks_of
 from compbench_jax.report.table import significant, with_interval
 
+TWO_ENDS = ("fragment_duplication", "fragment_combination", "proximity")
+"""Tasks whose OOD molecules have a fragment at both ends, and training none with both."""
+
 FAR = 4
 """Bonds to the novelty from which on distances are put together."""
 
@@ -36,8 +39,9 @@ def headline(found: Material) -> str:
     order = sorted(ratios, key=lambda task: -statistics.median(ratios[task]))
     parts = [f"`{task}` {ranges(ratios[task])}" for task in order]
     models = len(models_of(trained))
+    potentials = f"{models} potential{'s' if models > 1 else ''}"
     return (
-        f"**On unseen molecules made of known fragments, the force error of {models} potentials trained here is "
+        f"**On unseen molecules made of known fragments, the force error of {potentials} trained here is "
         f"{ranges(everything)} times that on known molecules (median {significant(statistics.median(everything), 2)}): "
         f"{', '.join(parts)}.**"
     )
@@ -146,9 +150,7 @@ def contacts(found: Material) -> str:
 
 def proximity(found: Material) -> str:
     """OOD force MAE by the number of CH2 between the ends, where the molecules have two."""
-    asked = [
-        row for row in found.rows if row.kind in LEARNT and row.task.startswith(("proximity", "fragment_duplication"))
-    ]
+    asked = [row for row in found.rows if row.kind in LEARNT and row.task.startswith(TWO_ENDS)]
     columns = sorted({n for row in asked for n in row.group.runs[0].get("by_ch2", {}).get("ood", {})}, key=int)
     lines = []
     for row in asked:

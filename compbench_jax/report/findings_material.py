@@ -40,13 +40,17 @@ class Material:
         return [row for row in self.rows if row.task == task and row.kind in kinds]
 
 
-def material(sources: Sequence[Source], order: Sequence[str], facts: Mapping[str, Any]) -> Material:
+def material(
+    sources: Sequence[Source], order: Sequence[str], facts: Mapping[str, Any], same_split: Mapping[str, str]
+) -> Material:
     """Sort results into what is compared with what.
 
     Args:
         sources: results, those of controls among them.
         order: kinds of tasks in the order to show them.
         facts: the published numbers.
+        same_split: subtask → task with the same molecules: the subtask's rows are left out beside those of the task,
+            whose numbers they repeat.
     """
     plain = [source for source in sources if role_of(source.results["task"])[1] == "runs"]
     controls = [source.results for source in sources if role_of(source.results["task"])[1] != "runs"]
@@ -55,7 +59,15 @@ def material(sources: Sequence[Source], order: Sequence[str], facts: Mapping[str
     # Pre-trained potentials have no controls of their own.
     mates = [item for item in mates if kind_of(item) == "trained"]
     trios = trios_of([*mates, *controls]) if controls else []
-    return Material(leaderboard(plain, order), [(trio, gap_of(trio)) for trio in trios], facts)
+    rows = leaderboard(plain, order)
+    present = {kind_of_task(row.task) for row in rows}
+    rows = [row for row in rows if same_split.get(kind_of_task(row.task)) not in present]
+    return Material(rows, [(trio, gap_of(trio)) for trio in trios], facts)
+
+
+def kind_of_task(task: str) -> str:
+    """Its name without parameters."""
+    return task.split("[")[0]
 
 
 def markdown(headings: Sequence[str], lines: Iterable[Sequence[str]], names: int = 1) -> str:

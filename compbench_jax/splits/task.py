@@ -27,6 +27,7 @@ class Task(ABC):
         trained_on: the training molecules in words; ``{parameter}`` stands for a field.
         tested_on: the OOD molecules in words, likewise.
         molecule_disjoint: False only for a control that trains on the OOD molecules on purpose.
+        same_split_as: kind of the task whose molecules these are too, for one that reports them in another way.
     """
 
     kind: ClassVar[str]
@@ -35,6 +36,7 @@ class Task(ABC):
     trained_on: ClassVar[str]
     tested_on: ClassVar[str]
     molecule_disjoint: ClassVar[bool] = True
+    same_split_as: ClassVar[str] = ""
 
     def __init_subclass__(cls, control: bool = False) -> None:
         """Check the definition of a task.

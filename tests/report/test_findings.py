@@ -19,6 +19,7 @@ from compbench_jax.report.pages import fill, fill_page
 from compbench_jax.report.site_published import published_facts
 
 TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
+SAME_SPLIT = {"proximity": "fragment_combination"}
 
 
 def code(*words):
@@ -44,7 +45,7 @@ def found(tmp_path_factory):
         copied = copy_results(extension, folder / name, factor=factor)
         results = json.loads((copied / "results.json").read_text())
         (copied / "results.json").write_text(json.dumps({**results, "task": name}))
-    return material(read_sources([folder]), TASKS, published_facts())
+    return material(read_sources([folder]), TASKS, published_facts(), SAME_SPLIT)
 
 
 @pytest.fixture(scope="module")
@@ -133,14 +134,28 @@ def test_breakdowns_are_those_of_the_results(blocks):
     assert float(line[-1]) == pytest.approx(1000 * mean, rel=0.01)
     table = blocks["proximity"]
     heads = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")][3:]
-    assert heads == sorted(results["by_ch2"]["ood"], key=int)
-    line = next(r for r in rows_of(table) if r[1] == "mace")
+    other = json.loads((MINI / "fragment_combination-mace-seed0" / "results.json").read_text())
+    assert heads == sorted({*results["by_ch2"]["ood"], *other["by_ch2"]["ood"]}, key=int)
+    line = next(r for r in rows_of(table) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
     assert float(line[3]) == pytest.approx(1000 * results["by_ch2"]["ood"][heads[0]]["force_mae"]["value"], rel=0.01)
     line = next(r for r in rows_of(blocks["lengths"]) if r[0] == "mace")
     extension = json.loads((MINI / "chain_extension-mace-seed0" / "results.json").read_text())
     assert float(line[-1]) == pytest.approx(1000 * extension["by_n"]["ood"]["13"]["force_mae"]["value"], rel=0.01)
     heads = blocks["lengths"].splitlines()[2]
     assert "| 6 | 7 * |" in heads
+
+
+def test_a_subtask_of_the_same_molecules_is_shown_where_its_task_is_not(tmp_path):
+    combination = MINI / "fragment_combination-mace-seed0"
+    for name, model in (("a", "mace"), ("b", "mace"), ("c", "painn")):
+        copied = copy_results(combination, tmp_path / name, model=model)
+        if name != "a":
+            results = json.loads((copied / "results.json").read_text())
+            (copied / "results.json").write_text(json.dumps({**results, "task": "proximity[NH2,COOH]"}))
+    both = material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT)
+    assert {row.task for row in both.rows} == {"fragment_combination[NH2,COOH]"}
+    alone = material(read_sources([tmp_path / "c"]), TASKS, published_facts(), SAME_SPLIT)
+    assert {row.task for row in alone.rows} == {"proximity[NH2,COOH]"}
 
 
 def test_matched_errors_come_from_the_training_curves(found):
@@ -159,13 +174,16 @@ def test_a_potential_that_was_below_the_matched_error_from_the_start_leaves_the_
         if "monitor_id_force_mae" in event:
             event["monitor_id_force_mae"] /= 10
     early.write_text("".join(json.dumps(event) + "\n" for event in events))
-    lines = {row[1]: row for row in rows_of(training(material(read_sources([tmp_path]), TASKS, published_facts())))}
+    lines = {
+        row[1]: row
+        for row in rows_of(training(material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT)))
+    }
     assert lines["gemnet"][-1] == "–"
     assert " at " in lines["mace"][-1] and " at " in lines["schnet"][-1]
 
 
 def test_without_results_the_blocks_say_so():
-    toy = material([Source(MINI, make_results())], TASKS, published_facts())
+    toy = material([Source(MINI, make_results())], TASKS, published_facts(), SAME_SPLIT)
     blocks = findings(toy)
     assert blocks["gaps"] == blocks["pretraining"] == blocks["ranks"] == NOTHING
     assert set(blocks) == set(BLOCKS)

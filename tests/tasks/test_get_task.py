@@ -2,7 +2,7 @@ import pytest
 
 from compbench_jax.errors import TaskError
 from compbench_jax.splits.controls import ControlRandom, Oracle
-from compbench_jax.tasks import CONTROLS, PREPARATIONS, SUBTASKS, TASKS, get_task
+from compbench_jax.tasks import CONTROLS, PREPARATIONS, SAME_SPLIT, SUBTASKS, TASKS, get_task
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,7 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
         "fragment_transfer",
     ]
     assert list(SUBTASKS) == ["chain_interpolation", "proximity"]
+    assert SAME_SPLIT == {"proximity": "fragment_combination"}
     assert list(CONTROLS) == ["control_random", "oracle"]
     assert list(PREPARATIONS) == ["pretraining"]
 
