@@ -22,7 +22,7 @@ POTENTIALS: Mapping[str, tuple[str, ...]] = {
 }
 """The seven potentials of the paper and the settings of ``train.py`` that differ from its defaults.
 
-The rates were chosen on tuning frames by ``benchmarks/learning_rates.sh``.
+The rates, and SO3LR's, were chosen on tuning frames by ``benchmarks/learning_rates.sh``.
 """
 
 
@@ -68,6 +68,19 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Pretrained:
+    """Settings of ``train.py`` for a foundation potential that converts to a run of ours.
+
+    Attributes:
+        fine_tuning: from its converted weights.
+        from_random: of the same network from random parameters.
+    """
+
+    fine_tuning: tuple[str, ...]
+    from_random: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Suite:
     """A grid.
 
@@ -80,8 +93,8 @@ class Suite:
         baselines: presets with a closed form.
         calculators: ASE calculators, as ``--calculator`` takes them.
         foundations: as ``--foundation`` takes them.
-        pretrained: foundation potentials that convert to runs of ours, and the options of their fine-tuning: evaluated
-            as they are, fine-tuned, and trained from random parameters.
+        pretrained: foundation potentials that convert to runs of ours: evaluated as they are, fine-tuned, and trained
+            from random parameters.
         pretrain: task and potential that is pre-trained on all families that the task has no molecule of
             (``pretraining(TASK)``), then evaluated as it is and fine-tuned with :data:`FINE_TUNING`.
         seeds: of every potential that takes gradient steps.
@@ -99,7 +112,7 @@ class Suite:
     baselines: tuple[str, ...] = ()
     calculators: tuple[str, ...] = ()
     foundations: tuple[str, ...] = ()
-    pretrained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pretrained: Mapping[str, Pretrained] = field(default_factory=dict)
     pretrain: tuple[tuple[str, str], ...] = ()
     seeds: int = 1
     together: bool = False
@@ -126,9 +139,10 @@ class Suite:
             for task in self.tasks:
                 for name, options in self.potentials.items():
                     yield from self._with_again(Cell("train", task, name, seed, members, options))
-                for name, options in self.pretrained.items():
-                    how = (Cell("train", task, name, seed, members, options, name, f"{name}-fine-tuned"),
-                           Cell("train", task, name, seed, members))  # fmt: skip
+                for name, settings in self.pretrained.items():
+                    label = f"{name}-fine-tuned"
+                    how = (Cell("train", task, name, seed, members, settings.fine_tuning, name, label),
+                           Cell("train", task, name, seed, members, settings.from_random))  # fmt: skip
                     for cell in how:
                         yield from self._with_again(cell)
             for task, name in self.pretrain:
@@ -173,7 +187,7 @@ SUITES: Mapping[str, Suite] = {
         BASELINES,
         ("gfn1-xtb",),
         foundations=("ani-1x",),
-        pretrained={"so3lr": ("--optimiser.learning-rate", "5e-4")},
+        pretrained={"so3lr": Pretrained(("--optimiser.learning-rate", "5e-4"), ("--optimiser.learning-rate", "1e-3"))},
         pretrain=(("chain_extension", "mace"),),
         seeds=2,
         controlled=("mace", "painn"),

@@ -5,7 +5,7 @@ import pytest
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.foundation_convert import CONVERTIBLE
 from compbench_jax.models.registry import BASELINES, MODELS
-from compbench_jax.suites.cells import FINE_TUNING, SUITES, Suite, choose, get_suite
+from compbench_jax.suites.cells import FINE_TUNING, SUITES, Pretrained, Suite, choose, get_suite
 from compbench_jax.tasks import get_task
 
 
@@ -34,13 +34,15 @@ def test_the_cpu_suite_is_the_grid_that_was_asked_for():
 
 
 def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_anew():
-    suite = Suite("", "", ("chain_extension",), 1.0, pretrained={"so3lr": ("--freeze", "x")}, frames=7)
+    suite = Suite(
+        "", "", ("chain_extension",), 1.0, pretrained={"so3lr": Pretrained(("--freeze", "x"), ("--y",))}, frames=7
+    )
     cells = suite.cells()
     assert [(c.name, c.kind, c.parent, c.options) for c in cells] == [
         ("so3lr", "convert", "", ()),
         ("chain_extension-so3lr-zero-shot-seed0", "again", "so3lr", ()),
         ("chain_extension-so3lr-fine-tuned-seed0", "train", "so3lr", ("--freeze", "x")),
-        ("chain_extension-so3lr-seed0", "train", "", ()),
+        ("chain_extension-so3lr-seed0", "train", "", ("--y",)),
     ]
     assert {c.frames for c in cells} == {7}
 

@@ -12,7 +12,7 @@ import pytest
 
 from compbench_jax.cli.main import run_command
 from compbench_jax.suites import work
-from compbench_jax.suites.cells import Cell, Suite
+from compbench_jax.suites.cells import Cell, Pretrained, Suite
 from compbench_jax.suites.plan import open_plan
 from compbench_jax.suites.runner import LOG, run_cells, share_cores
 from compbench_jax.suites.work import CELL_FILE, Place, stages
@@ -89,7 +89,7 @@ def test_a_cell_is_timed_trained_evaluated_and_kept(place):
 
 
 def test_a_foundation_potential_is_converted_once_and_the_cells_that_need_it_wait(place):
-    suite = Suite("", "", ("chain_extension",), 1.0, pretrained={"so3lr": ("--freeze", "x")}, frames=7)
+    suite = Suite("", "", ("chain_extension",), 1.0, pretrained={"so3lr": Pretrained(("--freeze", "x"), ())}, frames=7)
     plan = open_plan(place.out, SETTINGS)
     for _ in range(2):
         outcome = run_cells(suite.cells(), place, plan, 2, lambda line: None)
