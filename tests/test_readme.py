@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from compbench_jax.evaluation.results import read_results
+from compbench_jax.report.drawing import MEV
 from compbench_jax.report.findings import findings
 from compbench_jax.report.findings_material import material
-from compbench_jax.report.leaderboard import read_sources
+from compbench_jax.report.leaderboard import leaderboard, read_sources
 from compbench_jax.report.pages import fill
 from compbench_jax.report.site_published import published_facts
+from compbench_jax.report.table import significant, with_interval
 from compbench_jax.store.store import open_store
 from compbench_jax.tasks import SAME_SPLIT, SUBTASKS, TASKS
 
@@ -49,6 +51,13 @@ def test_foundation_results_against_dft_are_of_the_committed_labels():
     data = open_store(ROOT / "data" / "pbe_mini").hash
     found = [read_results(path) for path in FOUNDATION.glob("pbe_mini/*/results.json")]
     assert len(found) == 8 and all(results["data"] == data for results in found)
+
+
+@pytest.mark.parametrize("task", ["chain_extension", "fragment_duplication"])
+def test_the_trial_is_what_the_documentation_says(task):
+    (row,) = leaderboard(read_sources([ROOT / "results" / "trial" / task]))
+    shown = " → ".join(with_interval(row.estimate(part), MEV) for part in ("id", "ood"))
+    assert f"{shown} ({significant(row.estimate('ratio').value)})" in (ROOT / "docs" / "results.md").read_text()
 
 
 def test_every_relative_link_leads_somewhere():

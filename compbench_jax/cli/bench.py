@@ -110,7 +110,7 @@ def hardware() -> str:
     return f"{processor_name()}, {default_workers()} cores"
 
 
-OVERHEAD_MINUTES = 2.0
+OVERHEAD_MINUTES = 3.0
 """Start, compilation, validations and evaluation of a cell beside its training, roughly."""
 
 
