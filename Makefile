@@ -39,10 +39,14 @@ format: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# The committed results of the mini set and the pages made of them (about three hours of two cores; goes on where it was).
+# The committed results and the pages made of them: about twelve hours of two cores; goes on where it was. First
+# `compbench foundation install so3lr` and `ani-1x`.
 results: $(VENV)/.run
 	$(BIN)/compbench bench --suite mini
-	$(BIN)/compbench findings results/mini results/foundation --page README.md --page docs/findings.md --figures docs/findings
+	$(BIN)/compbench bench --suite cpu
+	$(BIN)/compbench findings results/cpu --page README.md --page docs/findings.md --figures docs/findings
+	$(BIN)/compbench findings results/mini --page docs/findings-mini.md --figures docs/findings-mini
+	$(BIN)/compbench findings results/foundation --page docs/foundation.md
 
 # The leaderboard as pages that open offline.
 report: $(VENV)/.run

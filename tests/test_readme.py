@@ -1,6 +1,8 @@
-"""What the README and docs/findings.md show is what the committed results say."""
+"""What the README and the pages of results show is what the committed results say."""
 
+import json
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -17,47 +19,75 @@ from compbench_jax.store.store import open_store
 from compbench_jax.tasks import SAME_SPLIT, SUBTASKS, TASKS
 
 ROOT = Path(__file__).parent.parent
-MINI, FOUNDATION = ROOT / "results" / "mini", ROOT / "results" / "foundation"
+RESULTS = ROOT / "results"
+PAGES = {
+    "README.md": "cpu",
+    "docs/findings.md": "cpu",
+    "docs/findings-mini.md": "mini",
+    "docs/foundation.md": "foundation",
+}
+DATA = {"cpu": "standard", "mini": "mini", "foundation": "mini"}
 
 
-@pytest.fixture(scope="module")
-def blocks():
-    return findings(material(read_sources([MINI, FOUNDATION]), [*TASKS, *SUBTASKS], published_facts(), SAME_SPLIT))
+@lru_cache
+def blocks(suite):
+    return findings(material(read_sources([RESULTS / suite]), [*TASKS, *SUBTASKS], published_facts(), SAME_SPLIT))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/findings.md"])
-def test_tables_are_those_of_the_committed_results(page, blocks):
+@pytest.mark.parametrize("page", PAGES)
+def test_tables_are_those_of_the_committed_results(page):
     text = (ROOT / page).read_text()
-    assert "compbench: headline" in text
-    assert fill(text, blocks) == text, "run compbench findings as docs/findings.md says"
+    assert "<!-- compbench: " in text
+    assert fill(text, blocks(PAGES[page])) == text, "run `compbench findings` as `make results` does"
 
 
-def test_figures_of_the_findings_are_there():
-    shown = re.findall(r"!\[[^]]*\]\(findings/([a-z]+\.png)\)", (ROOT / "docs" / "findings.md").read_text())
-    assert shown and all((ROOT / "docs" / "findings" / name).stat().st_size > 10_000 for name in shown)
+@pytest.mark.parametrize("name", ["findings", "findings-mini"])
+def test_figures_of_the_findings_are_there(name):
+    shown = re.findall(rf"!\[[^]]*\]\({name}/([a-z]+\.png)\)", (ROOT / "docs" / f"{name}.md").read_text())
+    drawn = ROOT / "docs" / name
+    assert shown and all((drawn / figure).stat().st_size > 10_000 for figure in shown)
 
 
-def test_results_are_of_the_committed_data():
-    data = open_store(ROOT / "data" / "mini").hash
-    found = [*MINI.glob("*/results.json"), *FOUNDATION.glob("*/results.json")]
+@pytest.mark.parametrize("suite", DATA)
+def test_results_are_of_the_committed_data(suite):
+    data = open_store(ROOT / "data" / DATA[suite]).hash
+    found = list((RESULTS / suite).glob("*/results.json"))
     assert len(found) >= 8
     for path in found:
         results = read_results(path)
         assert results["data"] == data
+        # The label of a cell begins with its potential.
         assert path.parent.name.startswith(f"{results['task'].split('[')[0]}-{results['model']}")
 
 
 def test_foundation_results_against_dft_are_of_the_committed_labels():
     data = open_store(ROOT / "data" / "pbe_mini").hash
-    found = [read_results(path) for path in FOUNDATION.glob("pbe_mini/*/results.json")]
+    found = [read_results(path) for path in (RESULTS / "foundation").glob("pbe_mini/*/results.json")]
     assert len(found) == 8 and all(results["data"] == data for results in found)
 
 
 @pytest.mark.parametrize("task", ["chain_extension", "fragment_duplication"])
 def test_the_trial_is_what_the_documentation_says(task):
-    (row,) = leaderboard(read_sources([ROOT / "results" / "trial" / task]))
+    (row,) = leaderboard(read_sources([RESULTS / "trial" / task]))
     shown = " → ".join(with_interval(row.estimate(part), MEV) for part in ("id", "ood"))
     assert f"{shown} ({significant(row.estimate('ratio').value)})" in (ROOT / "docs" / "results.md").read_text()
+
+
+def test_the_example_of_dynamics_is_what_was_measured():
+    file = RESULTS / "mini" / "chain_extension-mace-seed0" / "dynamics.json"
+    summary = json.loads(file.read_text())["summary"]
+    text = (ROOT / "docs" / "dynamics.md").read_text()
+    for head, property, name, digits in (
+        ("NVE drift", "nve", "drift", 2),
+        ("torsion barrier error", "torsion", "barrier_error", 3),
+        ("stretch barrier error", "stretch", "barrier_error", 3),
+        ("torsion distribution", "nve", "torsion_distance", 2),
+        ("frequencies, MAE", "modes", "frequency_mae", 2),
+    ):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {head}")]
+        shown = [float(cell) for cell in row.strip("| ").split("|")[1:]]
+        measured = [summary[property][name][part]["value"] for part in ("id", "ood")]
+        assert shown == pytest.approx(measured, rel=0.6 * 10 ** (1 - digits))
 
 
 def test_every_relative_link_leads_somewhere():

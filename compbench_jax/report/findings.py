@@ -256,7 +256,10 @@ def energies(found: Material) -> str:
     for row in found.rows:
         if row.kind not in LEARNT:
             continue
-        cells = [pair(row, f"energy_mae_{how}_per_atom", 1.0) for how in ("raw", "referenced", "centred")]
+        ways = ("raw", "referenced", "centred")
+        cells = [pair(row, f"energy_mae_{how}_per_atom", 1.0) for how in ways]
+        if row.group.runs[0]["config"].get("data_hash") == "":  # its total energies are of another level of theory
+            cells[0] = "–"
         lines.append([f"`{row.task}`", row.model, *cells])
     return markdown(("task", "potential", "raw", "referenced", "centred"), lines, 2)
 

@@ -14,13 +14,16 @@ from compbench_jax.suites.cells import Cell
 from compbench_jax.suites.plan import TRIAL_LOG_EVERY, TRIAL_STEPS, Plan, measured_rate
 from compbench_jax.training.configuration import FILE as CONFIG_FILE
 
-KEPT = ("where.json", "showcase.json", "config.json", "audit.json", "log.jsonl", "force_mae_by_n.png")
+KEPT = ("where.json", "showcase.json", "config.json", "audit.json", "log.jsonl")
 """Files of a run that are copied beside its results.json; checkpoints and predictions stay in the run folder."""
 
 VALIDATIONS = 8
 MONITOR_FRAMES = 100
 """Validations of a run, and the test frames of each set that are watched at each: of the larger tasks one validation
 takes as long as fifty steps."""
+
+LOG_LINES, LOG_EVERY = 250, 20
+"""Most lines about steps in the log of a run, which is published, and the fewest steps from one to the next."""
 
 CELL_FILE = "cell.json"
 TRAIN = (sys.executable, "-m", "compbench_jax.cli.train")
@@ -98,7 +101,8 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
             shutil.rmtree(trial, ignore_errors=True)
         steps = plan.steps(cell) or 0
         watch = ("--watch.validate-every", str(-(-steps // VALIDATIONS)),
-                 "--watch.monitor-frames", str(MONITOR_FRAMES))  # fmt: skip
+                 "--watch.monitor-frames", str(MONITOR_FRAMES),
+                 "--watch.log-every", str(max(LOG_EVERY, -(-steps // LOG_LINES))))  # fmt: skip
         yield Stage("training", (*words, "--out", str(run), "--steps", str(steps), *watch, model))
         if cell.kind == "train":
             yield Stage("evaluating", (*evaluate, "--run", str(run)))

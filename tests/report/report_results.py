@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-MINI = Path(__file__).parents[2] / "results" / "mini"
+RESULTS = Path(__file__).parents[2] / "results" / "cpu"
 HOSTILE = "<script>alert(1)</script>"
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from report_results import MINI, copy_results
+from report_results import RESULTS, copy_results
 from toy_results import make_results
 
 from compbench_jax.cli.guard import guarded
@@ -31,8 +31,8 @@ def found(tmp_path_factory):
     """SchNet and MACE on four tasks, a third potential on one, controls, and a potential in three forms."""
     folder = tmp_path_factory.mktemp("grid")
     for task, model in product(TASKS, ("mace", "schnet")):
-        copy_results(MINI / f"{task}-{model}-seed0", folder / f"{task}-{model}")
-    extension = MINI / "chain_extension-mace-seed0"
+        copy_results(RESULTS / f"{task}-{model}-seed0", folder / f"{task}-{model}")
+    extension = RESULTS / "chain_extension-mace-seed0"
     copy_results(extension, folder / "a", model="painn", factor=0.5)
     copy_results(extension, folder / "z", model="so3lr", factor=3, config={"steps": 0, "data_hash": ""})
     copy_results(extension, folder / "f", model="so3lr", factor=0.25, config={"init_from": "runs/so3lr"})
@@ -59,7 +59,7 @@ def rows_of(table):
 
 
 def test_the_matrix_and_the_intervals_are_the_results(blocks):
-    mace = json.loads((MINI / "chain_extension-mace-seed0" / "results.json").read_text())
+    mace = json.loads((RESULTS / "chain_extension-mace-seed0" / "results.json").read_text())
     inside, outside = (1000 * mace[part]["force_mae"]["value"] for part in ("id", "ood"))
     cell = next(row for row in rows_of(blocks["matrix"]) if row[0] == "mace")[1]
     assert cell == f"{inside:.3g} → {outside:.3g} ({outside / inside:.3g})"
@@ -79,7 +79,7 @@ def test_the_headline_is_true(found, blocks):
 
 
 def test_the_cost_is_that_of_the_runs(blocks):
-    folder = MINI / "fragment_transfer-mace-seed0"
+    folder = RESULTS / "fragment_transfer-mace-seed0"
     results = json.loads((folder / "results.json").read_text())
     line = next(r for r in rows_of(blocks["cost"]) if r[:2] == ["`fragment_transfer[OH,NH2]`", "mace"])
     assert line[2] == f"{results['parameters']:,}" and line[4] == f"{results['config']['steps']:,}"
@@ -116,6 +116,13 @@ def test_pretraining_here_is_a_row_too(found, blocks):
     assert [trio.runs[0]["config"]["task"] for trio, _ in found.gaps] == ["chain_extension"]
 
 
+def test_total_energies_of_another_level_are_not_shown(blocks):
+    lines = {tuple(row[:2]): row for row in rows_of(blocks["energies"])}
+    foreign, ours = lines["`chain_extension`", "so3lr (zero-shot)"], lines["`chain_extension`", "mace (zero-shot)"]
+    assert foreign[2] == "–" and "→" in foreign[3] and "→" in foreign[4]
+    assert "–" not in ours
+
+
 def test_ranks_compare_known_with_unseen_molecules(blocks):
     (line,) = rows_of(blocks["ranks"])
     assert line[0] == "`chain_extension`" and line[2].startswith("painn, mace")
@@ -123,7 +130,7 @@ def test_ranks_compare_known_with_unseen_molecules(blocks):
 
 
 def test_breakdowns_are_those_of_the_results(blocks):
-    results = json.loads((MINI / "fragment_duplication-mace-seed0" / "results.json").read_text())
+    results = json.loads((RESULTS / "fragment_duplication-mace-seed0" / "results.json").read_text())
     line = next(r for r in rows_of(blocks["contacts"]) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
     assert float(line[4]) == pytest.approx(1000 * results["by_contact"]["ood"]["novel"]["force_mae"]["value"], rel=0.01)
     by = results["by_distance"]["ood"]
@@ -134,19 +141,19 @@ def test_breakdowns_are_those_of_the_results(blocks):
     assert float(line[-1]) == pytest.approx(1000 * mean, rel=0.01)
     table = blocks["proximity"]
     heads = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")][3:]
-    other = json.loads((MINI / "fragment_combination-mace-seed0" / "results.json").read_text())
+    other = json.loads((RESULTS / "fragment_combination-mace-seed0" / "results.json").read_text())
     assert heads == sorted({*results["by_ch2"]["ood"], *other["by_ch2"]["ood"]}, key=int)
     line = next(r for r in rows_of(table) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
     assert float(line[3]) == pytest.approx(1000 * results["by_ch2"]["ood"][heads[0]]["force_mae"]["value"], rel=0.01)
     line = next(r for r in rows_of(blocks["lengths"]) if r[0] == "mace")
-    extension = json.loads((MINI / "chain_extension-mace-seed0" / "results.json").read_text())
+    extension = json.loads((RESULTS / "chain_extension-mace-seed0" / "results.json").read_text())
     assert float(line[-1]) == pytest.approx(1000 * extension["by_n"]["ood"]["13"]["force_mae"]["value"], rel=0.01)
     heads = blocks["lengths"].splitlines()[2]
     assert "| 6 | 7 * |" in heads
 
 
 def test_a_subtask_of_the_same_molecules_is_shown_where_its_task_is_not(tmp_path):
-    combination = MINI / "fragment_combination-mace-seed0"
+    combination = RESULTS / "fragment_combination-mace-seed0"
     for name, model in (("a", "mace"), ("b", "mace"), ("c", "painn")):
         copied = copy_results(combination, tmp_path / name, model=model)
         if name != "a":
@@ -167,8 +174,8 @@ def test_matched_errors_come_from_the_training_curves(found):
 
 def test_a_potential_that_was_below_the_matched_error_from_the_start_leaves_the_others_matched(tmp_path):
     for model in ("mace", "schnet"):
-        copy_results(MINI / f"fragment_transfer-{model}-seed0", tmp_path / model)
-    early = copy_results(MINI / "fragment_transfer-mace-seed0", tmp_path / "early", model="gemnet") / "log.jsonl"
+        copy_results(RESULTS / f"fragment_transfer-{model}-seed0", tmp_path / model)
+    early = copy_results(RESULTS / "fragment_transfer-mace-seed0", tmp_path / "early", model="gemnet") / "log.jsonl"
     events = [json.loads(line) for line in early.read_text().splitlines()]
     for event in events:
         if "monitor_id_force_mae" in event:
@@ -183,7 +190,7 @@ def test_a_potential_that_was_below_the_matched_error_from_the_start_leaves_the_
 
 
 def test_without_results_the_blocks_say_so():
-    toy = material([Source(MINI, make_results())], TASKS, published_facts(), SAME_SPLIT)
+    toy = material([Source(RESULTS, make_results())], TASKS, published_facts(), SAME_SPLIT)
     blocks = findings(toy)
     assert blocks["gaps"] == blocks["pretraining"] == blocks["ranks"] == NOTHING
     assert set(blocks) == set(BLOCKS)
@@ -209,14 +216,14 @@ def test_pages_keep_all_but_their_marked_parts(tmp_path):
 def test_the_command_writes_pages_and_figures(tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("<!-- compbench: matrix -->\n<!-- end -->\n")
-    assert code("findings", MINI, "--page", page, "--figures", tmp_path / "figures") == 0
+    assert code("findings", RESULTS, "--page", page, "--figures", tmp_path / "figures") == 0
     assert "| mace |" in page.read_text()
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
     assert drawn == {f"{name}.png" for name in ("overview", "lengths", "training", "distances", "ranks")}
     assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").iterdir())
-    assert code("findings", MINI, "--page", page) == 0
+    assert code("findings", RESULTS, "--page", page) == 0
     assert "as it was" in capsys.readouterr().out
-    assert code("findings", MINI) == 0
+    assert code("findings", RESULTS) == 0
     assert "## headline" in capsys.readouterr().out
 
 

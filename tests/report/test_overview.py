@@ -1,7 +1,7 @@
 """The overview figure: every potential on every task, and what cannot be drawn."""
 
 import pytest
-from report_results import MINI, copy_results
+from report_results import RESULTS, copy_results
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
@@ -15,18 +15,20 @@ def code(*words):
 
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
 def test_it_is_drawn(tmp_path, ending):
-    copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "results" / "a")
-    copy_results(MINI / "chain_extension-schnet-seed0", tmp_path / "results" / "b")
-    copy_results(MINI / "fragment_duplication-mace-seed0", tmp_path / "results" / "c")
+    copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "results" / "a")
+    copy_results(RESULTS / "chain_extension-schnet-seed0", tmp_path / "results" / "b")
+    copy_results(RESULTS / "fragment_duplication-mace-seed0", tmp_path / "results" / "c")
     path = tmp_path / "deep" / f"overview.{ending}"
     assert code("figure", tmp_path / "results", "--kind", "overview", "--out", path) == 0
     assert path.stat().st_size > 5000
     if ending == "svg":
-        assert path.read_text().count("<!-- ×1.") == 3
+        assert path.read_text().count("<!-- ×") == 3
 
 
 def test_another_format_is_refused(tmp_path, capsys):
-    assert code("figure", MINI / "chain_extension-mace-seed0", "--kind", "overview", "--out", tmp_path / "f.gif") == 2
+    assert (
+        code("figure", RESULTS / "chain_extension-mace-seed0", "--kind", "overview", "--out", tmp_path / "f.gif") == 2
+    )
     assert "end its name in .png" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from report_results import HOSTILE, MINI, copy_results
+from report_results import HOSTILE, RESULTS, copy_results
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
@@ -27,10 +27,10 @@ def results(tmp_path_factory):
     """Two tasks, MACE with two seeds, SchNet, and a model with a hostile name that is nearly as good as MACE."""
     folder = tmp_path_factory.mktemp("results")
     for task in TASKS:
-        copy_results(MINI / f"{task}-mace-seed0", folder / f"{task}-a", shown=True)
-        copy_results(MINI / f"{task}-mace-seed0", folder / f"{task}-b", seed=1, factor=1.02)
-        copy_results(MINI / f"{task}-schnet-seed0", folder / f"{task}-c")
-        copy_results(MINI / f"{task}-mace-seed0", folder / f"{task}-d", model=HOSTILE, factor=1.03, shown=True)
+        copy_results(RESULTS / f"{task}-mace-seed0", folder / f"{task}-a", shown=True)
+        copy_results(RESULTS / f"{task}-mace-seed0", folder / f"{task}-b", seed=1, factor=1.02)
+        copy_results(RESULTS / f"{task}-schnet-seed0", folder / f"{task}-c")
+        copy_results(RESULTS / f"{task}-mace-seed0", folder / f"{task}-d", model=HOSTILE, factor=1.03, shown=True)
     return folder
 
 
@@ -116,12 +116,14 @@ def test_best_and_ties_are_those_of_paired_intervals(results):
 
 
 def test_rows_say_how_a_potential_came_to_be(tmp_path):
-    copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "a")
-    copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "b", model="classical")
-    copy_results(MINI.parent / "foundation" / "chain_extension-so3lr", tmp_path / "c")
-    copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "d", config={"init_from": "runs/before"})
+    copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "a")
+    copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "b", model="classical")
+    copy_results(RESULTS.parent / "foundation" / "chain_extension-so3lr", tmp_path / "c")
+    copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "d", config={"init_from": "runs/before"})
     # As `compbench foundation convert` and evaluate.py leave it.
-    copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "e", config={"steps": 0, "data": "", "data_hash": ""})
+    copy_results(
+        RESULTS / "chain_extension-mace-seed0", tmp_path / "e", config={"steps": 0, "data": "", "data_hash": ""}
+    )
     rows = leaderboard(read_sources([tmp_path]))
     assert {row.model: row.kind for row in rows} == {
         "mace": "trained",
@@ -134,8 +136,8 @@ def test_rows_say_how_a_potential_came_to_be(tmp_path):
 
 
 def test_equal_models_are_a_tie(tmp_path):
-    copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "a")
-    copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "b", model="twin")
+    copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "a")
+    copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "b", model="twin")
     rows = leaderboard(read_sources([tmp_path]))
     assert [row.best for row in rows] == [True, False] and [row.tied for row in rows] == [False, True]
 
@@ -159,7 +161,7 @@ def test_published_numbers_stand_beside_ours(report):
         name: re.findall(r"<td[^>]*>(.*?)</td>", row)
         for name, row in re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', text, re.DOTALL)
     }
-    mace = json.loads((MINI / "fragment_duplication-mace-seed0" / "results.json").read_text())
+    mace = json.loads((RESULTS / "fragment_duplication-mace-seed0" / "results.json").read_text())
     # Two seeds, the second with OOD errors 1.02 times as large.
     inside, outside = mace["id"]["force_mae"]["value"], 1.01 * mace["ood"]["force_mae"]["value"]
     assert cells["MACE"][:2] == ["0.0028 → 0.0171 (6.1)", f"{inside:.4f} → {outside:.4f} ({outside / inside:.1f})"]
@@ -204,11 +206,11 @@ def test_an_ensemble_shows_its_calibration(tmp_path):
     curve = {"predicted": [0.01, 0.02, 0.05], "observed": [0.02, 0.03, None]}
     sparse = {"left_out": [0.0, 0.5], "by_spread": [1.0, 0.7], "by_error": [1.0, 0.4]}
     block = {part: {"calibration": curve, "sparsification": sparse} for part in ("id", "ood")}
-    folder = copy_results(MINI / "chain_extension-mace-seed0", tmp_path / "results" / "a")
+    folder = copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "results" / "a")
     results = json.loads((folder / "results.json").read_text())
     results["members"] = {"uncertainty": {"n_members": 4, "forces": block, "energy": block}}
     (folder / "results.json").write_text(json.dumps(results))
-    copy_results(MINI / "chain_extension-schnet-seed0", tmp_path / "results" / "b")
+    copy_results(RESULTS / "chain_extension-schnet-seed0", tmp_path / "results" / "b")
     run_command(["report", str(tmp_path / "results"), "--out", str(tmp_path / "report")])
     page = (tmp_path / "report" / "model-mace.html").read_text()
     assert "chain_extension, 4 members" in page

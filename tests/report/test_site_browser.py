@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from report_results import HOSTILE, MINI, copy_results
+from report_results import HOSTILE, RESULTS, copy_results
 
 from compbench_jax.cli.main import run_command
 
@@ -25,10 +25,10 @@ FLAGS = (
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     for task in ("chain_extension", "fragment_duplication"):
-        copy_results(MINI / f"{task}-mace-seed0", folder / "results" / f"{task}-a", shown=True)
-        copy_results(MINI / f"{task}-schnet-seed0", folder / "results" / f"{task}-b")
+        copy_results(RESULTS / f"{task}-mace-seed0", folder / "results" / f"{task}-a", shown=True)
+        copy_results(RESULTS / f"{task}-schnet-seed0", folder / "results" / f"{task}-b")
         copy_results(
-            MINI / f"{task}-mace-seed0", folder / "results" / f"{task}-c", model=HOSTILE, factor=1.1, shown=True
+            RESULTS / f"{task}-mace-seed0", folder / "results" / f"{task}-c", model=HOSTILE, factor=1.1, shown=True
         )
     run_command(["report", str(folder / "results"), "--out", str(folder / "report")])
     return folder / "report"

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from report_results import MINI, copy_results
+from report_results import RESULTS, copy_results
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
@@ -23,7 +23,7 @@ def code(*words):
 @pytest.fixture
 def submission(tmp_path):
     for task in ("chain_extension", "fragment_duplication"):
-        copy_results(MINI / f"{task}-mace-seed0", tmp_path / "runs" / task, shown=True)
+        copy_results(RESULTS / f"{task}-mace-seed0", tmp_path / "runs" / task, shown=True)
     assert code("submit", tmp_path / "runs", *WORDS, "--out", tmp_path / "board" / "mine") == 0
     return tmp_path / "board" / "mine"
 
@@ -48,13 +48,11 @@ def change(folder, part, new, resum=True):
 def test_a_submission_is_valid_and_shown_under_its_name(submission, capsys):
     assert code("validate", submission) == 0
     assert capsys.readouterr().out.strip() == f"{submission}: valid"
-    rows = leaderboard(read_sources([submission.parent, MINI / "chain_extension-schnet-seed0"]))
+    rows = leaderboard(read_sources([submission.parent, RESULTS / "chain_extension-schnet-seed0"]))
     assert rows[0].task == "chain_extension" and rows[0].model == "My potential"
     assert sorted({row.model for row in rows}) == ["My potential", "schnet"]
-    assert (
-        code("report", submission.parent, MINI / "chain_extension-schnet-seed0", "--out", submission.parents[1] / "r")
-        == 0
-    )
+    other = RESULTS / "chain_extension-schnet-seed0"
+    assert code("report", submission.parent, other, "--out", submission.parents[1] / "r") == 0
     page = (submission.parents[1] / "r" / "index.html").read_text()
     assert page.count("partial: 1 of 2 tasks") == 1
     assert not (submission / "chain_extension-seed0" / "force_mae_by_n.png").exists()
