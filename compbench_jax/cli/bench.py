@@ -28,7 +28,7 @@ class Arguments:
     """
 
     suite: str = "mini"
-    """mini: the seven potentials (small), baselines, four tasks, data/mini. cpu: standard data, subtasks, two seeds,
+    """mini: the seven potentials (small), baselines, two tasks, data/mini. cpu: standard data, all tasks, two seeds,
     controls, SO3LR. paper: the published sizes on a GPU, five seeds at once."""
 
     data: Path | None = None
@@ -41,7 +41,7 @@ class Arguments:
     """Folder for run folders. Without it: runs/SUITE."""
 
     minutes: float | None = None
-    """Minutes of training a cell, compilation and validation not counted. Without it: the suite's."""
+    """Minutes of training a cell (on a CPU, of processor time), compilation and validation not counted. Without it: the suite's."""
 
     workers: int = 0
     """Cells at a time, each on its share of the cores. 0: one a core, and one in all where there is a GPU or TPU."""

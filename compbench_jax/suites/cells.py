@@ -89,7 +89,8 @@ class Suite:
         about: what it is for, one line.
         data: folder of the store.
         tasks: trained and evaluated, each by each potential.
-        minutes: of training a cell, compilation and validation not counted, on the cores of one worker.
+        minutes: of training a cell, compilation and validation not counted, on the cores of one worker (on a CPU, of
+            their processor time).
         potentials: presets that take gradient steps, and their options.
         baselines: presets with a closed form.
         calculators: ASE calculators, as ``--calculator`` takes them.
