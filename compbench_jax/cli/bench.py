@@ -41,7 +41,8 @@ class Arguments:
     """Folder for run folders. Without it: runs/SUITE."""
 
     minutes: float | None = None
-    """Minutes of training a cell (on a CPU, of processor time), compilation and validation not counted. Without it: the suite's."""
+    """Minutes of training a cell (on a CPU, of processor time), compilation and validation not counted. Without it: the
+    suite's."""
 
     workers: int = 0
     """Cells at a time, each on its share of the cores. 0: one a core, and one in all where there is a GPU or TPU."""
