@@ -26,8 +26,8 @@ TASKS: dict[str, type[Task]] = {
 SUBTASKS: dict[str, type[Task]] = {task.kind: task for task in (ChainInterpolation, Proximity)}
 """The two subtasks by name."""
 
-SAME_SPLIT: dict[str, str] = {kind: task.same_split_as for kind, task in SUBTASKS.items() if task.same_split_as}
-"""Subtasks that look at the molecules of a task in another way, and that task: the same numbers over all molecules."""
+SAME_SPLIT: dict[str, str] = {kind: task.same_split_as for kind, task in SUBTASKS.items()}
+"""The subtasks, each with the task whose molecules it reports in another way; empty where it has a split of its own."""
 
 CONTROLS: dict[str, type[Task]] = {control.kind: control for control in (ControlRandom, Oracle)}
 """The two controls by name; each is made of a task or subtask."""

@@ -12,6 +12,7 @@ from compbench_jax.report.findings_material import (
     LEARNT,
     NOTHING,
     Material,
+    kind_of_task,
     markdown,
     mean_curve,
     mean_of,
@@ -29,8 +30,8 @@ FAR = 4
 
 
 def headline(found: Material) -> str:
-    """One sentence: by how much, over all potentials trained here, and where most."""
-    trained = [row for row in found.rows if row.kind == "trained"]
+    """One sentence: by how much, over all potentials trained here on the tasks (not the subtasks), and where most."""
+    trained = [row for row in found.rows if row.kind == "trained" and kind_of_task(row.task) not in found.subtasks]
     ratios = {task: _ratios(row for row in trained if row.task == task) for task in tasks_of(trained)}
     ratios = {task: values for task, values in ratios.items() if values}
     if not ratios:

@@ -29,11 +29,13 @@ class Material:
         rows: of the leaderboard, without controls.
         gaps: runs with their controls, and the compositional gap.
         facts: the published numbers.
+        subtasks: kinds of tasks that are not among the four.
     """
 
     rows: list[Row]
     gaps: list[tuple[Trio, Gap]]
     facts: Mapping[str, Any]
+    subtasks: frozenset[str]
 
     def of(self, task: str, kinds: Sequence[str] = LEARNT) -> list[Row]:
         """Rows of a task, by kind."""
@@ -41,7 +43,7 @@ class Material:
 
 
 def material(
-    sources: Sequence[Source], order: Sequence[str], facts: Mapping[str, Any], same_split: Mapping[str, str]
+    sources: Sequence[Source], order: Sequence[str], facts: Mapping[str, Any], subtasks: Mapping[str, str]
 ) -> Material:
     """Sort results into what is compared with what.
 
@@ -49,8 +51,8 @@ def material(
         sources: results, those of controls among them.
         order: kinds of tasks in the order to show them.
         facts: the published numbers.
-        same_split: subtask → task with the same molecules: the subtask's rows are left out beside those of the task,
-            whose numbers they repeat.
+        subtasks: subtask → task with the same molecules (empty: none): such a subtask's rows are left out beside those
+            of the task, whose numbers they repeat.
     """
     plain = [source for source in sources if role_of(source.results["task"])[1] == "runs"]
     controls = [source.results for source in sources if role_of(source.results["task"])[1] != "runs"]
@@ -61,8 +63,8 @@ def material(
     trios = trios_of([*mates, *controls]) if controls else []
     rows = leaderboard(plain, order)
     present = {kind_of_task(row.task) for row in rows}
-    rows = [row for row in rows if same_split.get(kind_of_task(row.task)) not in present]
-    return Material(rows, [(trio, gap_of(trio)) for trio in trios], facts)
+    rows = [row for row in rows if subtasks.get(kind_of_task(row.task)) not in present]
+    return Material(rows, [(trio, gap_of(trio)) for trio in trios], facts, frozenset(subtasks))
 
 
 def kind_of_task(task: str) -> str:

@@ -94,8 +94,8 @@ def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> It
         if plan.steps(cell) is None:
             trial = place.runs / "trials" / cell.name
             shutil.rmtree(trial, ignore_errors=True)
-            watch = ("--watch.log-every", str(TRIAL_LOG_EVERY), "--watch.monitor-frames", "0")
-            yield Stage("timing", (*words, "--out", str(trial), "--steps", str(TRIAL_STEPS), *watch, model))
+            seldom = ("--watch.log-every", str(TRIAL_LOG_EVERY), "--watch.monitor-frames", "0")
+            yield Stage("timing", (*words, "--out", str(trial), "--steps", str(TRIAL_STEPS), *seldom, model))
             if plan.steps(cell) is None:  # another cell of the same speed may have been timed meanwhile
                 plan.note(cell, measured_rate(trial / "log.jsonl"), place.batch_size, memory.get(cell.name))
             shutil.rmtree(trial, ignore_errors=True)

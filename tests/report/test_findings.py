@@ -19,7 +19,7 @@ from compbench_jax.report.pages import fill, fill_page
 from compbench_jax.report.site_published import published_facts
 
 TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
-SAME_SPLIT = {"proximity": "fragment_combination"}
+SAME_SPLIT = {"chain_interpolation": "", "proximity": "fragment_combination"}
 
 
 def code(*words):
@@ -161,8 +161,10 @@ def test_a_subtask_of_the_same_molecules_is_shown_where_its_task_is_not(tmp_path
             (copied / "results.json").write_text(json.dumps({**results, "task": "proximity[NH2,COOH]"}))
     both = material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT)
     assert {row.task for row in both.rows} == {"fragment_combination[NH2,COOH]"}
+    assert findings(both)["headline"].endswith("1.2.**") and findings(both)["headline"].count("`") == 2
     alone = material(read_sources([tmp_path / "c"]), TASKS, published_facts(), SAME_SPLIT)
     assert {row.task for row in alone.rows} == {"proximity[NH2,COOH]"}
+    assert findings(alone)["headline"] == NOTHING  # a subtask is not the benchmark
 
 
 def test_matched_errors_come_from_the_training_curves(found):

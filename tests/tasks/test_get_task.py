@@ -51,7 +51,7 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
         "fragment_transfer",
     ]
     assert list(SUBTASKS) == ["chain_interpolation", "proximity"]
-    assert SAME_SPLIT == {"proximity": "fragment_combination"}
+    assert SAME_SPLIT == {"chain_interpolation": "", "proximity": "fragment_combination"}
     assert list(CONTROLS) == ["control_random", "oracle"]
     assert list(PREPARATIONS) == ["pretraining"]
 
