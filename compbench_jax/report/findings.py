@@ -12,14 +12,13 @@ from compbench_jax.report.findings_material import (
     LEARNT,
     NOTHING,
     Material,
-    kind_of_task,
     markdown,
     mean_curve,
     mean_of,
     pair,
     ranges,
 )
-from compbench_jax.report.leaderboard import METRIC, Row, models_of, tasks_of
+from compbench_jax.report.leaderboard import METRIC, Row, kind_of_task, models_of, tasks_of
 from compbench_jax.report.table import significant, with_interval
 
 TWO_ENDS = ("fragment_duplication", "fragment_combination", "proximity")
@@ -219,7 +218,7 @@ def gaps(found: Material) -> str:
         seeds = str(len(trio.runs))
         lines.append([f"`{trio.task}`", trio.runs[0]["model"], seeds, *cells, with_interval(gap.gap.estimate(METRIC))])
     headings = ("task", "potential", "seeds", "task", "random control", "oracle", "gap")
-    return markdown(headings, sorted(lines), 2)
+    return markdown(headings, lines, 2)
 
 
 def ranks(found: Material) -> str:

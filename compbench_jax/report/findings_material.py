@@ -12,8 +12,8 @@ from compbench_jax.evaluation.gap import Gap
 from compbench_jax.report.curves import Curve, read_curve
 from compbench_jax.report.drawing import MEV
 from compbench_jax.report.gap import Trio, gap_of, role_of, trios_of
-from compbench_jax.report.leaderboard import METRIC, Row, Source, leaderboard
-from compbench_jax.report.runs import kind_of
+from compbench_jax.report.leaderboard import METRIC, Row, Source, kind_of_task, leaderboard
+from compbench_jax.report.runs import Results, kind_of
 from compbench_jax.report.table import significant
 
 NOTHING = "No results for this yet."
@@ -48,28 +48,32 @@ def material(
     """Sort results into what is compared with what.
 
     Args:
-        sources: results, those of controls among them.
+        sources: results, those of controls among them. A control without its oracle, or the other way round, waits for
+            it and is left out.
         order: kinds of tasks in the order to show them.
         facts: the published numbers.
         subtasks: subtask → task with the same molecules (empty: none): such a subtask's rows are left out beside those
             of the task, whose numbers they repeat.
     """
     plain = [source for source in sources if role_of(source.results["task"])[1] == "runs"]
-    controls = [source.results for source in sources if role_of(source.results["task"])[1] != "runs"]
-    controlled = {(item["model"], role_of(item["task"])[0]) for item in controls}
-    mates = [item.results for item in plain if (item.results["model"], item.results["task"]) in controlled]
     # Pre-trained potentials have no controls of their own.
-    mates = [item for item in mates if kind_of(item) == "trained"]
-    trios = trios_of([*mates, *controls]) if controls else []
+    compared = [source.results for source in sources if kind_of(source.results) == "trained"]
+    trios = trios_of(with_all_roles(compared))
+    kinds = [*order, *(kind_of_task(trio.task) for trio in trios)]
+    trios.sort(key=lambda trio: (kinds.index(kind_of_task(trio.task)), trio.runs[0]["model"]))
     rows = leaderboard(plain, order)
     present = {kind_of_task(row.task) for row in rows}
     rows = [row for row in rows if subtasks.get(kind_of_task(row.task)) not in present]
     return Material(rows, [(trio, gap_of(trio)) for trio in trios], facts, frozenset(subtasks))
 
 
-def kind_of_task(task: str) -> str:
-    """Its name without parameters."""
-    return task.split("[")[0]
+def with_all_roles(results: Sequence[Results]) -> list[Results]:
+    """Those of a model on a task for which there are runs, random controls and oracles."""
+    found: dict[tuple[str, str], dict[str, list[Results]]] = {}
+    for item in results:
+        task, role = role_of(item["task"])
+        found.setdefault((item["model"], task), {}).setdefault(role, []).append(item)
+    return [item for roles in found.values() if len(roles) == 3 for items in roles.values() for item in items]
 
 
 def markdown(headings: Sequence[str], lines: Iterable[Sequence[str]], names: int = 1) -> str:

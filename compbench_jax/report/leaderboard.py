@@ -125,8 +125,13 @@ def leaderboard(sources: Sequence[Source], order: Sequence[str] = ()) -> list[Ro
                 any("partial" in run for run in group.runs),
             )
         )
-    kinds = [*order, *(row.task.partition("[")[0] for row in rows)]
-    return marked(sorted(rows, key=lambda row: kinds.index(row.task.partition("[")[0])))
+    kinds = [*order, *(kind_of_task(row.task) for row in rows)]
+    return marked(sorted(rows, key=lambda row: kinds.index(kind_of_task(row.task))))
+
+
+def kind_of_task(task: str) -> str:
+    """Its name without parameters."""
+    return task.partition("[")[0]
 
 
 def speed_of(sources: Sequence[Source]) -> float | None:

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from compbench_jax.report import charts
-from compbench_jax.report.leaderboard import Row
+from compbench_jax.report.leaderboard import Row, kind_of_task
 from compbench_jax.report.site_pages import Page, cell
 from compbench_jax.report.table import significant
 
@@ -23,7 +23,7 @@ def published_facts() -> dict[str, Any]:
 
 def published_page(site: "Site", facts: Mapping[str, Any]) -> Page:
     """The published numbers beside those of the same potentials here."""
-    ours = {(row.task.partition("[")[0], row.model.removesuffix("-paper")): row for row in site.rows}
+    ours = {(kind_of_task(row.task), row.model.removesuffix("-paper")): row for row in site.rows}
     tables = []
     for table in facts["tables"]:
         place = {name: k for k, name in enumerate(table["columns"])}
@@ -45,7 +45,7 @@ def published_page(site: "Site", facts: Mapping[str, Any]) -> Page:
         {
             "title": f"{item['task']}: error against n",
             "text": f"Published: {item['model']}; {item['source']}. {item['note']}",
-            "figure": published_by_n(item, [row for row in site.rows if row.task.partition("[")[0] == item["task"]]),
+            "figure": published_by_n(item, [row for row in site.rows if kind_of_task(row.task) == item["task"]]),
         }
         for item in facts["by_n"]
     ]

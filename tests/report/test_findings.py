@@ -97,6 +97,19 @@ def test_the_gap_is_task_less_control_over_oracle(blocks):
     assert line[-1].startswith("0.500 [")
 
 
+def test_gaps_are_in_the_order_of_the_tasks_and_wait_for_their_controls(tmp_path):
+    for model, task in product(("schnet", "mace"), ("fragment_transfer", "chain_extension")):
+        run = copy_results(RESULTS / f"{task}-{model}-seed0", tmp_path / f"{task}-{model}")
+        text = (run / "results.json").read_text()
+        for role in ("control_random", "oracle") if model == "mace" else ("control_random",):
+            control = copy_results(run, tmp_path / f"{role}-{task}-{model}")
+            name = json.loads(text)["task"]
+            (control / "results.json").write_text(json.dumps({**json.loads(text), "task": f"{role}({name})"}))
+    found = material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT)
+    lines = [row[:2] for row in rows_of(findings(found)["gaps"])]
+    assert lines == [["`chain_extension`", "mace"], ["`fragment_transfer[OH,NH2]`", "mace"]]
+
+
 def test_what_pretraining_buys_is_three_forms_of_one_network(blocks):
     line = next(row for row in rows_of(blocks["pretraining"]) if row[1] == "so3lr")
     outside = [float(re.search(r"→ ([0-9.]+)", cell)[1]) for cell in line[2:]]
@@ -218,14 +231,17 @@ def test_pages_keep_all_but_their_marked_parts(tmp_path):
 def test_the_command_writes_pages_and_figures(tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("<!-- compbench: matrix -->\n<!-- end -->\n")
-    assert code("findings", RESULTS, "--page", page, "--figures", tmp_path / "figures") == 0
+    names = [f"chain_extension-{model}-seed0" for model in ("mace", "painn", "schnet")]
+    names += [f"{control}-chain_extension-mace-seed0" for control in ("control_random", "oracle")]
+    results = [RESULTS / name for name in names]
+    assert code("findings", *results, "--page", page, "--figures", tmp_path / "figures") == 0
     assert "| mace |" in page.read_text()
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {f"{name}.png" for name in ("overview", "lengths", "training", "distances", "ranks")}
+    assert drawn == {f"{name}.png" for name in ("overview", "lengths", "training", "distances", "gaps", "ranks")}
     assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").iterdir())
-    assert code("findings", RESULTS, "--page", page) == 0
+    assert code("findings", *results, "--page", page) == 0
     assert "as it was" in capsys.readouterr().out
-    assert code("findings", RESULTS) == 0
+    assert code("findings", *results) == 0
     assert "## headline" in capsys.readouterr().out
 
 
