@@ -47,6 +47,7 @@ results: $(VENV)/.run
 	$(BIN)/compbench findings results/cpu --page README.md --page docs/findings.md --figures docs/findings
 	$(BIN)/compbench findings results/mini --page docs/findings-mini.md --figures docs/findings-mini
 	$(BIN)/compbench findings results/foundation --page docs/foundation.md
+	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.
 report: $(VENV)/.run

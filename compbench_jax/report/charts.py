@@ -34,12 +34,12 @@ def scaled(estimate: Estimate, scale: float = MEV) -> float | None:
 def dumbbells(rows: Sequence[Row]) -> Figure:
     """ID and OOD force MAE of every model on one task, best OOD at the top, on a logarithmic axis."""
     order = sorted(rows, key=lambda row: row.estimate("ood").value or float("inf"))
-    names = [row.model for row in order]
+    names = [row.label for row in order]
     data: list[Figure] = []
     for row in order:
         ends = [scaled(row.estimate(part)) for part in ("id", "ood")]
         data.append(
-            {"type": "scatter", "mode": "lines", "x": ends, "y": [row.model] * 2, "hoverinfo": "skip",
+            {"type": "scatter", "mode": "lines", "x": ends, "y": [row.label] * 2, "hoverinfo": "skip",
              "line": {"color": "#9ca3af", "width": 2}, "showlegend": False}
         )  # fmt: skip
     for part, name, colour in (("id", "ID", ID), ("ood", "OOD", OOD)):
@@ -72,11 +72,11 @@ def by_n(rows: Sequence[Row]) -> Figure | None:
             ns = sorted(own)
             symbol = SYMBOLS[index % len(SYMBOLS)]
             data.append(
-                {"type": "scatter", "mode": "lines+markers", "name": row.model, "legendgroup": row.model,
+                {"type": "scatter", "mode": "lines+markers", "name": row.label, "legendgroup": row.label,
                  "showlegend": fill or not blocks.get("id"), "x": ns, "y": [_mev(own[n]) for n in ns],
                  "line": {"color": PALETTE[index % len(PALETTE)], "dash": dash, "width": 2},
                  "marker": {"symbol": symbol if fill else f"{symbol}-open", "size": 8},
-                 "hovertemplate": f"{_plain(row.model)}, {part.upper()}, n = %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
+                 "hovertemplate": f"{_plain(row.label)}, {part.upper()}, n = %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
             )  # fmt: skip
     if not data:
         return None
@@ -110,9 +110,9 @@ def breakdown(rows: Sequence[Row], key: str, part: str, axis: str) -> Figure | N
         if all(value.value is None for value in values):
             continue
         data.append(
-            {"type": "bar", "name": row.model, "x": labels, "y": [scaled(value) for value in values],
+            {"type": "bar", "name": row.label, "x": labels, "y": [scaled(value) for value in values],
              "marker": {"color": PALETTE[index % len(PALETTE)]}, **error_bar(values, MEV, "y"),
-             "hovertemplate": f"{_plain(row.model)}, %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
+             "hovertemplate": f"{_plain(row.label)}, %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
         )  # fmt: skip
     layout = {
         "xaxis": {"title": {"text": axis}, "type": "category"},

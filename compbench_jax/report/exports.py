@@ -62,7 +62,7 @@ def latex_table(rows: Sequence[Row]) -> str:
             ood = f"\\textbf{{{ood}}}" if row.best else f"{ood}$^\\dagger$" if row.tied else ood
             cells = [number(row.estimate("id"), MEV), ood, number(row.estimate("ratio"))]
             name = latex_text(task) if index == 0 else ""
-            lines.append(f"{name} & {latex_text(row.model)} & " + " & ".join(cells) + " \\\\")
+            lines.append(f"{name} & {latex_text(row.label)} & " + " & ".join(cells) + " \\\\")
     lines += ["\\bottomrule", "\\end{tabular}", "% force MAE in meV/\\AA, 95\\% intervals over molecules, then seeds"]
     return "\n".join(lines) + "\n"
 

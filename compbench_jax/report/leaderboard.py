@@ -4,7 +4,7 @@ import json
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from compbench_jax.evaluation.results import FILE as RESULTS_FILE
 from compbench_jax.evaluation.results import read_results
 from compbench_jax.report.curves import LOG
 from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, kind_of, pool
+from compbench_jax.store.published import PUBLISHED
 
 METRIC = "force_mae"
 
@@ -42,7 +43,8 @@ class Row:
         parameters: number of parameters; None where results do not say.
         speed: structures a second in training (median); of calculators, evaluated by one worker; None if unknown.
         partial: some frames could not be computed.
-        best: lowest OOD force MAE of the task among complete results.
+        other: where the frames are not those that most rows of the task were tested on, what they are; else empty.
+        best: lowest OOD force MAE of the task among complete results on the same frames.
         tied: the paired 95% interval of the difference to the best holds zero.
     """
 
@@ -54,8 +56,15 @@ class Row:
     parameters: int | None
     speed: float | None
     partial: bool
+    other: str = ""
     best: bool = False
     tied: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name, and what sets the row apart from the others of its task."""
+        told = ("partial" if self.partial else "", self.other)
+        return self.model + "".join(f" ({text})" for text in told if text)
 
     def estimate(self, part: str, metric: str = METRIC) -> Estimate:
         """A metric of ``"id"``, ``"ood"`` or ``"ratio"`` with its interval."""
@@ -156,14 +165,44 @@ def speed_of(sources: Sequence[Source]) -> float | None:
 
 
 def marked(rows: Sequence[Row]) -> list[Row]:
-    """The rows with the best of each task marked, and those that cannot be told from it."""
+    """The rows with the best of each task marked, those that cannot be told from it, and those on other frames."""
+    usual = {task: usual_frames([row for row in rows if row.task == task]) for task in tasks_of(rows)}
+    rows = [replace(row, other=other_frames(row, usual[row.task])) for row in rows]
     done = []
     for row in rows:
-        rivals = [r for r in rows if r.task == row.task and not r.partial and r.estimate("ood").value is not None]
+        rivals = [r for r in rows if r.task == row.task and _competes(r)]
         best = min(rivals, key=lambda r: _value(r), default=None)
-        tied = best is not None and best is not row and not row.partial and not _told_apart(row, best)
-        done.append(Row(**{**vars(row), "best": row is best, "tied": tied}))
+        tied = best is not None and best is not row and _competes(row) and not _told_apart(row, best)
+        done.append(replace(row, best=row is best, tied=tied))
     return done
+
+
+def _competes(row: Row) -> bool:
+    return not row.partial and not row.other and row.estimate("ood").value is not None
+
+
+Frames = tuple[str, int, int]
+"""Hash of the data, and the numbers of ID and of OOD frames."""
+
+
+def frames_of(row: Row) -> Frames:
+    """What a row was tested on."""
+    run = row.group.runs[0]
+    return run["data"], run["id"]["n_frames"], run["ood"]["n_frames"]
+
+
+def usual_frames(rows: Sequence[Row]) -> Frames:
+    """The frames of most rows of a task, of the first of them where several are as frequent."""
+    whole = [frames_of(row) for row in rows if not row.partial] or [frames_of(row) for row in rows]
+    return max(whole, key=whole.count)
+
+
+def other_frames(row: Row, usual: Frames) -> str:
+    """What a row was tested on if not the usual frames; of partial results only the data are compared."""
+    data, inside, outside = frames_of(row)
+    if data != usual[0]:
+        return PUBLISHED.get(data, "other data")
+    return "" if row.partial or (data, inside, outside) == usual else f"other frames: {inside} ID, {outside} OOD"
 
 
 def _value(row: Row) -> float:
@@ -219,6 +258,9 @@ def as_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "parameters": row.parameters,
             "structures_per_second": row.speed,
             "partial": row.partial,
+            "data": PUBLISHED.get(row.group.runs[0]["data"], row.group.runs[0]["data"]),
+            "id_frames": row.group.runs[0]["id"]["n_frames"],
+            "ood_frames": row.group.runs[0]["ood"]["n_frames"],
             "best": row.best,
             "tied": row.tied,
         }

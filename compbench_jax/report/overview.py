@@ -66,9 +66,7 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
                 va="center", color="#444444",
             )  # fmt: skip
         axes.set_xscale("log")
-        axes.set_yticks(
-            range(len(own)), [row.model + (" (partial)" if row.partial else "") for row in own], fontsize=8.5
-        )
+        axes.set_yticks(range(len(own)), [row.label for row in own], fontsize=8.5)
         axes.set_ylim(len(own) - 0.4, -0.6)
         axes.set_title(tasks[index], fontsize=9.5, loc="left")
         plain_log_ticks(axes.xaxis)

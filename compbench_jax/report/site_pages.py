@@ -51,6 +51,7 @@ def table_row(site: "Site", row: Row) -> Page:
     note = [f"{len(row.sources)} seeds"] if len(row.sources) > 1 else []
     note += [row.kind] if row.kind == "calculator" else []
     note += ["partial: frames are missing"] if row.partial else []
+    note += [row.other] if row.other else []
     tasks = {r.task for r in site.rows if "(" not in r.task}  # without controls, which few have
     own = len({r.task for r in site.of_model(row.model)} & tasks)
     note += [f"partial: {own} of {len(tasks)} tasks"] if own < len(tasks) and row.task in tasks else []

@@ -12,8 +12,6 @@ from compbench_jax.report.comparison import matched_line, paired, verdict
 from compbench_jax.report.runs import group_runs, identity, pool, read_copies
 from compbench_jax.training import configuration
 
-ROOT = Path(__file__).parent.parent.parent
-
 
 def test_a_run_by_itself_has_the_intervals_of_its_own_results():
     results = make_results()
@@ -144,8 +142,8 @@ def test_members_of_a_run_count_as_its_seeds(tmp_path):
 
 def test_a_run_of_an_older_version_is_a_copy_of_one_of_today():
     """Settings that were not written then have their defaults; seeds of a run of several members are copies too."""
-    path = ROOT / "leaderboard" / "schnet-small" / "chain_extension-seed0"
-    old = {**extension(seed=0), "config": json.loads((path / "config.json").read_text())}
+    path = Path(__file__).with_name("config_version_1.json")
+    old = {**extension(seed=0), "config": json.loads(path.read_text())}
     now = configuration.to_json(configuration.from_json(old["config"], path))
     assert (old["config"]["version"], now["version"]) == (1, configuration.VERSION)
     new = {**extension(seed=1), "config": {**now, "seed": 1, "seeds": 4}}

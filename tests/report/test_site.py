@@ -142,6 +142,29 @@ def test_equal_models_are_a_tie(tmp_path):
     assert [row.best for row in rows] == [True, False] and [row.tied for row in rows] == [False, True]
 
 
+def test_the_best_is_among_rows_on_the_same_frames(tmp_path):
+    """A row on other data, or on fewer frames, is shown for what it is and is neither best nor tied."""
+    source = RESULTS / "chain_extension-mace-seed0"
+    mini = json.loads((RESULTS.parent / "mini" / "chain_extension-mace-seed0" / "results.json").read_text())["data"]
+    for name, factor in (("a", 1.0), ("b", 1.5), ("elsewhere", 0.5), ("unknown", 0.4), ("fewer", 0.3)):
+        file = copy_results(source, tmp_path / name, model=name, factor=factor) / "results.json"
+        results = json.loads(file.read_text())
+        results["data"] = {"elsewhere": mini, "unknown": "0" * 64}.get(name, results["data"])
+        if name == "fewer":
+            results["ood"]["n_frames"] = 10
+        file.write_text(json.dumps(results))
+    rows = {row.model: row for row in leaderboard(read_sources([tmp_path]))}
+    assert [row.model for row in rows.values() if row.best] == ["a"] and not any(row.tied for row in rows.values())
+    frames = json.loads((source / "results.json").read_text())["id"]["n_frames"]
+    assert {name: row.label for name, row in rows.items()} == {
+        "a": "a",
+        "b": "b",
+        "elsewhere": "elsewhere (data/mini)",
+        "unknown": "unknown (other data)",
+        "fewer": f"fewer (other frames: {frames} ID, 10 OOD)",
+    }
+
+
 def test_csv_and_latex_have_the_same_numbers(report, results):
     with (report.parent / "all.csv").open() as lines:
         records = list(csv.DictReader(lines))

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The leaderboard's entries that are our own, from the committed results of the suite `cpu`. Seconds.
+#   benchmarks/leaderboard.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tasks=(chain_extension fragment_duplication fragment_combination fragment_transfer chain_interpolation proximity)
+
+entry() {  # CELLS NAME DESCRIPTION PRE-TRAINING
+    local folder=leaderboard/$1 results=()
+    for task in "${tasks[@]}"; do
+        for found in results/cpu/"$task-$1"-seed*; do [ -e "$found/results.json" ] && results+=("$found"); done
+    done
+    [ ${#results[@]} -eq 0 ] && return
+    rm -rf "$folder"
+    compbench submit "${results[@]}" --name "$2" --description "$3" --pretraining "$4" --out "$folder"
+}
+
+small="Small preset, 300 GFN2-xTB frames a molecule, four minutes of one CPU core a task."
+four_million="About four million structures at PBE0+MBD (SO3LR); molecules of up to seven heavy atoms may be among them."
+entry schnet "SchNet (small)" "$small" none
+entry dimenet "DimeNet++ (small)" "$small" none
+entry painn "PaiNN (small)" "$small" none
+entry gemnet "GemNet-T (small)" "$small" none
+entry equiformer_v2 "EquiformerV2 (small)" "$small" none
+entry nequip "NequIP (small)" "$small" none
+entry mace "MACE (small)" "$small" none
+entry so3lr "SO3LR, from random parameters" "Its network, 300 GFN2-xTB frames a molecule, four minutes of one CPU core a task." none
+entry so3lr-fine-tuned "SO3LR" \
+    "Its published weights, fine-tuned for four minutes of one CPU core a task on 300 GFN2-xTB frames a molecule." "$four_million"
+entry so3lr-zero-shot "SO3LR" "Its published weights as they are: another level of theory than the labels." "$four_million"
+entry ani-1x "ANI-1x" "As torchani brings it: another level of theory than the labels." \
+    "About five million structures at wB97X/6-31G(d) (ANI-1x); molecules of up to eight heavy atoms may be among them."
+entry gfn1-xtb "GFN1-xTB" "A semi-empirical method (tblite), not a trained potential: what another level of theory costs." none
