@@ -24,12 +24,14 @@ class Gap:
         control: on the OOD molecules of the random control.
         oracle: on unseen frames of the task's OOD molecules, of runs that were trained on these molecules.
         gap: (task − control) / oracle.
+        unseen: task / oracle.
     """
 
     task: Resampled
     control: Resampled
     oracle: Resampled
     gap: Resampled
+    unseen: Resampled
 
 
 def compositional_gap(
@@ -55,7 +57,9 @@ def compositional_gap(
     So g counts, in units of the error on known molecules, what the *system* in the split costs: 0 if a compositional
     split is no harder than a random one, 1 if it adds as much as the whole oracle's error; below 0 if it is easier. The
     control's OOD molecules are others than the task's: a control that holds out harder molecules by chance makes g
-    smaller, so several deals may be given. Of metrics that are better the larger they are (``complements``) E is 1 − x.
+    smaller, so several deals may be given. E_task / E_oracle needs no control: it is the price of not having seen just
+    these molecules, however hard they are, 1 if there is none. Of metrics that are better the larger they are
+    (``complements``) E is 1 − x.
 
     Intervals are a bootstrap over molecules, then runs. Task and oracle have the same molecules, which are drawn
     together, so that what makes them hard cancels; the molecules of each control and the runs of each of the three are
@@ -89,20 +93,22 @@ def compositional_gap(
             "control",
         ),
     }
+    values = {key: item.values for key, item in sets.items()}
+    draws = {key: item.draws for key, item in sets.items()}
+    fewest = min(item.n_molecules for item in sets.values())
     with np.errstate(divide="ignore", invalid="ignore"):
-        values, draws = (
-            {
-                name: np.asarray((of["task"][name] - of["control"][name]) / of["oracle"][name])
-                for name in sets["task"].values
-            }
-            for of in (
-                {key: item.values for key, item in sets.items()},
-                {key: item.draws for key, item in sets.items()},
+        gap, unseen = (
+            Resampled(
+                {name: float(combine(values, name)) for name in sets["task"].values},
+                {name: np.asarray(combine(draws, name)) for name in sets["task"].values},
+                fewest,
+            )
+            for combine in (
+                lambda of, name: np.subtract(of["task"][name], of["control"][name]) / of["oracle"][name],
+                lambda of, name: np.divide(of["task"][name], of["oracle"][name]),
             )
         )
-    fewest = min(item.n_molecules for item in sets.values())
-    gap = Resampled({name: float(value) for name, value in values.items()}, draws, fewest)
-    return Gap(sets["task"], sets["control"], sets["oracle"], gap)
+    return Gap(sets["task"], sets["control"], sets["oracle"], gap, unseen)
 
 
 def _errors(

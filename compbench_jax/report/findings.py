@@ -215,9 +215,9 @@ def gaps(found: Material) -> str:
     lines = []
     for trio, gap in found.gaps:
         cells = [with_interval(item.estimate(METRIC), MEV) for item in (gap.task, gap.control, gap.oracle)]
-        seeds = str(len(trio.runs))
-        lines.append([f"`{trio.task}`", trio.runs[0]["model"], seeds, *cells, with_interval(gap.gap.estimate(METRIC))])
-    headings = ("task", "potential", "seeds", "task", "random control", "oracle", "gap")
+        cells += [with_interval(item.estimate(METRIC)) for item in (gap.unseen, gap.gap)]
+        lines.append([f"`{trio.task}`", trio.runs[0]["model"], str(len(trio.runs)), *cells])
+    headings = ("task", "potential", "seeds", "task", "random control", "oracle", "task / oracle", "gap")
     return markdown(headings, lines, 2)
 
 

@@ -98,21 +98,23 @@ def gap_table(trio: Trio, gap: Gap, width: int = WIDE_GAP) -> Table:
         title=escape(f"{trio.runs[0]['model']} on {trio.task}: compositional gap ({copies})"),
         caption=escape(
             "OOD error of the task, of a random split of the same molecules, and of training on the OOD molecules too; "
-            "gap = (task − control) / oracle; [95% interval over molecules, then runs]"
+            "task / oracle: the price of not having seen them; gap = (task − control) / oracle; [95% interval over "
+            "molecules, then runs]"
         ),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
+        collapse_padding=True,
     )
     table.add_column("metric", no_wrap=True)
-    for heading in ("task", "control", "oracle", "gap"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("task", "control", "oracle", "task / oracle", "gap"):
+        table.add_column(heading, justify="right")  # where it is too narrow, intervals go on two lines
     break_at = "\n" if width < WIDE_GAP else " "
     for row in ROWS:
         if row.metric not in COMPARED:
             continue
         cells = [with_interval(item.estimate(row.metric), row.scale) for item in (gap.task, gap.control, gap.oracle)]
-        cells.append(with_interval(gap.gap.estimate(row.metric)))
+        cells += [with_interval(item.estimate(row.metric)) for item in (gap.unseen, gap.gap)]
         label = f"1 − {row.label}" if row.metric in LARGER_IS_BETTER else row.label
         table.add_row(label, *(cell.replace(" ", break_at, 1) for cell in cells))
     return table

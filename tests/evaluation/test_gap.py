@@ -23,14 +23,15 @@ def test_the_gap_is_the_difference_to_the_control_in_units_of_the_oracle():
     assert gap.gap.values["mae"] == pytest.approx((7 - 4) / 2)
     assert gap.gap.values["cosine"] == pytest.approx(((1 - 7) - (1 - 4)) / (1 - 2))
     assert [item.values["mae"] for item in (gap.task, gap.control, gap.oracle)] == [7, 4, 2]
+    assert gap.unseen.values == pytest.approx({"mae": 7 / 2, "cosine": (1 - 7) / (1 - 2)})
 
 
 def test_hard_molecules_are_hard_for_the_oracle_too_and_cancel():
     hardness = np.random.default_rng(0).lognormal(0, 0.7, 12)
-    gap = compositional_gap(
-        sums_of([3 * hardness]), [sums_of(np.full(12, 1e-9))], sums_of([hardness]), mean_metrics
-    ).gap.estimate("mae")
-    assert (gap.low, gap.value, gap.high) == pytest.approx((3, 3, 3))
+    gap = compositional_gap(sums_of([3 * hardness]), [sums_of(np.full(12, 1e-9))], sums_of([hardness]), mean_metrics)
+    for item in (gap.gap, gap.unseen):
+        found = item.estimate("mae")
+        assert (found.low, found.value, found.high) == pytest.approx((3, 3, 3))
 
 
 def test_runs_and_deals_are_averaged_and_deals_may_have_other_molecules():

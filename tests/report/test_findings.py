@@ -93,8 +93,8 @@ def test_the_cost_is_that_of_the_runs(blocks):
 def test_the_gap_is_task_less_control_over_oracle(blocks):
     (line,) = rows_of(blocks["gaps"])
     assert line[:3] == ["`chain_extension`", "mace", "1"]
-    # (1 − 0.75) / 0.5
-    assert line[-1].startswith("0.500 [")
+    # (1 − 0.75) / 0.5, and 1 / 0.5
+    assert line[-1].startswith("0.500 [") and line[-2].startswith("2.00 [")
 
 
 def test_gaps_are_in_the_order_of_the_tasks_and_wait_for_their_controls(tmp_path):

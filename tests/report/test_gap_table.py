@@ -62,7 +62,7 @@ def test_gap_from_the_command_line(tmp_path, capsys):
     assert guarded(lambda: run_command([*words, "--samples", "50"])) == 0
     printed = capsys.readouterr().out
     assert "schnet on chain_extension[alkane]: compositional gap (1 run, 1 control, 1 oracle)" in printed
-    assert "1 − force cosine" in printed
+    assert "1 − force cosine" in printed and "task / oracle" in printed
     assert guarded(lambda: run_command(words[:-1])) == 2
     assert "train with --with-controls" in capsys.readouterr().err
     assert guarded(lambda: run_command(["gap"])) == 2
