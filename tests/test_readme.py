@@ -56,8 +56,9 @@ def test_results_are_of_the_committed_data(suite):
     for path in found:
         results = read_results(path)
         assert results["data"] == data
-        # The label of a cell begins with its potential.
-        assert path.parent.name.startswith(f"{results['task'].split('[')[0]}-{results['model']}")
+        # A cell is called after its task (`oracle(TASK)` is oracle-TASK) and its potential.
+        task = re.sub(r"\[.*\]", "", results["task"]).replace("(", "-").replace(")", "")
+        assert path.parent.name.startswith(f"{task}-{results['model']}")
 
 
 def test_foundation_results_against_dft_are_of_the_committed_labels():
