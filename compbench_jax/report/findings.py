@@ -29,7 +29,9 @@ FAR = 4
 
 
 def headline(found: Material) -> str:
-    """One sentence: by how much, over all potentials trained here on the tasks (not the subtasks), and where most."""
+    """One sentence: by how much, over all potentials trained here on the tasks (not the subtasks), where most, and how
+    much is left beside the same potentials trained on those molecules too (of those with controls).
+    """
     trained = [row for row in found.rows if row.kind == "trained" and kind_of_task(row.task) not in found.subtasks]
     ratios = {task: _ratios(row for row in trained if row.task == task) for task in tasks_of(trained)}
     ratios = {task: values for task, values in ratios.items() if values}
@@ -43,8 +45,17 @@ def headline(found: Material) -> str:
     return (
         f"**On unseen molecules made of known fragments, the force error of {potentials} trained here is "
         f"{ranges(everything)} times that on known molecules (median {significant(statistics.median(everything), 2)}): "
-        f"{', '.join(parts)}.**"
+        f"{', '.join(parts)}{_beside_oracles(found)}.**"
     )
+
+
+def _beside_oracles(found: Material) -> str:
+    pairs = [(trio.runs[0]["model"], gap) for trio, gap in found.gaps if kind_of_task(trio.task) not in found.subtasks]
+    values = [value for _, gap in pairs if (value := gap.unseen.estimate(METRIC).value) is not None]
+    if not values:
+        return ""
+    models = " and ".join(dict.fromkeys(model for model, _ in pairs))
+    return f"; {ranges(values)} times that of the same potential once trained on these, too ({models})"
 
 
 def _ratios(rows: Iterable[Row]) -> list[float]:
