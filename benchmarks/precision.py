@@ -16,9 +16,9 @@ import jax
 import numpy as np
 import tyro
 
-from compbench_jax.evaluation.evaluate import datasets_of
 from compbench_jax.evaluation.inputs import open_data
 from compbench_jax.evaluation.predict import make_step, predict
+from compbench_jax.evaluation.sets import datasets_of
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.runtime import apply_allocator_settings
 from compbench_jax.store.store import FrameStore

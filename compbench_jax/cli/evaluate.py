@@ -7,6 +7,7 @@ from compbench_jax.runtime import prepare_process
 
 if TYPE_CHECKING:
     from compbench_jax.evaluation.arguments import Arguments
+    from compbench_jax.evaluation.evaluate import Evaluation
     from compbench_jax.evaluation.settings import Settings
     from compbench_jax.training.checkpoint import LoadedRun
 
@@ -64,6 +65,7 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.evaluation.evaluate import PREDICTIONS, evaluate
     from compbench_jax.evaluation.inputs import check_split, ensure_audit, open_data, receptive_field, write_split
     from compbench_jax.evaluation.members import MEMBERS, evaluate_members
+    from compbench_jax.evaluation.processes import predictor_of
     from compbench_jax.report.terminal import Progress, report
     from compbench_jax.tasks import get_task
     from compbench_jax.training.checkpoint import load_members, pick_member, with_precision
@@ -80,18 +82,17 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     if arguments.split_out is not None:
         write_split(arguments.split_out, split)
     audit = ensure_audit(out, store, split, *receptive_field(run))
-    with Progress() as progress:
+    with predictor_of(arguments.workers) as predictor, Progress() as progress:
+
+        def evaluated(item: "LoadedRun") -> "Evaluation":
+            return evaluate(item, store, split, settings, task.groups(store.graphs), progress, predictor)
+
         if arguments.member is None and len(members) > 1:
-            evaluation, others = evaluate_members(
-                members,
-                lambda item: evaluate(item, store, split, settings, task.groups(store.graphs), progress),
-                store,
-                settings,
-            )
+            evaluation, others = evaluate_members(members, evaluated, store, settings)
             for name, other in others.items():
                 other.write(out / MEMBERS / name)
         else:
-            evaluation = evaluate(run, store, split, settings, task.groups(store.graphs), progress)
+            evaluation = evaluated(run)
     evaluation.write(out)
     report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
 
@@ -111,6 +112,7 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.evaluation.arguments import calculator_folder
     from compbench_jax.evaluation.calculator_spec import parse_spec
     from compbench_jax.evaluation.foundation_install import foundation_spec
+    from compbench_jax.evaluation.processes import processes
     from compbench_jax.evaluation.worker_pool import Timeouts
 
     if arguments.foundation is not None:
@@ -121,15 +123,10 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
             arguments.calculator, arguments.calculator_kwargs, arguments.python, arguments.calculator_level
         )
     timeouts = Timeouts(arguments.timeout, arguments.start_timeout)
-    if arguments.workers < 0:
-        from compbench_jax.errors import RunError
-
-        raise RunError(f"--workers is {arguments.workers}: give 1 or more, or 0 for one a core")
-
+    workers = processes(arguments.workers)
     from compbench_jax.evaluation.evaluate import PREDICTIONS
     from compbench_jax.evaluation.evaluate_calculator import Work, evaluate_calculator
     from compbench_jax.evaluation.inputs import ensure_audit, write_split
-    from compbench_jax.labelling.workers import default_workers
     from compbench_jax.report.calculators import print_calculator
     from compbench_jax.report.terminal import Progress, report
     from compbench_jax.splits.contacts import DEFAULT_CUTOFF
@@ -142,7 +139,7 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
     store = open_store(arguments.data, checksums=True)
     split = task.split(store)
     out = calculator_folder(arguments, spec.name, task.name)
-    work = Work(out / PREDICTIONS, arguments.workers or default_workers(), timeouts, arguments.retry_failed)
+    work = Work(out / PREDICTIONS, workers, timeouts, arguments.retry_failed)
     with locked(out, "evaluating"):
         if arguments.split_out is not None:
             write_split(arguments.split_out, split)
@@ -164,6 +161,7 @@ def benchmark(arguments: "Arguments", settings: "Settings") -> None:
     """Time the batched evaluation of a run, and the loop over frames with its ASE calculator."""
     from compbench_jax.evaluation.benchmark import benchmark, speed_lines
     from compbench_jax.evaluation.inputs import open_data
+    from compbench_jax.evaluation.processes import predictor_of, processes
     from compbench_jax.tasks import get_task
     from compbench_jax.training.checkpoint import load_run, with_precision
 
@@ -171,7 +169,9 @@ def benchmark(arguments: "Arguments", settings: "Settings") -> None:
     run = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
     store = open_data(run, arguments.data, arguments.other_data)
     split = get_task(task_of(arguments, run)).split(store)
-    for line in speed_lines(benchmark(run, store, split.ood_test, settings)):
+    with predictor_of(arguments.workers) as predictor:
+        speed = benchmark(run, store, split.ood_test, settings, predictor, processes(arguments.workers))
+    for line in speed_lines(speed):
         print(line)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 
 from compbench_jax.evaluation.ase_calculator import CompBenchCalculator
-from compbench_jax.evaluation.evaluate import datasets_of, test_sample
-from compbench_jax.evaluation.predict import make_step, predict
+from compbench_jax.evaluation.evaluate import test_sample
+from compbench_jax.evaluation.sets import Predictor, datasets_of, predict_sets, step_of
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.metrics.sums import empty_table
 from compbench_jax.store.store import FrameStore
@@ -31,6 +31,7 @@ class Speed:
         bare: the compiled function alone, on batches that wait on the device.
         one_by_one: the ASE calculator, a frame at a time, padded for its molecule.
         n_frames: frames timed.
+        processes: that share them in the first way.
         batch: mean number of structures a batch.
         padding: fractions of the nodes and of the edges that are padding in the batches.
         device: what computed.
@@ -40,22 +41,38 @@ class Speed:
     bare: float
     one_by_one: float
     n_frames: int
+    processes: int
     batch: float
     padding: tuple[float, float]
     device: str
 
 
-def benchmark(run: LoadedRun, store: FrameStore, frames: np.ndarray, settings: Settings) -> Speed:
-    """Time the three ways on (a sample of) these frames of a store."""
+def benchmark(
+    run: LoadedRun,
+    store: FrameStore,
+    frames: np.ndarray,
+    settings: Settings,
+    predictor: Predictor = predict_sets,
+    processes: int = 1,
+) -> Speed:
+    """Time the three ways on (a sample of) these frames of a store.
+
+    Args:
+        run: the trained potential.
+        store: where the frames are.
+        frames: indices into the store, int64.
+        settings: frames and batch size.
+        predictor: the batched evaluation.
+        processes: among which it shares the frames; the other two ways are always this process.
+    """
     frames = test_sample(store, frames, settings.max_frames or FRAMES)
-    (data,) = datasets_of(run, store, [frames], settings)
-    step = make_step(run.potential)
-    predict(step, run.params, data)
+    (data,) = datasets_of(run, store, [frames[::processes]], settings)
+    step = step_of(run.potential)
 
     def batched() -> None:
-        (again,) = datasets_of(run, store, [frames], settings)
-        predict(step, run.params, again)
+        predictor(run, store, {"test": frames}, settings, lambda _: None)
 
+    batched()
     plan = data.sequential()
     graphs = [jax.device_put(data.batch(item)) for item in plan]
     params = jax.device_put(run.params)
@@ -84,9 +101,12 @@ def benchmark(run: LoadedRun, store: FrameStore, frames: np.ndarray, settings: S
         atoms[index].get_forces()  # the fullest frame of a molecule first: one compilation for all of them
     seconds = {function.__name__: fastest(function) for function in (batched, bare, one_by_one)}
     return Speed(
-        **{name: len(frames) / value for name, value in seconds.items()},
+        batched=len(frames) / seconds["batched"],
+        bare=data.n_frames / seconds["bare"],
+        one_by_one=len(frames) / seconds["one_by_one"],
         n_frames=len(frames),
-        batch=len(frames) / len(plan),
+        processes=processes,
+        batch=data.n_frames / len(plan),
         padding=data.padding(plan),
         device=jax.devices()[0].device_kind,
     )
@@ -105,11 +125,12 @@ def fastest(function: object) -> float:
 def speed_lines(speed: Speed) -> list[str]:
     """What the terminal shows."""
     nodes, edges = (100 * part for part in speed.padding)
+    together = f", {speed.processes} processes" if speed.processes > 1 else ""
     return [
         f"{speed.n_frames} frames, {speed.batch:.1f} a batch, padding {nodes:.1f}% of nodes and {edges:.1f}% of edges, "
         f"{speed.device}",
         f"batched:        {speed.batched:10.1f} structures a second "
-        f"({speed.batched / speed.one_by_one:.1f} times the loop)",
+        f"({speed.batched / speed.one_by_one:.1f} times the loop{together})",
         f"compiled alone: {speed.bare:10.1f} structures a second",
         f"frame by frame: {speed.one_by_one:10.1f} structures a second (ASE calculator)",
     ]

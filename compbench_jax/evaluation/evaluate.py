@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from compbench_jax.batching.dataset import GraphDataset, compositions
+from compbench_jax.batching.dataset import compositions
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.assemble import assemble
 from compbench_jax.evaluation.breakdown import TestSet, same_molecules
-from compbench_jax.evaluation.predict import Predictions, make_step, predict, shared_shape, with_shape
+from compbench_jax.evaluation.predict import Predictions
 from compbench_jax.evaluation.results import FILE, array_bytes, save, write_results
+from compbench_jax.evaluation.sets import Predictor, predict_sets
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.showcase import FILE as SHOWCASE_FILE
 from compbench_jax.evaluation.showcase import showcase, write_showcase
@@ -21,7 +22,6 @@ from compbench_jax.evaluation.where import FILE as WHERE_FILE
 from compbench_jax.evaluation.where import write_where
 from compbench_jax.metrics.aggregate import centred_errors, complete_table, referenced_errors
 from compbench_jax.metrics.sums import COLUMNS
-from compbench_jax.models.precision import dtype_of
 from compbench_jax.splits.split import Split
 from compbench_jax.store.frames import Frames
 from compbench_jax.store.store import FrameStore
@@ -113,6 +113,7 @@ def evaluate(
     settings: Settings | None = None,
     groups: Mapping[int, str] | None = None,
     progress: Callable[[int, int], Any] | None = None,
+    predictor: Predictor = predict_sets,
 ) -> Evaluation:
     """Predict both test sets of a split and compute everything that ``results.json`` holds.
 
@@ -125,21 +126,19 @@ def evaluate(
         groups: the task's own labels of OOD molecules (index into ``store.graphs``), in the order to show
             them.
         progress: called with the number of frames done, and of frames in all.
+        predictor: what predicts: this process, or several (:mod:`compbench_jax.evaluation.processes`).
 
     Raises:
         DataError: an element that the potential does not know.
         RunError: a prediction that is not finite.
     """
     settings = settings or Settings()
-    fit_frames = fit_sample(store, split.train, settings.fit_frames, settings.seed)
     indices = {
         "id": test_sample(store, split.id_test, settings.max_frames),
         "ood": test_sample(store, split.ood_test, settings.max_frames),
-        "fit": fit_frames,
+        "fit": fit_sample(store, split.train, settings.fit_frames, settings.seed),
     }
-    sets = dict(zip(indices, datasets_of(run, store, list(indices.values()), settings), strict=True))
-    step, rows = make_step(run.potential), max(item.n_frames for item in sets.values())
-    total, done = sum(item.n_frames for item in sets.values()), 0
+    total, done = sum(len(item) for item in indices.values()), 0
 
     def advance(frames: int) -> None:
         nonlocal done
@@ -147,17 +146,17 @@ def evaluate(
         if progress is not None:
             progress(done, total)
 
-    predictions = {}
-    for part, dataset in sets.items():
-        predictions[part] = predict(step, run.params, dataset, rows=rows, progress=advance)
-        _refuse_not_finite(predictions[part], dataset.frames, store, part)
+    predictions = predictor(run, store, indices, settings, advance)
+    sets = {part: store.gather(item) for part, item in indices.items()}
+    for part, frames in sets.items():
+        _refuse_not_finite(predictions[part], frames, store, part)
 
     elements = run.potential.normalisation.elements
-    fit_errors = predictions["fit"].energy - sets["fit"].frames.energy
-    fit_compositions = compositions(sets["fit"].frames, elements)
+    fit_errors = predictions["fit"].energy - sets["fit"].energy
+    fit_compositions = compositions(sets["fit"], elements)
     tests = {}
     for part in TEST_PARTS:
-        frames, table = sets[part].frames, predictions[part].sums.astype(np.float64)
+        frames, table = sets[part], predictions[part].sums.astype(np.float64)
         # In float64 from the saved energies: on the device, float32 rounds interaction energies to 1e-5 eV.
         errors = table[:, ENERGY_ERROR] = predictions[part].energy - frames.energy
         referenced = referenced_errors(errors, compositions(frames, elements), fit_errors, fit_compositions)
@@ -166,30 +165,11 @@ def evaluate(
         tests[part] = TestSet.build(store.graphs, frames, predictions[part].forces, complete)
     evaluated = replace(split, id_test=indices["id"], ood_test=indices["ood"])
     results, where = assemble(
-        subject_of_run(run), store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_frames)
+        subject_of_run(run), store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(indices["fit"])
     )
     predicted = {part: predictions[part] for part in TEST_PARTS}
     frames_of = {part: np.asarray(indices[part], np.int64) for part in TEST_PARTS}
     return Evaluation(results, predicted, frames_of, where, showcase(store, frames_of, predicted, settings.seed))
-
-
-def datasets_of(run: LoadedRun, store: FrameStore, indices: list[np.ndarray], settings: Settings) -> list[GraphDataset]:
-    """The sets as the potential wants them, all of one batch shape."""
-    normalisation = run.potential.normalisation
-    sets = [
-        GraphDataset.build(
-            store.gather(item),
-            elements=normalisation.elements,
-            reference_energies=normalisation.reference_energies,
-            cutoff=run.potential.cutoff,
-            batch_size=settings.batch_size,
-            triplets=run.potential.triplets,
-            graphs=store.graphs if run.potential.bonded else None,
-            dtype=dtype_of(run.potential.precision),
-        )
-        for item in indices
-    ]
-    return with_shape(sets, shared_shape(sets))
 
 
 def _refuse_not_finite(predictions: Predictions, frames: Frames, store: FrameStore, part: str) -> None:

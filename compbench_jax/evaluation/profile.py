@@ -6,8 +6,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from compbench_jax.evaluation.evaluate import datasets_of, test_sample
+from compbench_jax.evaluation.evaluate import test_sample
 from compbench_jax.evaluation.predict import make_step
+from compbench_jax.evaluation.sets import datasets_of
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.metrics.sums import empty_table
 from compbench_jax.store.store import FrameStore

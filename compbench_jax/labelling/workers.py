@@ -89,12 +89,12 @@ class ProcessExecutor:
                         yield jobs[index], future.result()
             except BaseException:
                 for _, pool in running.values():
-                    _end(pool)
+                    end_pool(pool)
                 raise
 
 
 def _new_pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=start_worker)
 
 
 def _start(
@@ -108,7 +108,7 @@ def _start(
         return pool.submit(function, job), (index, pool)
 
 
-def _end(pool: ProcessPoolExecutor) -> None:
+def end_pool(pool: ProcessPoolExecutor) -> None:
     """End a pool and its process in the middle of whatever it does."""
     for process in list((pool._processes or {}).values()):
         process.terminate()
@@ -130,7 +130,7 @@ def _one_thread_environment() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Leave Ctrl-C to the parent, and end when the parent does, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -19,8 +19,8 @@ from compbench_jax.batching.neighbours import neighbour_lists
 from compbench_jax.calculator import CompBenchCalculator
 from compbench_jax.errors import CompBenchError, RunError
 from compbench_jax.evaluation.benchmark import benchmark, speed_lines
-from compbench_jax.evaluation.evaluate import datasets_of
 from compbench_jax.evaluation.predict import make_step, predict
+from compbench_jax.evaluation.sets import datasets_of
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.skin import SkinList
 from compbench_jax.models.potential import Normalisation, Potential

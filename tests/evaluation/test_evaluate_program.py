@@ -182,6 +182,14 @@ def no_such_task(run, trained):
     return ["--run", run, "--task", "chain_extention"]
 
 
+def no_workers(run, trained):
+    return ("--run", run, "--workers", "-1")
+
+
+def traced_workers(run, trained):
+    return ("--run", run, "--profile", "--workers", "2")
+
+
 def no_samples(run, trained):
     return ["--run", run, "--samples", 0]
 
@@ -211,6 +219,8 @@ def unknown_element(run, trained):
         (no_data, "no store at"),
         (no_such_task, "did you mean 'chain_extension'"),
         (no_samples, "--samples is 0"),
+        (no_workers, "--workers is -1"),
+        (traced_workers, "leave out --workers"),
         (other_frames, "names other frames than the task chain_extension now yields"),
         (damaged_split, "is damaged"),
         (unknown_element, "contains O, the potential knows only"),
@@ -240,8 +250,9 @@ def test_benchmark_prints_speeds_and_writes_nothing(run, monkeypatch, capsys):
     assert not (run / "results.json").exists()
 
 
-def test_a_sample_of_the_test_frames_can_be_evaluated(run, monkeypatch):
-    assert evaluate(monkeypatch, "--run", run, "--max-frames", "6", "--samples", "9") == 0
+def test_a_sample_of_the_test_frames_can_be_evaluated_by_two_processes(run, monkeypatch):
+    words = ("--run", run, "--max-frames", "6", "--samples", "9", "--workers", "2")
+    assert evaluate(monkeypatch, *words) == 0
     results = json.loads((run / "results.json").read_text())
     assert (results["id"]["n_frames"], results["ood"]["n_frames"]) == (6, 6)
     assert len(np.load(run / "predictions" / "ood_energy.npy")) == 6

@@ -9,8 +9,8 @@ import pytest
 import toy_store
 
 from compbench_jax.evaluation import predict as predictions
-from compbench_jax.evaluation.evaluate import datasets_of
 from compbench_jax.evaluation.predict import calls_lapack, make_step, predict
+from compbench_jax.evaluation.sets import datasets_of
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.metrics.sums import empty_table
 
