@@ -55,7 +55,7 @@ class Arguments:
 
     workers: int = 1
     """Processes that compute; 0: one a core. Those of a calculator have one thread each. Those of a run share the cores
-    of a CPU: faster from some ten thousand frames on, since each starts for ten seconds."""
+    of a CPU: faster from some ten thousand frames on, since each takes about eight seconds to start."""
 
     timeout: float = 300.0
     """Seconds the calculator may take for a frame, before its worker is replaced."""
