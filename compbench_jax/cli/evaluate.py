@@ -73,6 +73,9 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     assert arguments.run is not None
     members = [with_precision(item, arguments.precision) for item in load_members(arguments.run, arguments.which)]
     run = pick_member(members, arguments.run, arguments.member)
+    for item in members:
+        if item.stopped:
+            print(f"note: member {item.member} stopped at step {item.stopped} of its training", file=sys.stderr)
     store = open_data(run, arguments.data, arguments.other_data)
     task = get_task(task_of(arguments, run))
     split = task.split(store)

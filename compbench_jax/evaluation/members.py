@@ -15,7 +15,7 @@ from compbench_jax.evaluation.settings import Settings
 from compbench_jax.metrics.aggregate import SUM_COLUMNS
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.checkpoint import LoadedRun, running
 from compbench_jax.training.loss import Graphs
 
 ENSEMBLE = "ensemble"
@@ -45,8 +45,10 @@ def ensemble_of(members: Sequence[LoadedRun]) -> LoadedRun:
 
 
 def chosen(members: Sequence[LoadedRun]) -> LoadedRun:
-    """The member with the lowest validation loss: tuning frames choose, test frames never do."""
-    return min(members, key=lambda member: member.validation_loss)
+    """The member with the lowest validation loss, of those that did not stop: tuning frames choose, test frames never
+    do.
+    """
+    return min(running(members), key=lambda member: member.validation_loss)
 
 
 def evaluate_members(
@@ -58,7 +60,7 @@ def evaluate_members(
     """Evaluate members and their ensemble.
 
     Where the members have several learning rates, that of the chosen member is taken: mean, spread and ensemble are
-    over the seeds that were trained with it.
+    over the seeds that were trained with it, but for members that stopped.
 
     Args:
         members: all of a run.
@@ -71,7 +73,7 @@ def evaluate_members(
         the number of a member or ``"ensemble"``.
     """
     best = chosen(members)
-    alike = [member for member in members if member.learning_rate == best.learning_rate]
+    alike = [member for member in running(members) if member.learning_rate == best.learning_rate]
     evaluations = {str(member.member): evaluate(member) for member in alike}
     evaluations[ENSEMBLE] = evaluate(ensemble_of(alike))
     copies = [evaluations[str(member.member)] for member in alike]
@@ -86,6 +88,7 @@ def evaluate_members(
                 "learning_rate": member.learning_rate,
                 "validation_loss": member.validation_loss,
                 "step": member.step,
+                "stopped": member.stopped or None,
             }
             for member in members
         ],

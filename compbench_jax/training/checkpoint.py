@@ -87,6 +87,7 @@ class LoadedRun:
         seed: of this member.
         learning_rate: of this member.
         validation_loss: the lowest that this member reached; infinity before the first validation.
+        stopped: step at which its loss or gradient was not finite for the second time, while others went on; 0: none.
     """
 
     config: dict[str, Any]
@@ -97,6 +98,7 @@ class LoadedRun:
     seed: int = 0
     learning_rate: float = 0.0
     validation_loss: float = float("inf")
+    stopped: int = 0
 
 
 class Checkpoints:
@@ -142,6 +144,7 @@ class Checkpoints:
             "best": latest if best.params is None else best.params,
             "best_step": np.asarray(best.step, np.int64),
             "best_loss": np.asarray(best.loss, np.float64),
+            "stopped": np.asarray(state.members.bad_steps, np.int64)[:, 1],
         }
         rest = {"cursors": cursors, **pack(without_average(state))}
         refuse_full_disk(self.folder, sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves((parameters, rest))))
@@ -183,8 +186,9 @@ class Checkpoints:
         members = state.members._replace(ema=parameters["latest"])
         return Checkpoint(state._replace(members=members), cursors, best)
 
-    def parameters(self, which: str) -> list[tuple[int, float, Params]]:
-        """Step of the parameters, lowest validation loss so far, and parameters of each member.
+    def parameters(self, which: str) -> list[tuple[int, float, int, Params]]:
+        """Step of the parameters, lowest validation loss so far, step that stopped it (0: none), and parameters of each
+        member.
 
         Args:
             which: ``"best"`` or ``"latest"``; the latest serve as best before the first validation, when the loss is
@@ -202,7 +206,8 @@ class Checkpoints:
         for k, best_step in enumerate(parameters["best_step"].tolist()):
             latest = which == "latest" or not best_step
             params = member_of(parameters["latest" if latest else "best"], k)
-            found.append((step if latest else best_step, float(parameters["best_loss"][k]), params))
+            stopped = int(parameters["stopped"][k]) if "stopped" in parameters else 0  # absent from older checkpoints
+            found.append((step if latest else best_step, float(parameters["best_loss"][k]), stopped, params))
         return found
 
     def _read_latest(self) -> tuple[int, dict[str, Any]]:
@@ -227,7 +232,8 @@ def load_run(run: str | Path, which: str = "best", member: int | None = None) ->
     Args:
         run: folder of the run.
         which: see :func:`load_members`.
-        member: which of the run's members, from 0; None: the one with the lowest validation loss.
+        member: which of the run's members, from 0; None: the one with the lowest validation loss, of those that did not
+            stop.
 
     Raises:
         RunError: no such run or member, or a run without a checkpoint that can be read.
@@ -242,10 +248,15 @@ def pick_member(members: Sequence[LoadedRun], run: str | Path, member: int | Non
         RunError: no such member; ``run`` names the folder.
     """
     if member is None:
-        return min(members, key=lambda item: item.validation_loss)
+        return min(running(members), key=lambda item: item.validation_loss)
     if not 0 <= member < len(members):
         raise RunError(f"{run} has no member {member}: give a number from 0 to {len(members) - 1}")
     return members[member]
+
+
+def running(members: Sequence[LoadedRun]) -> list[LoadedRun]:
+    """The members that were trained to the end; all, if none was."""
+    return [item for item in members if not item.stopped] or list(members)
 
 
 def load_members(run: str | Path, which: str = "best") -> list[LoadedRun]:
@@ -281,8 +292,8 @@ def load_members(run: str | Path, which: str = "best") -> list[LoadedRun]:
             f"{run} has checkpoints of {len(found)} members, its configuration has {len(members)}: train again"
         )
     return [
-        LoadedRun(config, potential, params, step, k, members[k].seed, members[k].learning_rate, loss)
-        for k, (step, loss, params) in enumerate(found)
+        LoadedRun(config, potential, params, step, k, members[k].seed, members[k].learning_rate, loss, stopped)
+        for k, (step, loss, stopped, params) in enumerate(found)
     ]
 
 

@@ -51,8 +51,8 @@ def make_program(
     the device, so that a chunk cut short by a validation runs the same program. It compiles once for each shape.
 
     Members are a mapped axis (``vmap``), unless a device has only one. A step in which a member's loss or gradient is
-    not finite changes nothing in that member, the first time. The second time the state of all members stays as it was
-    before that step, from then on: the host need not look after every step.
+    not finite changes nothing in that member, the first time. The second time that member stays as it was before that
+    step, from then on; when it is so of all members, the whole state does: the host need not look after every step.
     """
     rates = [member.learning_rate for member in configuration.members()]
     alone = len(rates) == 1
@@ -112,6 +112,6 @@ def make_program(
 
 
 def stopped(bad_steps: jax.Array, layout: Layout) -> jax.Array:
-    """Whether a step was the second that was not finite for any member, on any device."""
-    here = (bad_steps[:, 1] != 0).any()
-    return jax.lax.pmax(here.astype(jnp.int32), SEED) > 0 if layout.n_seed > 1 else here
+    """Whether all members, on all devices, have met a second step that was not finite."""
+    here = (bad_steps[:, 1] != 0).all()
+    return jax.lax.pmin(here.astype(jnp.int32), SEED) > 0 if layout.n_seed > 1 else here

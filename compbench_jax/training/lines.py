@@ -50,6 +50,15 @@ def validation_values(errors: Errors, loss: float, best: bool, monitors: dict[st
     }
 
 
+def farewell(configuration: Configuration, index: int, step: int) -> str:
+    """What is said of a member that stops while others may go on."""
+    member = configuration.members()[index]
+    return (
+        f"warning: member {index} (seed {member.seed}, learning rate {member.learning_rate:g}) stops at step {step}: "
+        "its loss or gradient is not finite for the second time; log.jsonl names the frames"
+    )
+
+
 def refusal(step: int, frames: list[str]) -> str:
     """Why a run stops at a step that was not finite."""
     shown = ", ".join(frames[:10]) + (f" and {len(frames) - 10} more (see log.jsonl)" if len(frames) > 10 else "")

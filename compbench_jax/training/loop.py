@@ -20,7 +20,7 @@ from compbench_jax.training.chunk import Program, Reports
 from compbench_jax.training.configuration import Configuration
 from compbench_jax.training.data import RunData
 from compbench_jax.training.interruption import Interruption
-from compbench_jax.training.lines import member_key, refusal, train_values, validation_values
+from compbench_jax.training.lines import farewell, member_key, refusal, train_values, validation_values
 from compbench_jax.training.log import RunLog
 from compbench_jax.training.mesh import Layout
 from compbench_jax.training.profile import Profiler
@@ -72,7 +72,7 @@ class Progress:
         cursors: the next batch of each member.
         best: best parameters so far.
         seconds: of training, by the log, in earlier stretches of the run.
-        skipped: step that each member skipped since it was not finite, 0: none; as far as the log tells.
+        noted: steps that were not finite, as far as the log tells them (``MemberState.bad_steps`` of all members).
         reports: what the chunk dispatched last tells, on the device.
         pending: chunk with lines of the log that wait for their numbers.
         recent: chunks since the last look at the device.
@@ -90,7 +90,7 @@ class Progress:
     cursors: tuple[Cursor, ...]
     best: Best
     seconds: float
-    skipped: np.ndarray
+    noted: np.ndarray
     reports: Reports | None = None
     pending: tuple[Chunk, Reports] | None = None
     recent: list[Chunk] = field(default_factory=list)
@@ -121,7 +121,7 @@ def train(parts: Parts, progress: Progress) -> int | None:
         None, or the signal that stopped the run early, with a checkpoint written.
 
     Raises:
-        RunError: a loss or gradient is not finite for the second time; the state before that step is saved.
+        RunError: no member is left whose loss and gradient were finite but once; the state before that step is saved.
         OSError: the disk is full.
     """
     configuration = parts.configuration
@@ -184,7 +184,7 @@ def flush(parts: Parts, progress: Progress) -> None:
     """Write the lines of the log that wait, if any. Their chunk has a successor in flight, so the device stays busy.
 
     Raises:
-        RunError: a step up to the last of them was not finite for the second time.
+        RunError: a step up to the last of them stopped the last member.
     """
     if progress.pending is None:
         return
@@ -218,7 +218,8 @@ def flush(parts: Parts, progress: Progress) -> None:
                 processor_fraction=busy,
                 seconds=round(progress.elapsed(), 3),
             )
-    parts.display.show(steps[-1], float(np.mean(losses[-len(graphs) :])), float(graphs.sum()) / seconds)
+    running = [loss for loss in losses[-len(graphs) :] if np.isfinite(loss)]
+    parts.display.show(steps[-1], float(np.mean(running)) if running else np.nan, float(graphs.sum()) / seconds)
 
 
 def processor_fraction(progress: Progress, now: float) -> float:
@@ -272,7 +273,7 @@ def ready(parts: Parts, progress: Progress) -> None:
 
 
 def look_for_bad_steps(parts: Parts, progress: Progress, bad_steps: np.ndarray) -> None:
-    """Note in the log which members skipped a step, and stop if one of them met a second one that was not finite.
+    """Note in the log which members skipped a step, and which stopped at a second one that was not finite.
 
     Args:
         parts: of the loop.
@@ -280,22 +281,29 @@ def look_for_bad_steps(parts: Parts, progress: Progress, bad_steps: np.ndarray) 
         bad_steps: int32 ``[n_members, 2]``, after a step at or after all that were looked at before.
 
     Raises:
-        RunError: a second step was not finite; the state before it, which is still that on the device, is saved.
+        RunError: all members have stopped; the state before the step at which the last did, which is still that on the
+            device, is saved with that member ready to go on.
     """
-    for k in np.flatnonzero(bad_steps[:, 0] != progress.skipped):
-        write_bad_step(parts, progress, int(k), int(bad_steps[k, 0]), "skipped")
-    progress.skipped = bad_steps[:, 0].copy()
-    if not bad_steps[:, 1].any():
+    frames: list[str] = []
+    last = int(bad_steps[:, 1].max())
+    for column, action in enumerate(("skipped", "stopped")):
+        for k in np.flatnonzero(bad_steps[:, column] != progress.noted[:, column]):
+            step = int(bad_steps[k, column])
+            of_batch = write_bad_step(parts, progress, int(k), step, action)
+            if action == "stopped" and len(bad_steps) > 1:
+                parts.display.say(farewell(parts.configuration, int(k), step))
+            if step == last:
+                frames = of_batch
+    progress.noted = bad_steps.copy()
+    if not bad_steps[:, 1].all():
         return
-    member = int(np.argmax(bad_steps[:, 1] != 0))
-    step = int(bad_steps[member, 1])
     state = parts.layout.get(progress.state)
     mended = state.members.bad_steps.copy()
-    mended[:, 1] = 0
+    mended[mended[:, 1] == last, 1] = 0
     state = state._replace(members=state.members._replace(bad_steps=mended))
-    chunk = chunk_of(progress, step)
-    parts.checkpoints.save(Checkpoint(state, chunk.cursors[step - 1 - chunk.step], progress.best))
-    raise RunError(refusal(step, write_bad_step(parts, progress, member, step, "stopped")))
+    chunk = chunk_of(progress, last)
+    parts.checkpoints.save(Checkpoint(state, chunk.cursors[last - 1 - chunk.step], progress.best))
+    raise RunError(refusal(last, frames))
 
 
 def write_bad_step(parts: Parts, progress: Progress, member: int, step: int, action: str) -> list[str]:

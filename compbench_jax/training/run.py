@@ -185,9 +185,9 @@ def _train_prepared(
         watcher,
         run / profiling.FOLDER if profile and processes.is_first() else None,
     )
-    skipped = np.array(start.state.members.bad_steps)[:, 0]
+    noted = np.array(start.state.members.bad_steps)
     state = TrainState(layout.put(start.state.step), layout.put(start.state.members, MEMBERS))
-    progress = Progress(state, step, start.cursors, start.best, seconds, skipped)
+    progress = Progress(state, step, start.cursors, start.best, seconds, noted)
     try:
         with display:
             stopped = train(parts, progress)

@@ -48,7 +48,7 @@ class MemberState(NamedTuple):
         opt_state: state of the optimiser.
         interval: sums since the last line of the log; part of the state so that a resumed run logs the same lines.
         bad_steps: int32 ``[2]``: the first and second step whose loss or gradient was not finite, 0: none. The first
-            is skipped; at the second the run stops, and its state is the one before that step.
+            is skipped; at the second the member stops, and stays as it was before that step.
     """
 
     params: Params

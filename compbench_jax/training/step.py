@@ -82,9 +82,10 @@ def make_member_step(
         updated = MemberState(params, ema, opt_state, interval, state.bad_steps)
 
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
-        second = (state.bad_steps[0] != 0).astype(jnp.int32)
-        skipped = state._replace(interval=start, bad_steps=state.bad_steps.at[second].set(count + 1))
-        return jax.tree.map(lambda a, b: jnp.where(finite, a, b), updated, skipped), rate
+        second, stopped = (state.bad_steps[0] != 0).astype(jnp.int32), state.bad_steps[1] != 0
+        noted = jnp.where(stopped, state.bad_steps, state.bad_steps.at[second].set(count + 1))
+        skipped = state._replace(interval=start, bad_steps=noted)
+        return jax.tree.map(lambda a, b: jnp.where(finite & ~stopped, a, b), updated, skipped), rate
 
     return step
 

@@ -60,7 +60,8 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert_equal_trees(read.best.params, params)
     found = Checkpoints(tmp_path, read_only=True).parameters("best")
     assert [item[:2] for item in found] == [(30, 0.1 + 0.2), (20, 7.0)]
-    assert_equal_trees(found[1][2], jax.device_get(parameters(8)))
+    assert [item[2] for item in found] == [0, 0]
+    assert_equal_trees(found[1][3], jax.device_get(parameters(8)))
 
 
 def test_a_checkpoint_of_other_members_is_refused(tmp_path):
@@ -83,8 +84,8 @@ def test_before_the_first_validation_the_latest_average_serves_as_best(tmp_path)
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(Checkpoint(state_at(4), (Cursor(0, 4),), NO_BEST))
     assert checkpoints.restore(template()).best.params is None
-    ((step, loss, params),) = Checkpoints(tmp_path, read_only=True).parameters("best")
-    assert (step, loss) == (4, float("inf"))
+    ((step, loss, stopped, params),) = Checkpoints(tmp_path, read_only=True).parameters("best")
+    assert (step, loss, stopped) == (4, float("inf"), 0)
     assert_equal_trees(params, jax.device_get(parameters(100)))
 
 

@@ -72,6 +72,17 @@ def test_four_devices_give_the_same_losses_and_one_resumes_their_run(one_device,
     np.testing.assert_allclose(curve(run), curve(one_device), rtol=1e-5)
 
 
+def test_a_member_that_diverges_does_not_stop_the_one_on_another_device(store, environment, tmp_path):
+    rates = ["--learning-rates", "1e-3", "1e30", "--device.mesh", "2x1", "--device.steps-per-dispatch", "5"]
+    (said,) = finish(train(command(store, tmp_path / "run", *rates), environment, devices=2))
+    assert "mesh seed 2 × batch 1" in said
+    assert "member 1 (seed 0, learning rate 1e+30) stops at step" in " ".join(said.split())
+    first, second = load_members(tmp_path / "run", "latest")
+    assert (first.step, first.stopped) == (STEPS, 0) and second.stopped
+    last = [line for line in read_log(tmp_path / "run" / "log.jsonl") if line["event"] == "train"][-2:]
+    assert [line["loss"] is None for line in last] == [False, True]
+
+
 def test_two_processes_give_the_same_losses(one_device, store, environment, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

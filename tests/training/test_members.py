@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 from training_store import PairConfig, make_configuration
 
 from compbench_jax.errors import RunError
-from compbench_jax.training.checkpoint import Checkpoints, load_members, load_run
+from compbench_jax.training.checkpoint import Checkpoints, load_members, load_run, pick_member
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import DeviceSettings, OptimiserSettings, WatchSettings
@@ -87,3 +89,46 @@ def test_interrupted_members_resume_bit_for_bit(together, store, split, tmp_path
         assert a.step == b.step == 30
         for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
             assert x.tobytes() == y.tobytes()
+
+
+def test_a_member_that_diverges_stops_and_the_others_go_on(together, store, split, tmp_path, capsys):
+    device = DeviceSettings(steps_per_dispatch=8)
+    configuration = make_configuration(store, seeds=2, learning_rates=(RATES[0], 1e30), device=device)
+    assert train_run(configuration, store, split, tmp_path / "run") is None
+    noted = [line for line in read_log(tmp_path / "run" / "log.jsonl") if line["event"] == "nonfinite"]
+    assert sorted((line["member"], line["action"]) for line in noted) == [
+        (2, "skipped"),
+        (2, "stopped"),
+        (3, "skipped"),
+        (3, "stopped"),
+    ]
+    stopped = {line["member"]: line["step"] for line in noted if line["action"] == "stopped"}
+    members = load_members(tmp_path / "run", "latest")
+    assert [item.stopped for item in members] == [0, 0, stopped[2], stopped[3]]
+    assert f"member 2 (seed 3, learning rate 1e+30) stops at step {stopped[2]}" in capsys.readouterr().err
+    # The first two are those of a run without the others' trouble, bit for bit.
+    for own, like in zip(members[:2], load_members(together, "latest")[:2], strict=True):
+        assert (own.step, own.validation_loss) == (like.step, like.validation_loss)
+        for a, b in zip(jax.tree.leaves(own.params), jax.tree.leaves(like.params), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert [line["loss"] for line in lines_of(tmp_path / "run", 2) if line["event"] == "train"][-1] is None
+    assert load_run(tmp_path / "run").member in (0, 1)
+    assert (
+        pick_member([replace(members[1], validation_loss=3.0), replace(members[2], validation_loss=1.0)], "").member
+        == 1
+    )
+    # Resumed, they stay where they stopped.
+    Checkpoints(tmp_path / "run").manager.delete(30)
+    assert train_run(configuration, store, split, tmp_path / "run") is None
+    again = load_members(tmp_path / "run", "latest")
+    assert [(item.step, item.stopped) for item in again] == [(30, 0), (30, 0), (30, stopped[2]), (30, stopped[3])]
+    assert [line for line in read_log(tmp_path / "run" / "log.jsonl") if line["event"] == "nonfinite"] == noted
+
+
+def test_when_all_members_have_diverged_the_run_stops(store, split, tmp_path):
+    configuration = make_configuration(store, seeds=2, optimiser=OptimiserSettings(learning_rate=1e30))
+    with pytest.raises(RunError, match="not finite at step"):
+        train_run(configuration, store, split, tmp_path / "run")
+    noted = [line for line in read_log(tmp_path / "run" / "log.jsonl") if line["event"] == "nonfinite"]
+    last = max(line["step"] for line in noted)
+    assert load_run(tmp_path / "run", "latest").step == last - 1
