@@ -126,6 +126,8 @@ def _start(
     say: Say,
 ) -> None:
     """Start cells while there are cores for them; cells whose parent failed fail with it."""
+    if not free:
+        return
     for cell in list(waiting):
         if cell.parent in outcome.failed:
             outcome.failed[cell.name] = f"needs {cell.parent}, which failed"
