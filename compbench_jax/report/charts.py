@@ -70,7 +70,7 @@ def by_n(rows: Sequence[Row]) -> Figure | None:
             if not own:
                 continue
             ns = sorted(own)
-            symbol = SYMBOLS[index % len(SYMBOLS)]
+            symbol = SYMBOLS[(index + index // len(PALETTE)) % len(SYMBOLS)]  # another one where colours come again
             data.append(
                 {"type": "scatter", "mode": "lines+markers", "name": row.label, "legendgroup": row.label,
                  "showlegend": fill or not blocks.get("id"), "x": ns, "y": [_mev(own[n]) for n in ns],

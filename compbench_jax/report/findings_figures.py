@@ -87,10 +87,10 @@ def _grid(path: Path, panels: Panels, draw: Draw, width: float, styles: dict[str
 
 
 def style(row: Row, styles: dict[str, int]) -> dict[str, Any]:
-    """Colour and mark of a potential, the same in all panels."""
-    index = styles[row.model]
-    return {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)], "label": row.model,
-            "markersize": 4.5, "linewidth": 1.4}  # fmt: skip
+    """Colour and mark of a potential, the same in all panels; another mark and dashes where colours come again."""
+    turn, index = divmod(styles[row.model], len(PALETTE))
+    return {"color": PALETTE[index], "marker": MARKERS[(index + turn) % len(MARKERS)], "label": row.model,
+            "linestyle": "--" if turn else "-", "markersize": 4.5, "linewidth": 1.4}  # fmt: skip
 
 
 def draw_lengths(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:

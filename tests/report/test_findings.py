@@ -3,6 +3,7 @@
 import json
 import re
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import RunError
 from compbench_jax.report.findings import BLOCKS, findings, training
+from compbench_jax.report.findings_figures import style
 from compbench_jax.report.findings_material import NOTHING, material, ranges
 from compbench_jax.report.leaderboard import Source, read_sources
 from compbench_jax.report.pages import fill, fill_page
@@ -250,3 +252,10 @@ def test_the_gaps_are_drawn(found, tmp_path):
     from compbench_jax.report.findings_figures import draw_gaps
 
     assert draw_gaps(found, tmp_path / "gaps.png").stat().st_size > 10_000
+
+
+def test_twenty_potentials_are_told_apart():
+    rows = [SimpleNamespace(model=f"m{k}") for k in range(20)]
+    styles = {row.model: k for k, row in enumerate(rows)}
+    found = [style(row, styles) for row in rows]
+    assert len({(item["color"], item["marker"]) for item in found}) == 20
