@@ -1,7 +1,7 @@
 """Several processes that predict at once, each on cores of its own. For CPUs.
 
-One process leaves a good part of the cores idle: XLA cuts each operation into pieces for all of them, and the pieces
-of a small network are shorter than the time it takes to hand them over. A process that is held to one core does not.
+In one process XLA cuts each operation into pieces for all cores, and those of a small network are so short that
+handing them over takes a good part of the time. A process that is held to one core hands nothing over.
 """
 
 import multiprocessing
@@ -156,9 +156,8 @@ def predict_share(
     """:func:`predict_sets`, in a process of the pool; sets without a frame stay out."""
     prepare_precision(run.potential.precision)
     assert _report is not None
-    return predict_sets(
-        run, open_store(store), {name: item for name, item in frames.items() if len(item)}, settings, _report
-    )
+    present = {name: item for name, item in frames.items() if len(item)}
+    return predict_sets(run, open_store(store), present, settings, _report) if present else {}
 
 
 def joined(store: FrameStore, indices: np.ndarray, shares: list[Predictions | None]) -> Predictions:

@@ -121,7 +121,7 @@ def train(parts: Parts, progress: Progress) -> int | None:
         None, or the signal that stopped the run early, with a checkpoint written.
 
     Raises:
-        RunError: no member is left whose loss and gradient were finite but once; the state before that step is saved.
+        RunError: every member has met two steps that were not finite; the state before the last of these is saved.
         OSError: the disk is full.
     """
     configuration = parts.configuration

@@ -56,6 +56,9 @@ def test_frames_in_any_order_and_sets_smaller_than_the_processes(store, two):
         for name in frames:
             np.testing.assert_allclose(found[name].forces, alone[name].forces, atol=1e-5)
             np.testing.assert_allclose(found[name].energy, alone[name].energy, atol=1e-4)
+    only = {"one": frames["one"]}  # nothing for the second process
+    found, alone = (predictor(run, store, only, SETTINGS, lambda _: None)["one"] for predictor in (two, predict_sets))
+    np.testing.assert_allclose(found.forces, alone.forces, atol=1e-5)
 
 
 def test_the_benchmark_says_how_many_processes_it_timed(store, two):
