@@ -2,116 +2,26 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Generator
 from typing import Any, cast
 
 import jax
 import numpy as np
 
 from compbench_jax.batching.prefetch import prefetch
-from compbench_jax.errors import RunError
 from compbench_jax.labelling.workers import default_workers
 from compbench_jax.training import processes
-from compbench_jax.training.batches import BatchSource, Chunk
-from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints, better
-from compbench_jax.training.chunk import Program, Reports
+from compbench_jax.training.bad_steps import look_for_bad_steps
+from compbench_jax.training.batches import Chunk
+from compbench_jax.training.checkpoint import Checkpoint, better
+from compbench_jax.training.chunk import Reports
 from compbench_jax.training.configuration import Configuration
-from compbench_jax.training.data import RunData
 from compbench_jax.training.interruption import Interruption
-from compbench_jax.training.lines import farewell, member_key, refusal, train_values, validation_values
-from compbench_jax.training.log import RunLog
-from compbench_jax.training.mesh import Layout
+from compbench_jax.training.lines import member_key, train_values, validation_values
+from compbench_jax.training.loop_parts import Parts, Progress
 from compbench_jax.training.profile import Profiler
-from compbench_jax.training.progress import Display
-from compbench_jax.training.state import Cursor, TrainState, member_of
-from compbench_jax.training.validation import Errors, Evaluator, errors_on
-
-Watcher = Callable[[int, Sequence[Errors]], bool]
-"""``watcher(step, errors of each member)``, called after every validation; True stops the run there."""
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What the loop works with and does not change.
-
-    Attributes:
-        configuration: of the run.
-        layout: devices of the run.
-        data: its frames.
-        names: of each training frame, for messages (see :func:`frame_names`).
-        source: prepares the batches.
-        program, evaluator: the compiled functions.
-        checkpoints, log, display: where results go.
-        watcher: looks at every validation, if anybody does.
-        profile: folder for a trace of a few steps, if one is wanted.
-    """
-
-    configuration: Configuration
-    layout: Layout
-    data: RunData
-    names: list[str]
-    source: BatchSource
-    program: Program
-    evaluator: Evaluator
-    checkpoints: Checkpoints
-    log: RunLog
-    display: Display
-    watcher: Watcher | None = None
-    profile: Path | None = None
-
-
-@dataclass(eq=False)
-class Progress:
-    """What the loop changes.
-
-    Attributes:
-        state: on the device.
-        step: steps dispatched, known without asking the device.
-        cursors: the next batch of each member.
-        best: best parameters so far.
-        seconds: of training, by the log, in earlier stretches of the run.
-        noted: steps that were not finite, as far as the log tells them (``MemberState.bad_steps`` of all members).
-        reports: what the chunk dispatched last tells, on the device.
-        pending: chunk with lines of the log that wait for their numbers.
-        recent: chunks since the last look at the device.
-        compiled: whether the first chunk, whose dispatch compiles it, has been dispatched.
-        halted: whether the watcher has said to stop.
-        idle: seconds since the last report in which the device had nothing to do, at most.
-        seen: clock reading when the device was last known to be busy.
-        started, reported, paused, saved: clock readings: start; last report; seconds since then that were not steps;
-            last checkpoint.
-        processor: seconds of processor time that this process had taken at the last report.
-    """
-
-    state: TrainState
-    step: int
-    cursors: tuple[Cursor, ...]
-    best: Best
-    seconds: float
-    noted: np.ndarray
-    reports: Reports | None = None
-    pending: tuple[Chunk, Reports] | None = None
-    recent: list[Chunk] = field(default_factory=list)
-    compiled: bool = False
-    halted: bool = False
-    idle: float = 0.0
-    seen: float = field(default_factory=time.monotonic)
-    started: float = field(default_factory=time.monotonic)
-    reported: float = field(default_factory=time.monotonic)
-    paused: float = 0.0
-    saved: float = field(default_factory=time.monotonic)
-    processor: float = field(default_factory=time.process_time)
-
-    def elapsed(self) -> float:
-        """Seconds of training in all stretches of the run."""
-        return self.seconds + time.monotonic() - self.started
-
-    def pause(self, begun: float) -> None:
-        """Leave the time since ``begun`` out of the rates: something other than steps kept the device."""
-        self.seen = time.monotonic()
-        self.paused += self.seen - begun
+from compbench_jax.training.state import member_of
+from compbench_jax.training.validation import errors_on
 
 
 def train(parts: Parts, progress: Progress) -> int | None:
@@ -270,63 +180,3 @@ def ready(parts: Parts, progress: Progress) -> None:
     flush(parts, progress)
     look_for_bad_steps(parts, progress, parts.layout.get(progress.state.members.bad_steps))
     progress.recent.clear()
-
-
-def look_for_bad_steps(parts: Parts, progress: Progress, bad_steps: np.ndarray) -> None:
-    """Note in the log which members skipped a step, and which stopped at a second one that was not finite.
-
-    Args:
-        parts: of the loop.
-        progress: of the run.
-        bad_steps: int32 ``[n_members, 2]``, after a step at or after all that were looked at before.
-
-    Raises:
-        RunError: all members have stopped; the state before the step at which the last did, which is still that on the
-            device, is saved with that member ready to go on.
-    """
-    frames: list[str] = []
-    last = int(bad_steps[:, 1].max())
-    for column, action in enumerate(("skipped", "stopped")):
-        for k in np.flatnonzero(bad_steps[:, column] != progress.noted[:, column]):
-            step = int(bad_steps[k, column])
-            of_batch = write_bad_step(parts, progress, int(k), step, action)
-            if action == "stopped" and len(bad_steps) > 1:
-                parts.display.say(farewell(parts.configuration, int(k), step))
-            if step == last:
-                frames = of_batch
-    progress.noted = bad_steps.copy()
-    if not bad_steps[:, 1].all():
-        return
-    state = parts.layout.get(progress.state)
-    mended = state.members.bad_steps.copy()
-    mended[mended[:, 1] == last, 1] = 0
-    state = state._replace(members=state.members._replace(bad_steps=mended))
-    chunk = chunk_of(progress, last)
-    parts.checkpoints.save(Checkpoint(state, chunk.cursors[last - 1 - chunk.step], progress.best))
-    raise RunError(refusal(last, frames))
-
-
-def write_bad_step(parts: Parts, progress: Progress, member: int, step: int, action: str) -> list[str]:
-    """A line of the log about a step that was not finite; the names of its frames."""
-    chunk = chunk_of(progress, step)
-    row = step - 1 - chunk.step
-    frames = [parts.names[i] for i in chunk.frames[row][member]]
-    values: dict[str, Any] = {"epoch": chunk.cursors[row][member].epoch, "action": action, "frames": frames}
-    parts.log.write("nonfinite", step, **member_key(parts.configuration, member), **values)
-    return frames
-
-
-def chunk_of(progress: Progress, step: int) -> Chunk:
-    """The recent chunk that a step is in."""
-    return next(chunk for chunk in progress.recent if chunk.step < step <= chunk.step + chunk.count)
-
-
-def frame_names(indices: np.ndarray, molecule: np.ndarray, names: list[str]) -> list[str]:
-    """``"1234 (hexane)"`` for each of some frames of a store: index and molecule.
-
-    Args:
-        indices: of the frames.
-        molecule: of each frame of the store, index into ``names``.
-        names: of the molecules.
-    """
-    return [f"{int(i)} ({names[molecule[i]]})" for i in indices]

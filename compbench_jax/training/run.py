@@ -22,6 +22,7 @@ from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training import potential_file, processes, run_folder
 from compbench_jax.training import profile as profiling
+from compbench_jax.training.bad_steps import frame_names
 from compbench_jax.training.batches import BatchSource
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
 from compbench_jax.training.chunk import make_program
@@ -30,7 +31,8 @@ from compbench_jax.training.data import RunData, build_data, normalisation_of
 from compbench_jax.training.fit import fit_run
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import RunLog, open_log
-from compbench_jax.training.loop import Parts, Progress, Watcher, frame_names, train
+from compbench_jax.training.loop import train
+from compbench_jax.training.loop_parts import Parts, Progress, Watcher
 from compbench_jax.training.loss import Graphs
 from compbench_jax.training.mesh import MEMBERS, make_layout
 from compbench_jax.training.optimiser import make_optimiser
@@ -62,7 +64,7 @@ def train_run(
         run: folder of the run, made if need be.
         resume: go on with a run that the folder holds already; otherwise that is an error.
         display: what the terminal shows.
-        watcher: looks at every validation and may stop the run, see :data:`compbench_jax.training.loop.Watcher`.
+        watcher: looks at every validation and may stop the run, see :data:`compbench_jax.training.loop_parts.Watcher`.
         profile: trace a few steps into ``RUN/profile``, see :mod:`compbench_jax.training.profile`.
 
     Returns:

@@ -24,7 +24,7 @@ from compbench_jax.training import search
 from compbench_jax.training.configuration import Configuration
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import read_log
-from compbench_jax.training.loop import Watcher
+from compbench_jax.training.loop_parts import Watcher
 from compbench_jax.training.run_folder import locked
 from compbench_jax.training.search import Axis, with_values
 from compbench_jax.training.settings import LossSettings
