@@ -222,12 +222,16 @@ def training(found: Material) -> str:
 
 
 def gaps(found: Material) -> str:
-    """The compositional gap: task beside its random control and its oracle."""
+    """The compositional gap: task beside its random control and its oracle. Where their seeds differ in number, that of
+    each.
+    """
     lines = []
     for trio, gap in found.gaps:
         cells = [with_interval(item.estimate(METRIC), MEV) for item in (gap.task, gap.control, gap.oracle)]
         cells += [with_interval(item.estimate(METRIC)) for item in (gap.unseen, gap.gap)]
-        lines.append([f"`{trio.task}`", trio.runs[0]["model"], str(len(trio.runs)), *cells])
+        copies = [str(len(runs)) for runs in (trio.runs, trio.controls, trio.oracles)]
+        number = copies[0] if len(set(copies)) == 1 else " / ".join(copies)
+        lines.append([f"`{trio.task}`", trio.runs[0]["model"], number, *cells])
     headings = ("task", "potential", "seeds", "task", "random control", "oracle", "task / oracle", "gap")
     return markdown(headings, lines, 2)
 

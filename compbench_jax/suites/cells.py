@@ -101,7 +101,7 @@ class Suite:
             (``pretraining(TASK)``), then evaluated as it is and fine-tuned with :data:`FINE_TUNING`.
         seeds: of every potential that takes gradient steps.
         together: train the seeds as members of one run (a GPU has room for them), not as cells of their own.
-        controlled: potentials also trained on both controls of every task.
+        controlled: potentials also trained on both controls of every task; each seed on a random deal of its own.
         again: task → task whose runs are evaluated on it too, since both have the same training molecules.
         frames: most frames of each test set, evenly over its molecules; None: all.
     """
@@ -154,8 +154,8 @@ class Suite:
                 yield Cell("train", task, name, seed, members, FINE_TUNING, before.name, f"{name}-fine-tuned")
             for task in self.tasks:
                 for name in self.controlled:
-                    for control in ("control_random", "oracle"):
-                        yield Cell("train", f"{control}({task})", name, seed, members, self.potentials[name])
+                    for control in (random_control(task, seed), f"oracle({task})"):
+                        yield Cell("train", control, name, seed, members, self.potentials[name])
 
     def _with_again(self, cell: Cell) -> Iterator[Cell]:
         """A cell, and its evaluation on the tasks that share its training molecules."""
@@ -163,6 +163,11 @@ class Suite:
         for other, of in self.again.items():
             if of == cell.task:
                 yield replace(cell, kind="again", task=other, options=(), parent=cell.name)
+
+
+def random_control(task: str, deal: int) -> str:
+    """The task whose molecules are dealt at random, each deal in another way: one alone may hold out hard molecules."""
+    return f"control_random({task},seed={deal})" if deal else f"control_random({task})"
 
 
 FINE_TUNING = ("--optimiser.learning-rate", "1e-3")

@@ -100,6 +100,18 @@ def test_the_gap_is_task_less_control_over_oracle(blocks):
     assert line[-1].startswith("0.500 [") and line[-2].startswith("2.00 [")
 
 
+def test_a_gap_says_how_many_seeds_of_each_it_has(tmp_path):
+    run = copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "run")
+    roles = {"a": "control_random(chain_extension)", "b": "control_random(chain_extension,seed=1)"}
+    for seed, (folder, task) in enumerate([*roles.items(), ("c", "oracle(chain_extension)")]):
+        copied = copy_results(run, tmp_path / folder, factor=1 + 0.5 * seed, seed=seed)
+        text = (copied / "results.json").read_text()
+        (copied / "results.json").write_text(json.dumps({**json.loads(text), "task": task}))
+    (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT))["gaps"])
+    assert line[2] == "1 / 2 / 1"
+    assert line[-1].startswith("-0.125 [")  # (1 − (1 + 1.5) / 2) / 2
+
+
 def test_gaps_are_in_the_order_of_the_tasks_and_wait_for_their_controls(tmp_path):
     for model, task in product(("schnet", "mace"), ("fragment_transfer", "chain_extension")):
         run = copy_results(RESULTS / f"{task}-{model}-seed0", tmp_path / f"{task}-{model}")

@@ -67,6 +67,17 @@ def test_seeds_are_cells_or_members():
     assert [(c.seed, c.seeds) for c in together] == [(0, 3)]
 
 
+def test_each_seed_has_a_random_control_of_its_own():
+    cells = Suite("", "", ("chain_extension",), 1.0, {"mace": ()}, seeds=2, controlled=("mace",)).cells()
+    controls = {(c.task, c.seed): c.name for c in cells if "(" in c.task}
+    assert controls == {
+        ("control_random(chain_extension)", 0): "control_random-chain_extension-mace-seed0",
+        ("oracle(chain_extension)", 0): "oracle-chain_extension-mace-seed0",
+        ("control_random(chain_extension,seed=1)", 1): "control_random-chain_extension-seed=1-mace-seed1",
+        ("oracle(chain_extension)", 1): "oracle-chain_extension-mace-seed1",
+    }
+
+
 def test_a_choice_brings_what_it_needs():
     cells = get_suite("cpu").cells()
     chosen = choose(cells, ("proximity-mace-seed1",))
