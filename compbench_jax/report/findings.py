@@ -222,17 +222,20 @@ def training(found: Material) -> str:
 
 
 def gaps(found: Material) -> str:
-    """The compositional gap: task beside its random control and its oracle. Where their seeds differ in number, that of
-    each.
+    """The compositional gap: task beside its random control and its oracle, and the two factors of OOD / ID.
+
+    Where the runs of the three differ in number, that of each is given.
     """
     lines = []
     for trio, gap in found.gaps:
         cells = [with_interval(item.estimate(METRIC), MEV) for item in (gap.task, gap.control, gap.oracle)]
+        known, inside = gap.oracle.estimate(METRIC).value, [run["id"][METRIC]["value"] for run in trio.runs]
+        cells.append(significant(None if known is None or None in inside else known / statistics.fmean(inside)))
         cells += [with_interval(item.estimate(METRIC)) for item in (gap.unseen, gap.gap)]
         copies = [str(len(runs)) for runs in (trio.runs, trio.controls, trio.oracles)]
         number = copies[0] if len(set(copies)) == 1 else " / ".join(copies)
         lines.append([f"`{trio.task}`", trio.runs[0]["model"], number, *cells])
-    headings = ("task", "potential", "seeds", "task", "random control", "oracle", "task / oracle", "gap")
+    headings = ("task", "potential", "seeds", "task", "random control", "oracle", "oracle / ID", "task / oracle", "gap")
     return markdown(headings, lines, 2)
 
 

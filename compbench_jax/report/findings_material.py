@@ -49,7 +49,7 @@ def material(
 
     Args:
         sources: results, those of controls among them. A control without its oracle, or the other way round, waits for
-            it and is left out.
+            it and is left out of the gaps, and so does a seed without its controls.
         order: kinds of tasks in the order to show them.
         facts: the published numbers.
         subtasks: subtask → task with the same molecules (empty: none): such a subtask's rows are left out beside those
@@ -68,11 +68,14 @@ def material(
 
 
 def with_all_roles(results: Sequence[Results]) -> list[Results]:
-    """Those of a model on a task for which there are runs, random controls and oracles."""
-    found: dict[tuple[str, str], dict[str, list[Results]]] = {}
+    """Those of a model, a task and a seed for which there are runs, random controls and oracles.
+
+    Seeds differ by as much as a task from its oracle, so a seed without its controls is not compared with others'.
+    """
+    found: dict[tuple[str, str, int], dict[str, list[Results]]] = {}
     for item in results:
         task, role = role_of(item["task"])
-        found.setdefault((item["model"], task), {}).setdefault(role, []).append(item)
+        found.setdefault((item["model"], task, item["seed"]), {}).setdefault(role, []).append(item)
     return [item for roles in found.values() if len(roles) == 3 for items in roles.values() for item in items]
 
 

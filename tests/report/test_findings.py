@@ -100,16 +100,21 @@ def test_the_gap_is_task_less_control_over_oracle(blocks):
     assert line[-1].startswith("0.500 [") and line[-2].startswith("2.00 [")
 
 
-def test_a_gap_says_how_many_seeds_of_each_it_has(tmp_path):
+def test_a_gap_is_of_seeds_with_their_controls_and_says_how_many(tmp_path):
     run = copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "run")
     roles = {"a": "control_random(chain_extension)", "b": "control_random(chain_extension,seed=1)"}
-    for seed, (folder, task) in enumerate([*roles.items(), ("c", "oracle(chain_extension)")]):
-        copied = copy_results(run, tmp_path / folder, factor=1 + 0.5 * seed, seed=seed)
+    copy_results(run, tmp_path / "another seed, without controls", factor=7, seed=1)
+    for place, (folder, task) in enumerate([*roles.items(), ("c", "oracle(chain_extension)")]):
+        copied = copy_results(run, tmp_path / folder, factor=1 + 0.5 * place)
         text = (copied / "results.json").read_text()
         (copied / "results.json").write_text(json.dumps({**json.loads(text), "task": task}))
     (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT))["gaps"])
     assert line[2] == "1 / 2 / 1"
     assert line[-1].startswith("-0.125 [")  # (1 − (1 + 1.5) / 2) / 2
+    inside, outside = (
+        json.loads((run / "results.json").read_text())[part]["force_mae"]["value"] for part in ("id", "ood")
+    )
+    assert float(line[-3]) == pytest.approx(2 * outside / inside, rel=0.005)
 
 
 def test_gaps_are_in_the_order_of_the_tasks_and_wait_for_their_controls(tmp_path):
