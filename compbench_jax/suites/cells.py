@@ -101,7 +101,8 @@ class Suite:
             (``pretraining(TASK)``), then evaluated as it is and fine-tuned with :data:`FINE_TUNING`.
         seeds: of every potential that takes gradient steps.
         together: train the seeds as members of one run (a GPU has room for them), not as cells of their own.
-        controlled: potentials also trained on both controls of every task; each seed on a random deal of its own.
+        controlled: potentials also trained on both controls of every task; seeds that are cells of their own each on
+            another random deal, members of one run on one.
         again: task → task whose runs are evaluated on it too, since both have the same training molecules.
         frames: most frames of each test set, evenly over its molecules; None: all.
     """
