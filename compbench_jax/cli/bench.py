@@ -29,7 +29,8 @@ class Arguments:
 
     suite: str = "mini"
     """mini: the seven potentials (small), baselines, two tasks, data/mini. cpu: standard data, all tasks, two seeds,
-    controls, SO3LR. paper: the published sizes on a GPU, five seeds at once."""
+    controls, SO3LR. longer: MACE and PaiNN on one task, ten times the minutes of cpu. paper: the published sizes on a
+    GPU, five seeds at once."""
 
     data: Path | None = None
     """Folder of the store. Without it: the suite's own."""

@@ -202,6 +202,14 @@ SUITES: Mapping[str, Suite] = {
         again={"proximity": "fragment_combination"},
         frames=1000,
     ),
+    "longer": Suite(
+        "MACE and PaiNN on di-acids, ten times as long as in the cpu suite",
+        "data/standard",
+        ("fragment_duplication",),
+        40.0,
+        {name: POTENTIALS[name] for name in ("mace", "painn")},
+        frames=1000,
+    ),
     "paper": Suite(
         "the published sizes on a GPU, five seeds at once",
         "data/standard",

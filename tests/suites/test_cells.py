@@ -33,6 +33,13 @@ def test_the_cpu_suite_is_the_grid_that_was_asked_for():
     assert all(c.parent.startswith("fragment_combination-") for c in again)
 
 
+def test_the_longer_suite_differs_from_the_cpu_suite_in_its_minutes_only():
+    cpu = {cell.name: cell for cell in get_suite("cpu").cells()}
+    longer = get_suite("longer")
+    assert longer.data == get_suite("cpu").data and longer.minutes == 10 * get_suite("cpu").minutes
+    assert len(longer.cells()) == 2 and all(cell == cpu[cell.name] for cell in longer.cells())
+
+
 def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_anew():
     suite = Suite(
         "", "", ("chain_extension",), 1.0, pretrained={"so3lr": Pretrained(("--freeze", "x"), ("--y",))}, frames=7
