@@ -12,7 +12,7 @@ from compbench_jax.evaluation.gap import Gap
 from compbench_jax.report.curves import Curve, read_curve
 from compbench_jax.report.drawing import MEV
 from compbench_jax.report.gap import Trio, gap_of, role_of, trios_of
-from compbench_jax.report.leaderboard import METRIC, Row, Source, kind_of_task, leaderboard
+from compbench_jax.report.leaderboard import METRIC, Row, Source, kind_of_task, leaderboard, tasks_of
 from compbench_jax.report.runs import Results, kind_of
 from compbench_jax.report.table import significant
 
@@ -20,13 +20,16 @@ NOTHING = "No results for this yet."
 LEARNT = ("trained", "fine-tuned", "zero-shot")
 """Kinds of rows that are potentials that learnt something somewhere; the others are baselines and calculators."""
 
+KINDS = (*LEARNT, "fitted", "calculator")
+"""Kinds of rows in the order to show them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Material:
     """Results as the blocks take them.
 
     Attributes:
-        rows: of the leaderboard, without controls.
+        rows: of the leaderboard, without controls; within a task by kind, then by name.
         gaps: runs with their controls, and the compositional gap.
         facts: the published numbers.
         subtasks: kinds of tasks that are not among the four.
@@ -64,6 +67,8 @@ def material(
     rows = leaderboard(plain, order)
     present = {kind_of_task(row.task) for row in rows}
     rows = [row for row in rows if subtasks.get(kind_of_task(row.task)) not in present]
+    tasks = tasks_of(rows)
+    rows.sort(key=lambda row: (tasks.index(row.task), KINDS.index(row.kind), row.model))
     return Material(rows, [(trio, gap_of(trio)) for trio in trios], facts, frozenset(subtasks))
 
 

@@ -69,6 +69,12 @@ def test_the_matrix_and_the_intervals_are_the_results(blocks):
     assert len(lines) == 8 + 6 and f"[{1000 * mace['ood']['force_mae']['low']:.3g}, " in str(lines)
 
 
+def test_rows_come_by_kind_then_by_name(blocks):
+    extension = [row[1] for row in rows_of(blocks["intervals"]) if row[0] == "`chain_extension`"]
+    trained, tuned, before = ["mace", "painn", "schnet", "so3lr"], "(fine-tuned)", "(zero-shot)"
+    assert extension == [*trained, f"mace {tuned}", f"so3lr {tuned}", f"mace {before}", f"so3lr {before}"]
+
+
 def test_the_headline_is_true(found, blocks):
     text = blocks["headline"]
     ratios = [row.estimate("ratio").value for row in found.rows if row.kind == "trained"]
