@@ -1,4 +1,4 @@
-"""The figures of docs/findings.md: potentials across tasks, lengths, training and distances from the novelty."""
+"""The figures of docs/findings.md: potentials across tasks, ratios, lengths, training, distances, gaps."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,12 +10,14 @@ from compbench_jax.report.charts import PALETTE
 from compbench_jax.report.drawing import COLOURS, MARKERS, MEV, bars, new_figure, plain_log_ticks, save_figure
 from compbench_jax.report.figure import stretches
 from compbench_jax.report.findings_material import LEARNT, Material, mean_curve, mean_of
-from compbench_jax.report.leaderboard import METRIC, Row, tasks_of
+from compbench_jax.report.leaderboard import METRIC, Row, models_of, tasks_of
 from compbench_jax.report.overview import overview_figure
 
 Panels = dict[str, list[Row]]
 RATIOS = (1, 2, 4, 8)
 """Lines of equal OOD / ID in figures of one against the other."""
+BAND = 0.8
+"""Part of a task's band that its potentials are spread over."""
 LEGEND_WIDTH = 1.35
 """Inches of an entry of a legend, the longest name of a potential among them."""
 
@@ -48,6 +50,8 @@ def draw_findings(found: Material, folder: Path) -> list[Path]:
     ):
         if panels:
             written.append(_grid(folder / f"{name}.png", panels, draw, width, styles))
+    if any(row.kind == "trained" for row in found.rows):
+        written.append(draw_ratios(found, styles, folder / "ratios.png"))
     if found.gaps:
         written.append(draw_gaps(found, folder / "gaps.png"))
     return written
@@ -176,6 +180,42 @@ def draw_distances(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tu
     axes.set_ylim(bottom=0)
     axes.set_xticks(range(farthest + 1))
     return "bonds to the nearest novel environment", "OOD force MAE / ID force MAE"
+
+
+def draw_ratios(found: Material, styles: dict[str, int], path: Path) -> Path:
+    """OOD / ID of every potential trained here, a band for each task; hollow: task / oracle of those with controls."""
+    rows = [row for row in found.rows if row.kind == "trained"]
+    tasks, models = tasks_of(rows), models_of(rows)
+    height = {model: (k - (len(models) - 1) / 2) * BAND / len(models) for k, model in enumerate(models)}
+    figure = new_figure(path, 7.2, 0.9 + (0.1 + 0.095 * len(models)) * len(tasks))
+    axes = figure.subplots()
+    for row in rows:
+        ratio = row.estimate("ratio")
+        if ratio.value is not None:
+            axes.errorbar(ratio.value, tasks.index(row.task) + height[row.model], xerr=bars(ratio, 1.0),
+                          elinewidth=0.7, **{**style(row, styles), "linestyle": "none"})  # fmt: skip
+    for trio, gap in found.gaps:
+        model, unseen = trio.runs[0]["model"], gap.unseen.estimate(METRIC)
+        row = next((row for row in rows if (row.task, row.model) == (trio.task, model)), None)
+        if row is not None and unseen.value is not None:
+            shown = {**style(row, styles), "linestyle": "none", "label": f"{model}: task / oracle"}
+            axes.plot(unseen.value, tasks.index(row.task) + height[model], markerfacecolor="white", **shown)
+    axes.axvline(1.0, color="#6b7280", linewidth=0.9, linestyle=":")
+    for edge in range(1, len(tasks)):
+        axes.axhline(edge - 0.5, color="#e5e7eb", linewidth=0.8)
+    axes.set_yticks(range(len(tasks)), tasks, fontsize=8.5)
+    axes.set_ylim(len(tasks) - 0.5, -0.5)
+    axes.set_xscale("log")
+    plain_log_ticks(axes.xaxis)
+    axes.set_xlabel("OOD force MAE / ID force MAE, 95% intervals", fontsize=8.5)
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    order = sorted(handles, key=lambda label: (label not in models, label))
+    figure.legend([handles[label] for label in order], order, loc="outside lower center", ncols=5, fontsize=8,
+                  frameon=False)  # fmt: skip
+    return save_figure(figure, path)
 
 
 def draw_gaps(found: Material, path: Path) -> Path:

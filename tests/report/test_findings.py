@@ -13,6 +13,7 @@ from toy_results import make_results
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import RunError
+from compbench_jax.report import findings_figures
 from compbench_jax.report.findings import BLOCKS, findings, training
 from compbench_jax.report.findings_figures import style
 from compbench_jax.report.findings_material import NOTHING, material, ranges
@@ -21,6 +22,7 @@ from compbench_jax.report.pages import fill, fill_page
 from compbench_jax.report.site_published import published_facts
 
 TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
+FIGURES = ("overview", "ratios", "lengths", "training", "distances", "gaps", "ranks")
 SAME_SPLIT = {"chain_interpolation": "", "proximity": "fragment_combination"}
 
 
@@ -263,7 +265,7 @@ def test_the_command_writes_pages_and_figures(tmp_path, capsys):
     assert code("findings", *results, "--page", page, "--figures", tmp_path / "figures") == 0
     assert "| mace |" in page.read_text()
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {f"{name}.png" for name in ("overview", "lengths", "training", "distances", "gaps", "ranks")}
+    assert drawn == {f"{name}.png" for name in FIGURES}
     assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").iterdir())
     assert code("findings", *results, "--page", page) == 0
     assert "as it was" in capsys.readouterr().out
@@ -275,6 +277,22 @@ def test_the_gaps_are_drawn(found, tmp_path):
     from compbench_jax.report.findings_figures import draw_gaps
 
     assert draw_gaps(found, tmp_path / "gaps.png").stat().st_size > 10_000
+
+
+def test_the_ratios_are_drawn_where_they_are(found, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(findings_figures, "save_figure", lambda figure, path: kept.append(figure) or path)
+    rows = [row for row in found.rows if row.kind == "trained"]
+    findings_figures.draw_ratios(found, {row.model: k for k, row in enumerate(rows)}, tmp_path / "ratios.png")
+    (axes,) = kept[0].axes
+    points = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 1]
+    ends = [segment[:, 0] for bars in axes.collections for segment in bars.get_segments()]
+    estimates = [row.estimate("ratio") for row in rows]
+    unseen = [gap.unseen.estimate("force_mae").value for _, gap in found.gaps]
+    assert unseen and points == pytest.approx([*(estimate.value for estimate in estimates), *unseen])
+    np.testing.assert_allclose(ends, [(estimate.low, estimate.high) for estimate in estimates])
+    names = [text.get_text() for text in kept[0].legends[0].get_texts()]
+    assert names == ["mace", "painn", "schnet", "so3lr", "mace: task / oracle"]
 
 
 def test_twenty_potentials_are_told_apart():
