@@ -196,10 +196,10 @@ def draw_ratios(found: Material, styles: dict[str, int], path: Path) -> Path:
                           elinewidth=0.7, **{**style(row, styles), "linestyle": "none"})  # fmt: skip
     for trio, gap in found.gaps:
         model, unseen = trio.runs[0]["model"], gap.unseen.estimate(METRIC)
-        row = next((row for row in rows if (row.task, row.model) == (trio.task, model)), None)
-        if row is not None and unseen.value is not None:
-            shown = {**style(row, styles), "linestyle": "none", "label": f"{model}: task / oracle"}
-            axes.plot(unseen.value, tasks.index(row.task) + height[model], markerfacecolor="white", **shown)
+        beside = next((row for row in rows if (row.task, row.model) == (trio.task, model)), None)
+        if beside is not None and unseen.value is not None:
+            shown = {**style(beside, styles), "linestyle": "none", "label": f"{model}: task / oracle"}
+            axes.plot(unseen.value, tasks.index(trio.task) + height[model], markerfacecolor="white", **shown)
     axes.axvline(1.0, color="#6b7280", linewidth=0.9, linestyle=":")
     for edge in range(1, len(tasks)):
         axes.axhline(edge - 0.5, color="#e5e7eb", linewidth=0.8)
