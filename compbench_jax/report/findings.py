@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -18,6 +19,7 @@ from compbench_jax.report.findings_material import (
     pair,
     ranges,
 )
+from compbench_jax.report.gap import Trio, gap_of
 from compbench_jax.report.leaderboard import METRIC, Row, kind_of_task, models_of, tasks_of
 from compbench_jax.report.table import significant, with_interval
 
@@ -231,12 +233,26 @@ def gaps(found: Material) -> str:
         cells = [with_interval(item.estimate(METRIC), MEV) for item in (gap.task, gap.control, gap.oracle)]
         known, inside = gap.oracle.estimate(METRIC).value, [run["id"][METRIC]["value"] for run in trio.runs]
         cells.append(significant(None if known is None or None in inside else known / statistics.fmean(inside)))
-        cells += [with_interval(item.estimate(METRIC)) for item in (gap.unseen, gap.gap)]
+        cells += [
+            with_interval(gap.unseen.estimate(METRIC)),
+            of_each_seed(trio),
+            with_interval(gap.gap.estimate(METRIC)),
+        ]
         copies = [str(len(runs)) for runs in (trio.runs, trio.controls, trio.oracles)]
         number = copies[0] if len(set(copies)) == 1 else " / ".join(copies)
         lines.append([f"`{trio.task}`", trio.runs[0]["model"], number, *cells])
-    headings = ("task", "potential", "seeds", "task", "random control", "oracle", "oracle / ID", "task / oracle", "gap")
-    return markdown(headings, lines, 2)
+    parts = ("task", "random control", "oracle", "oracle / ID", "task / oracle", "of each seed", "gap")
+    return markdown(("task", "potential", "seeds", *parts), lines, 2)
+
+
+def of_each_seed(trio: Trio) -> str:
+    """``"1.25, 1.21"``: task / oracle of each seed beside its own oracle."""
+    prices = []
+    for seed in sorted({run["seed"] for run in trio.runs}):
+        runs, oracles = (tuple(run for run in group if run["seed"] == seed) for group in (trio.runs, trio.oracles))
+        alone = gap_of(replace(trio, runs=runs, oracles=oracles), samples=1)
+        prices.append(significant(alone.unseen.estimate(METRIC).value))
+    return ", ".join(prices)
 
 
 def ranks(found: Material) -> str:

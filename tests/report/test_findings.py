@@ -105,7 +105,7 @@ def test_the_gap_is_task_less_control_over_oracle(blocks):
     (line,) = rows_of(blocks["gaps"])
     assert line[:3] == ["`chain_extension`", "mace", "1"]
     # (1 − 0.75) / 0.5, and 1 / 0.5
-    assert line[-1].startswith("0.500 [") and line[-2].startswith("2.00 [")
+    assert line[-1].startswith("0.500 [") and line[-2] == "2.00" and line[-3].startswith("2.00 [")
 
 
 def test_a_gap_is_of_seeds_with_their_controls_and_says_how_many(tmp_path):
@@ -122,7 +122,19 @@ def test_a_gap_is_of_seeds_with_their_controls_and_says_how_many(tmp_path):
     inside, outside = (
         json.loads((run / "results.json").read_text())[part]["force_mae"]["value"] for part in ("id", "ood")
     )
-    assert float(line[-3]) == pytest.approx(2 * outside / inside, rel=0.005)
+    assert float(line[-4]) == pytest.approx(2 * outside / inside, rel=0.005)
+
+
+def test_the_price_of_each_seed_is_beside_its_own_oracle(tmp_path):
+    run = RESULTS / "chain_extension-mace-seed0"
+    for seed, factor in ((1, 4), (0, 2)):
+        copy_results(run, tmp_path / f"run-{seed}", factor=factor, seed=seed)
+        for role, times in (("control_random", 1.5), ("oracle", 5 * seed + 1)):
+            copied = copy_results(run, tmp_path / f"{role}-{seed}", factor=times, seed=seed)
+            text = (copied / "results.json").read_text()
+            (copied / "results.json").write_text(json.dumps({**json.loads(text), "task": f"{role}(chain_extension)"}))
+    (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT))["gaps"])
+    assert line[2] == "2" and line[-2] == "2.00, 0.667"
 
 
 def test_gaps_are_in_the_order_of_the_tasks_and_wait_for_their_controls(tmp_path):
