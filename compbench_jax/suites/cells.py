@@ -203,11 +203,12 @@ SUITES: Mapping[str, Suite] = {
         frames=1000,
     ),
     "longer": Suite(
-        "MACE and PaiNN on di-acids, ten times as long as in the cpu suite",
+        "MACE (with controls) and PaiNN on di-acids, ten times as long as in the cpu suite",
         "data/standard",
         ("fragment_duplication",),
         40.0,
         {name: POTENTIALS[name] for name in ("mace", "painn")},
+        controlled=("mace",),
         frames=1000,
     ),
     "paper": Suite(
