@@ -37,7 +37,7 @@ def test_the_longer_suite_differs_from_the_cpu_suite_in_its_minutes_only():
     cpu = {cell.name: cell for cell in get_suite("cpu").cells()}
     longer = get_suite("longer")
     assert longer.data == get_suite("cpu").data and longer.minutes == 10 * get_suite("cpu").minutes
-    assert len(longer.cells()) == 2 and all(cell == cpu[cell.name] for cell in longer.cells())
+    assert len(longer.cells()) == 4 and all(cell == cpu[cell.name] for cell in longer.cells())
 
 
 def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_anew():
