@@ -1,6 +1,6 @@
 """Errors that a user can mend: each is one line that says what, where and how to mend it.
 
-Entry points print the line and leave with exit code 2 (see ``compbench_jax.cli.main.guarded``). Anything that is not
+Entry points print the line and leave with exit code 2 (see ``compbench_jax.cli.guard.guarded``). Anything that is not
 a ``CompBenchError`` is a bug of ours and keeps its traceback.
 """
 

@@ -1,5 +1,6 @@
 """The programs a user starts: bad input is one line and exit code 2, help is quick and complete."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import COMMANDS
 from compbench_jax.store.manifest import file_sha256, read_manifest
 
@@ -53,6 +55,28 @@ def test_help_is_a_map():
     result = compbench("--help")
     assert result.returncode == 0 and all(name in result.stdout for name in COMMANDS)
     one_line(compbench("verfy"), "did you mean 'verify'?")
+
+
+@pytest.mark.parametrize("words", [("-m", "compbench_jax.cli.main", "models"), ("train.py", "--help")])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_reader_that_leaves_early_is_no_error(words, together):
+    source, sink = os.pipe()
+    os.close(source)
+    errors = sink if together else subprocess.PIPE
+    try:
+        result = subprocess.run([sys.executable, *words], cwd=ROOT, stdout=sink, stderr=errors, timeout=120)
+    finally:
+        os.close(sink)
+    assert result.returncode == 1
+    assert together or not result.stderr
+
+
+def test_a_pipe_that_breaks_elsewhere_is_raised():
+    def broken():
+        raise BrokenPipeError("a worker's")
+
+    with pytest.raises(BrokenPipeError, match="a worker's"):
+        guarded(broken)
 
 
 @pytest.mark.parametrize("program", ["train.py", "evaluate.py"])
