@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# The leaderboard's entries that are our own, from the committed results of the suite `cpu`; those that lack a task wait.
+# The leaderboard's entries that are our own, from the committed results of the suite `mini`; those that lack a task wait.
 #   benchmarks/leaderboard.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tasks=(chain_extension fragment_duplication fragment_combination fragment_transfer chain_interpolation proximity)
+tasks=(chain_extension fragment_fusion fragment_duplication fragment_combination fragment_fission)
 
 entry() {  # CELLS NAME DESCRIPTION PRE-TRAINING
     local folder=leaderboard/$1 results=() found
     for task in "${tasks[@]}"; do
-        [ -e "results/cpu/$task-$1-seed0/results.json" ] || return 0
-        for found in results/cpu/"$task-$1"-seed*; do results+=("$found"); done
+        [ -e "results/mini/$task-$1-seed0/results.json" ] || return 0
+        for found in results/mini/"$task-$1"-seed*; do results+=("$found"); done
     done
     rm -rf "$folder"
     compbench submit "${results[@]}" --name "$2" --description "$3" --pretraining "$4" --out "$folder"
 }
 
-small="Small preset, 300 GFN2-xTB frames a molecule, four minutes of one CPU core a task."
+small="Small preset, 40 GFN2-xTB frames per molecule, two minutes of one CPU core per task."
 four_million="About four million structures at PBE0+MBD (SO3LR); molecules of up to seven heavy atoms may be among them."
 entry schnet "SchNet (small)" "$small" none
 entry dimenet "DimeNet++ (small)" "$small" none
@@ -24,9 +24,9 @@ entry gemnet "GemNet-T (small)" "$small" none
 entry equiformer_v2 "EquiformerV2 (small)" "$small" none
 entry nequip "NequIP (small)" "$small" none
 entry mace "MACE (small)" "$small" none
-entry so3lr "SO3LR, from random parameters" "Its network, 300 GFN2-xTB frames a molecule, four minutes of one CPU core a task." none
+entry so3lr "SO3LR, from random parameters" "Its network, 40 GFN2-xTB frames per molecule, two minutes of one CPU core per task." none
 entry so3lr-fine-tuned "SO3LR" \
-    "Its published weights, fine-tuned for four minutes of one CPU core a task on 300 GFN2-xTB frames a molecule." "$four_million"
+    "Its published weights, fine-tuned for two minutes of one CPU core per task on 40 GFN2-xTB frames per molecule." "$four_million"
 entry so3lr-zero-shot "SO3LR" "Its published weights as they are: another level of theory than the labels." "$four_million"
 entry ani-1x "ANI-1x" "As torchani brings it: another level of theory than the labels." \
     "About five million structures at wB97X/6-31G(d) (ANI-1x); molecules of up to eight heavy atoms may be among them."

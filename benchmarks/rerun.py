@@ -1,6 +1,6 @@
 """Make one committed cell again from its configuration, and compare every metric with the committed one.
 
-    python benchmarks/rerun.py results/cpu/chain_extension-schnet-seed0
+    python benchmarks/rerun.py results/mini/chain_extension-schnet-seed0
 
 Passes (exit code 0) if each lies within the committed 95% interval; says how many are the same to the last digit, which
 on the machine that made the cell should be all. Give a core with ``taskset -c 0`` where the suite gave a cell one: the

@@ -10,37 +10,57 @@ from compbench_jax.splits.controls import ControlRandom, Oracle
 from compbench_jax.splits.pretraining import Pretraining
 from compbench_jax.splits.task import Task
 from compbench_jax.tasks.chain_extension import ChainExtension
+from compbench_jax.tasks.chain_extension_hints import ChainExtensionHints
 from compbench_jax.tasks.chain_interpolation import ChainInterpolation
 from compbench_jax.tasks.fragment_combination import FragmentCombination
 from compbench_jax.tasks.fragment_duplication import FragmentDuplication
+from compbench_jax.tasks.fragment_fission import FragmentFission
+from compbench_jax.tasks.fragment_fusion import FragmentFusion, FragmentFusionHints
 from compbench_jax.tasks.fragment_transfer import FragmentTransfer
-from compbench_jax.tasks.proximity import Proximity
 
-__all__ = ["CONTROLS", "PREPARATIONS", "SAME_SPLIT", "SUBTASKS", "TASKS", "Task", "get_task"]
+__all__ = [
+    "ALL_TASKS",
+    "CONTROLS",
+    "EXPERIMENTS",
+    "EXTENSIONS",
+    "MAIN_TASKS",
+    "PREPARATIONS",
+    "TASKS",
+    "Task",
+    "get_task",
+]
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (ChainExtension, FragmentDuplication, FragmentCombination, FragmentTransfer)
+    task.kind: task for task in (ChainExtension, FragmentFusion, FragmentDuplication, FragmentCombination)
 }
-"""The four tasks by name."""
+"""The paper's four tasks by name."""
 
-SUBTASKS: dict[str, type[Task]] = {task.kind: task for task in (ChainInterpolation, Proximity)}
-"""The two subtasks by name."""
+EXPERIMENTS: dict[str, type[Task]] = {
+    task.kind: task for task in (FragmentFission, ChainExtensionHints, FragmentFusionHints)
+}
+"""The paper's further experiments by name."""
 
-SAME_SPLIT: dict[str, str] = {kind: task.same_split_as for kind, task in SUBTASKS.items()}
-"""The subtasks, each with the task whose molecules it reports in another way; empty where it has a split of its own."""
+EXTENSIONS: dict[str, type[Task]] = {task.kind: task for task in (FragmentTransfer, ChainInterpolation)}
+"""Tasks of this project that are not the paper's, by name."""
+
+ALL_TASKS: dict[str, type[Task]] = TASKS | EXPERIMENTS | EXTENSIONS
+"""All of them, in the order to show them."""
+
+MAIN_TASKS = (*TASKS, FragmentFission.kind)
+"""Tasks of the headline: the four, and fission, which the runs of fragment_duplication are evaluated on."""
 
 CONTROLS: dict[str, type[Task]] = {control.kind: control for control in (ControlRandom, Oracle)}
-"""The two controls by name; each is made of a task or subtask."""
+"""The two controls by name; each is made of a task."""
 
 PREPARATIONS: dict[str, type[Task]] = {Pretraining.kind: Pretraining}
-"""What a potential may be trained on before a task or subtask, by name."""
+"""What a potential may be trained on before a task, by name."""
 
 
 def get_task(text: str) -> Task:
     """The task that a text names.
 
     ``chain_extension``, ``fragment_duplication[NH2]``, ``fragment_combination[OH,COOH]``,
-    ``control_random(fragment_transfer)``, ``control_random(proximity,seed=3)``,
+    ``control_random(fragment_fusion)``, ``control_random(chain_extension,seed=3)``,
     ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``. Without brackets the defaults hold.
     ``get_task(task.name) == task`` for every task.
 
@@ -57,15 +77,14 @@ def get_task(text: str) -> Task:
     kind, inside = task[1], task[2]
     if kind in CONTROLS | PREPARATIONS:
         raise TaskError(f"{kind} is made of a task and needs one: write {kind}(TASK), e.g. {kind}(chain_extension)")
-    known = TASKS | SUBTASKS
-    if kind not in known:
+    if kind not in ALL_TASKS:
         _unknown(kind)
     parameters = [part.strip() for part in inside.split(",")] if inside is not None else []
     if inside is not None and not all(parameters):
         raise TaskError(
-            f"{text!r} has an empty parameter: leave the brackets out for the defaults, {known[kind]().name}"
+            f"{text!r} has an empty parameter: leave the brackets out for the defaults, {ALL_TASKS[kind]().name}"
         )
-    return known[kind].from_parameters(parameters)
+    return ALL_TASKS[kind].from_parameters(parameters)
 
 
 def _control(kind: str, inside: str) -> Task:
@@ -88,7 +107,7 @@ def _control(kind: str, inside: str) -> Task:
 
 
 def _unknown(kind: str) -> Never:
-    known = [*TASKS, *SUBTASKS, *(f"{control}(TASK)" for control in (*CONTROLS, *PREPARATIONS))]
-    close = difflib.get_close_matches(kind.replace("-", "_"), [*TASKS, *SUBTASKS, *CONTROLS, *PREPARATIONS], n=1)
+    known = [*ALL_TASKS, *(f"{control}(TASK)" for control in (*CONTROLS, *PREPARATIONS))]
+    close = difflib.get_close_matches(kind.replace("-", "_"), [*ALL_TASKS, *CONTROLS, *PREPARATIONS], n=1)
     hint = f"did you mean {close[0]!r}? Tasks are" if close else "tasks are"
     raise TaskError(f"no such task {kind!r}: {hint} {', '.join(known)}")

@@ -24,6 +24,8 @@ class ChainExtension(Task):
     question: ClassVar[str] = "Does a potential trained on short chains hold for longer ones?"
     trained_on: ClassVar[str] = "{family} at n = 2–6"
     tested_on: ClassVar[str] = "{family} at n = 7–13"
+    paper_name: ClassVar[str] = "Fragment Chain Extension"
+    public: ClassVar[str] = "group and n"
     train_lengths: ClassVar[frozenset[int]] = frozenset(SHORT)
     ood_lengths: ClassVar[frozenset[int]] = frozenset(LONG)
 

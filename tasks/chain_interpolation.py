@@ -1,4 +1,4 @@
-"""Subtask ``chain_interpolation``: unseen lengths between trained ones, the control for length itself."""
+"""Extension task ``chain_interpolation``: unseen lengths between trained ones, the control for length itself."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,5 +15,7 @@ class ChainInterpolation(ChainExtension):
     question: ClassVar[str] = "Is an unseen chain length hard even between lengths that were trained on?"
     trained_on: ClassVar[str] = "{family} at n = 2–5 and 10–13"
     tested_on: ClassVar[str] = "{family} at n = 6–9"
+    paper_name: ClassVar[str] = ""
+    public: ClassVar[str] = ""
     train_lengths: ClassVar[frozenset[int]] = frozenset((*range(2, 6), *range(10, 14)))
     ood_lengths: ClassVar[frozenset[int]] = frozenset(range(6, 10))

@@ -7,13 +7,16 @@ from typing import ClassVar
 from compbench_jax.molecules.fragments import FRAGMENTS
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.splits.checks import MoleculeSplit
-from compbench_jax.splits.families import choose, has_ends, parse_different
+from compbench_jax.splits.families import choose, has_ends, of_length, parse_different
 from compbench_jax.splits.task import Task
+
+LENGTHS = range(2, 10)
+"""Numbers of carbons n of both sides: 2 … 9."""
 
 
 @dataclass(frozen=True)
 class FragmentCombination(Task):
-    """Train on molecules with A or B at one end or both, test on molecules with both A and B.
+    """Train on molecules with A at both ends or B at both ends, test on molecules with both A and B; n = 2–9.
 
     Attributes:
         first: A, a key or mono family of the fragment table; kept as the key.
@@ -23,8 +26,10 @@ class FragmentCombination(Task):
     kind: ClassVar[str] = "fragment_combination"
     principle: ClassVar[str] = "systematicity: known fragments, unseen together"
     question: ClassVar[str] = "Does a potential that knows two fragments hold for molecules with one of each?"
-    trained_on: ClassVar[str] = "{first}, {second}, {first}…{first} and {second}…{second}, all n"
-    tested_on: ClassVar[str] = "{first}…{second}, all n"
+    trained_on: ClassVar[str] = "{first}…{first} and {second}…{second} at n = 2–9"
+    tested_on: ClassVar[str] = "{first}…{second} at n = 2–9"
+    paper_name: ClassVar[str] = "Fragment Combination"
+    public: ClassVar[str] = "the groups; n from a public review"
 
     first: str = "NH2"
     second: str = "COOH"
@@ -36,12 +41,12 @@ class FragmentCombination(Task):
         object.__setattr__(self, "second", second)
 
     def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
-        """A and B train apart, and are held out together."""
+        """Symmetric molecules train, mixed ones are held out."""
         return choose(
             graphs,
-            train=lambda molecule: any(
-                has_ends(molecule, fragment) or has_ends(molecule, fragment, fragment)
-                for fragment in (self.first, self.second)
+            train=lambda molecule: (
+                (has_ends(molecule, self.first, self.first) or has_ends(molecule, self.second, self.second))
+                and of_length(molecule, LENGTHS)
             ),
-            ood=lambda molecule: has_ends(molecule, self.first, self.second),
+            ood=lambda molecule: has_ends(molecule, self.first, self.second) and of_length(molecule, LENGTHS),
         )

@@ -1,4 +1,4 @@
-"""Task ``fragment_transfer``: a trend learned on one fragment, carried to another."""
+"""Extension task ``fragment_transfer``: a trend learned on one fragment, carried to another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

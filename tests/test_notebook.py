@@ -21,4 +21,4 @@ def test_the_notebook_runs(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "failures: none" in done.stdout and "  ood: " in done.stdout
-    assert "propanedioic acid: 100% of frames" in done.stdout
+    assert "butanedioic acid: 100% of frames" in done.stdout

@@ -16,23 +16,17 @@ from compbench_jax.report.pages import fill
 from compbench_jax.report.site_published import published_facts
 from compbench_jax.report.table import significant, with_interval
 from compbench_jax.store.store import open_store
-from compbench_jax.tasks import SAME_SPLIT, SUBTASKS, TASKS
+from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
-PAGES = {
-    "README.md": "cpu",
-    "docs/findings.md": "cpu",
-    "docs/findings-mini.md": "mini",
-    "docs/findings-longer.md": "longer",
-    "docs/foundation.md": "foundation",
-}
-DATA = {"cpu": "standard", "mini": "mini", "longer": "standard", "foundation": "mini"}
+PAGES = {"README.md": "mini", "docs/findings.md": "mini", "docs/energies.md": "mini"}
+DATA = {"mini": "mini"}
 
 
 @lru_cache
 def blocks(suite):
-    return findings(material(read_sources([RESULTS / suite]), [*TASKS, *SUBTASKS], published_facts(), SAME_SPLIT))
+    return findings(material(read_sources([RESULTS / suite]), list(ALL_TASKS), published_facts(), MAIN_TASKS))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -42,7 +36,7 @@ def test_tables_are_those_of_the_committed_results(page):
     assert fill(text, blocks(PAGES[page])) == text, "run `compbench findings` as `make results` does"
 
 
-@pytest.mark.parametrize("name", ["findings", "findings-mini", "findings-longer"])
+@pytest.mark.parametrize("name", ["findings"])
 def test_figures_of_the_findings_are_there(name):
     shown = re.findall(rf"!\[[^]]*\]\({name}/([a-z]+\.png)\)", (ROOT / "docs" / f"{name}.md").read_text())
     drawn = ROOT / "docs" / name
@@ -62,13 +56,7 @@ def test_results_are_of_the_committed_data(suite):
         assert path.parent.name.startswith(f"{task}-{results['model']}")
 
 
-def test_foundation_results_against_dft_are_of_the_committed_labels():
-    data = open_store(ROOT / "data" / "pbe_mini").hash
-    found = [read_results(path) for path in (RESULTS / "foundation").glob("pbe_mini/*/results.json")]
-    assert len(found) == 8 and all(results["data"] == data for results in found)
-
-
-@pytest.mark.parametrize("task", ["chain_extension", "fragment_duplication"])
+@pytest.mark.parametrize("task", ["chain_extension"])
 def test_the_trial_is_what_the_documentation_says(task):
     (row,) = leaderboard(read_sources([RESULTS / "trial" / task]))
     shown = " → ".join(with_interval(row.estimate(part), MEV) for part in ("id", "ood"))
@@ -76,7 +64,7 @@ def test_the_trial_is_what_the_documentation_says(task):
 
 
 def test_the_example_of_dynamics_is_what_was_measured():
-    file = RESULTS / "mini" / "chain_extension-mace-seed0" / "dynamics.json"
+    file = RESULTS / "dynamics" / "chain_extension-mace-seed0" / "dynamics.json"
     summary = json.loads(file.read_text())["summary"]
     text = (ROOT / "docs" / "dynamics.md").read_text()
     for head, property, name, digits in (

@@ -13,7 +13,7 @@ class Arguments:
     """Audit a task's split of a store: disjointness, coverage, divergence by radius, novel contacts."""
 
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
-    """Name of the task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(proximity)"."""
+    """Name of the task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(fragment_fusion)"."""
 
     data: Path
     """Folder of the store."""
@@ -22,7 +22,7 @@ class Arguments:
     """Print the audit as JSON instead of tables."""
 
     cutoff: float = 5.0
-    """Å; two atoms that no bond joins are in contact when they are closer than this."""
+    """Å; cutoff of the model. Contacts are always those within 5 Å."""
 
     draws: int = 200
     """Random molecule-disjoint splits to compare D_C with. 0: none."""
@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> None:
 
     task = get_task(arguments.task)
     store = open_store(arguments.data, checksums=True)
-    audit = audit_split(store, task.split(store), arguments.cutoff, arguments.seed, arguments.draws, arguments.layers)
+    audit = audit_split(store, task.split(store), arguments.seed, arguments.draws, arguments.layers, arguments.cutoff)
     if arguments.json:
         print(audit_json(audit), end="")
     else:

@@ -28,9 +28,9 @@ class Arguments:
     """
 
     suite: str = "mini"
-    """mini: the seven potentials (small), baselines, two tasks, data/mini. cpu: standard data, all tasks, two seeds,
-    controls, SO3LR. longer: MACE and PaiNN on one task, ten times the minutes of cpu. paper: the published sizes on a
-    GPU, five seeds at once."""
+    """mini: the seven potentials (small), baselines, SO3LR, four tasks and fission, data/mini. cpu: standard data, the
+    hints too, two seeds, controls. longer: MACE and PaiNN on one task, ten times the minutes of cpu. paper: the
+    published sizes on a GPU, five seeds at once."""
 
     data: Path | None = None
     """Folder of the store. Without it: the suite's own."""

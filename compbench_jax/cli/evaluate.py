@@ -88,7 +88,7 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     with predictor_of(arguments.workers) as predictor, Progress() as progress:
 
         def evaluated(item: "LoadedRun") -> "Evaluation":
-            return evaluate(item, store, split, settings, task.groups(store.graphs), progress, predictor)
+            return evaluate(item, store, split, settings, progress, predictor)
 
         if arguments.member is None and len(members) > 1:
             evaluation, others = evaluate_members(members, evaluated, store, settings)
@@ -149,9 +149,7 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
         audit = ensure_audit(out, store, split, DEFAULT_CUTOFF)
         with Progress() as progress:
             try:
-                evaluation = evaluate_calculator(
-                    spec, store, split, work, settings, task.groups(store.graphs), progress
-                )
+                evaluation = evaluate_calculator(spec, store, split, work, settings, progress)
             except KeyboardInterrupt:
                 print("interrupted: run the same command to go on", file=sys.stderr)
                 sys.exit(130)

@@ -31,7 +31,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.figure import force_mae_figure
     from compbench_jax.report.leaderboard import leaderboard, read_sources
     from compbench_jax.report.overview import overview_figure
-    from compbench_jax.tasks import CONTROLS, SUBTASKS, TASKS
+    from compbench_jax.tasks import ALL_TASKS, CONTROLS
 
     if not arguments.results:
         raise RunError(
@@ -39,6 +39,6 @@ def run(arguments: Arguments) -> None:
         )
     sources = read_sources(arguments.results)
     if arguments.kind == "overview":
-        print(overview_figure(leaderboard(sources, [*TASKS, *SUBTASKS, *CONTROLS]), arguments.out))
+        print(overview_figure(leaderboard(sources, [*ALL_TASKS, *CONTROLS]), arguments.out))
     else:
         print(force_mae_figure([source.results for source in sources], arguments.out))

@@ -10,7 +10,7 @@ import tyro
 class Arguments:
     """Write what the results of a grid say: tables into marked parts of pages, figures into a folder.
 
-    compbench findings results/cpu --page docs/findings.md --figures docs/findings
+    compbench findings results/mini --page docs/findings.md --figures docs/findings
 
     In a page, what stands between <!-- compbench: NAME --> and <!-- end --> is replaced; nothing else is touched.
     Without --page the tables are printed, each under its NAME.
@@ -34,9 +34,9 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.leaderboard import read_sources
     from compbench_jax.report.pages import fill_page
     from compbench_jax.report.site_published import published_facts
-    from compbench_jax.tasks import SAME_SPLIT, SUBTASKS, TASKS
+    from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 
-    found = material(read_sources(arguments.results), [*TASKS, *SUBTASKS], published_facts(), SAME_SPLIT)
+    found = material(read_sources(arguments.results), list(ALL_TASKS), published_facts(), MAIN_TASKS)
     blocks = findings(found)
     for page in arguments.page:
         print(f"{page}: {'written' if fill_page(page, blocks) else 'as it was'}")

@@ -30,7 +30,11 @@ class Arguments:
     """Only these molecules, each by name, SMILES or InChIKey. Without it: the whole registry."""
 
     registry: Literal["core", "extended"] = "core"
-    """Registry to take the molecules from: core (118) or extended (177)."""
+    """Registry to take the molecules from: core (118) or extended (262)."""
+
+    reuse: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """Store with the same settings and level of theory whose frames are taken over as they are; only what it lacks is
+    computed. Can be given several times."""
 
     level: str = "gfn2-xtb"
     """Level of theory of dynamics and labels: gfn2-xtb, gfn1-xtb, pbe-d3bj, orca-pbe-d3bj, or any ASE calculator by its
@@ -106,7 +110,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.labelling.executors import make_executor
     from compbench_jax.labelling.levels import get_level
     from compbench_jax.molecules.registry import core_registry, extended_registry, find_molecule
-    from compbench_jax.store.generate import Plan, generate
+    from compbench_jax.store.generate import Plan, generate, take_over
 
     console = Console(stderr=True)
     settings = resolve_settings(arguments)
@@ -122,6 +126,8 @@ def run(arguments: Arguments) -> None:
     molecules = tuple(m for m in (extended_registry() if chosen else registry) if not chosen or m.inchikey in chosen)
     plan = Plan(arguments.out, molecules, arguments.level, settings, arguments.preset)
     console.print(f"{len(molecules)} molecules, {executor.description}, {arguments.level}")
+    for path in arguments.reuse:
+        console.print(f"{path}: {take_over(plan, path)} segments taken over")
     with job_progress(console, "segments") as progress:
         try:
             manifest = generate(plan, executor, progress.start, progress.advance, part)

@@ -17,8 +17,9 @@ class Arguments:
 
     Reads ASE .traj, extended XYZ (.xyz, .extxyz), ASE .db and .npz in the MD17 convention. Molecules are identified by
     their bonds, not by file names; of each molecule the longest trajectory becomes the primary set (training), the
-    others the secondary set (validation and ID test). Repeated geometries and frames whose bonds changed are left out
-    and reported. Run it with --dry-run first. docs/importing.md says more.
+    others the secondary set (validation and ID test). Files NAME_total.traj and NAME_final.traj, as the benchmark's
+    authors call them, are primary and secondary whatever their lengths. Repeated geometries and frames whose bonds
+    changed are left out and reported. Run it with --dry-run first. docs/importing.md says more.
     """
 
     paths: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")]]

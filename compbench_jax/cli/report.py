@@ -40,10 +40,10 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.exports import write_csv, write_figures, write_latex
     from compbench_jax.report.leaderboard import leaderboard, read_sources, tasks_of
     from compbench_jax.report.site import TaskText, build_site
-    from compbench_jax.tasks import CONTROLS, SUBTASKS, TASKS, get_task
+    from compbench_jax.tasks import ALL_TASKS, CONTROLS, get_task
 
     sources = read_sources(arguments.results)
-    rows = leaderboard(sources, [*TASKS, *SUBTASKS, *CONTROLS])
+    rows = leaderboard(sources, [*ALL_TASKS, *CONTROLS])
     about = {}
     for name in tasks_of(rows):
         try:

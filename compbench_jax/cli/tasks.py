@@ -24,12 +24,12 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Print the tasks with their default parameters, then the controls."""
     from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import CONTROLS, PREPARATIONS, SUBTASKS, TASKS
+    from compbench_jax.tasks import ALL_TASKS, CONTROLS, PREPARATIONS
 
     store = None if arguments.data is None else open_store(arguments.data)
     table = Table("task", "", show_lines=True)
     table.columns[0].no_wrap = True
-    for kind in (*TASKS.values(), *SUBTASKS.values()):
+    for kind in ALL_TASKS.values():
         task = kind.from_parameters([])
         counted = "" if store is None else f"\nin this store: {counts(task, store)}"
         words = [task.in_words(task.trained_on), task.in_words(task.tested_on)]
@@ -44,8 +44,9 @@ def run(arguments: Arguments) -> None:
 
 def described(kind: "type[Task]", trained_on: str, tested_on: str) -> str:
     """What a task tests, as rich markup."""
-    lines = {"tests": kind.principle, "trained on": trained_on, "OOD test": tested_on}
-    rows = [f"[dim]{key}:[/] {escape(text)}" for key, text in lines.items()]
+    lines = {"tests": kind.principle, "trained on": trained_on, "OOD test": tested_on, "in the paper": kind.paper_name,
+             "public": kind.public, "inferred here": kind.inferred}  # fmt: skip
+    rows = [f"[dim]{key}:[/] {escape(text)}" for key, text in lines.items() if text]
     return "\n".join([f"[bold]{escape(kind.question)}[/]", *rows])
 
 

@@ -22,6 +22,7 @@ from compbench_jax.evaluation.results import NOTES, SCHEMA_VERSION, section
 from compbench_jax.evaluation.subject import Subject
 from compbench_jax.evaluation.where import where_contents
 from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, SUM_COLUMNS, metrics_from_sums
+from compbench_jax.splits.composition import composition
 from compbench_jax.splits.novelty import known_environments, molecules_of
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
@@ -34,7 +35,6 @@ def assemble(
     tests: Mapping[str, TestSet],
     samples: int,
     seed: int,
-    groups: Mapping[int, str],
     fit_frames: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Contents of ``results.json`` and of ``where.json``.
@@ -46,13 +46,12 @@ def assemble(
         tests: the evaluated sets ``"id"`` and ``"ood"``.
         samples: bootstrap draws.
         seed: of the draws.
-        groups: the task's own labels of OOD molecules.
         fit_frames: train frames in the per-element fit of the energy errors.
     """
     bootstrap = Bootstrap(samples, seed)
     sums = {part: test.sums() for part, test in tests.items()}
     sets = comparison(sums["id"][1], sums["ood"][1], samples, seed)
-    labelled = label_atoms(store, split, tests, subject.contact_cutoff)
+    labelled = label_atoms(store, split, tests)
     results = {
         "schema_version": SCHEMA_VERSION,
         "task": split.task,
@@ -63,7 +62,7 @@ def assemble(
         "checkpoint_step": subject.step,
         **blocks(sets, sums["id"][1], sums["ood"][1]),
         "ratio_largest_id": ratio_largest_id(store, *sums["id"], sums["ood"][1], samples, seed),
-        **breakdowns(store, split, tests, labelled, groups, bootstrap),
+        **breakdowns(store, split, tests, labelled, bootstrap),
         "by_molecule": {part: by_molecule(test, store.graphs) for part, test in tests.items()},
         "train": trained(store, split),
         "molecule_sums": {
@@ -75,6 +74,7 @@ def assemble(
         },
         "bootstrap": {"samples": samples, "seed": seed, "level": LEVEL, "over": "molecules"},
         "fit_frames": fit_frames,
+        "unidentifiable": unidentifiable(store, split),
         "units": units(),
         "notes": NOTES,
         "config": subject.config,
@@ -83,6 +83,12 @@ def assemble(
         **subject.more,
     }
     return results, where_contents(results, store.graphs, tests, labelled)
+
+
+def unidentifiable(store: FrameStore, split: Split) -> list[str]:
+    """Names of the OOD molecules whose total energies no training set of these compositions can tell."""
+    sides = ([store.graphs[m] for m in molecules_of(store, frames)] for frames in (split.train, split.ood_test))
+    return list(composition(*sides).unidentifiable)
 
 
 def comparison(id_sums: np.ndarray, ood_sums: np.ndarray, samples: int, seed: int, seed_stream: int = 2) -> Comparison:
@@ -132,7 +138,6 @@ def breakdowns(
     split: Split,
     tests: Mapping[str, TestSet],
     labelled: Labelled,
-    groups: Mapping[int, str],
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     """All blocks but those of single molecules; empty ones where a breakdown does not apply."""
@@ -167,14 +172,7 @@ def breakdowns(
         "by_touching": {
             "ood": by_label_of_molecule(ood, lambda m: "touching" if new_at_1[m] else "apart", "ood", bootstrap)
         },
-        "by_group": {"ood": by_group(ood, groups, bootstrap)},
     }
-
-
-def by_group(test: TestSet, groups: Mapping[int, str], bootstrap: Bootstrap) -> dict[str, Any]:
-    """A block for each of the task's own groups of OOD molecules, in its order."""
-    found = by_label_of_molecule(test, groups.get, "ood", bootstrap)
-    return {label: found[label] for label in dict.fromkeys(groups.values()) if label in found}
 
 
 def trained(store: FrameStore, split: Split) -> dict[str, Any]:

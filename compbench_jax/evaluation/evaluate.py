@@ -1,6 +1,6 @@
 """Evaluation of a trained potential on a split: every metric of the benchmark, ID, OOD and their ratio."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,6 @@ def evaluate(
     store: FrameStore,
     split: Split,
     settings: Settings | None = None,
-    groups: Mapping[int, str] | None = None,
     progress: Callable[[int, int], Any] | None = None,
     predictor: Predictor = predict_sets,
 ) -> Evaluation:
@@ -123,8 +122,6 @@ def evaluate(
         split: which frames test; train frames serve the per-element fit of the energy errors, and the audit's
             novelty.
         settings: bootstrap and batches.
-        groups: the task's own labels of OOD molecules (index into ``store.graphs``), in the order to show
-            them.
         progress: called with the number of frames done, and of frames in all.
         predictor: what predicts: this process, or several (:mod:`compbench_jax.evaluation.processes`).
 
@@ -165,7 +162,7 @@ def evaluate(
         tests[part] = TestSet.build(store.graphs, frames, predictions[part].forces, complete)
     evaluated = replace(split, id_test=indices["id"], ood_test=indices["ood"])
     results, where = assemble(
-        subject_of_run(run), store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(indices["fit"])
+        subject_of_run(run), store, evaluated, tests, settings.samples, settings.seed, len(indices["fit"])
     )
     predicted = {part: predictions[part] for part in TEST_PARTS}
     frames_of = {part: np.asarray(indices[part], np.int64) for part in TEST_PARTS}

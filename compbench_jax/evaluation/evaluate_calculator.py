@@ -63,7 +63,6 @@ def evaluate_calculator(
     split: Split,
     work: Work,
     settings: Settings | None = None,
-    groups: Mapping[int, str] | None = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Evaluation:
     """Predict both test sets and a sample of train frames, and compute everything that ``results.json`` holds.
@@ -74,7 +73,6 @@ def evaluate_calculator(
         split: which frames test; train frames serve the per-element fit of the energy errors.
         work: how to compute. A folder that holds some of these predictions already saves their computation.
         settings: bootstrap and samples.
-        groups: the task's own labels of OOD molecules.
         progress: called with the number of frames done, and of frames in all.
 
     Raises:
@@ -130,9 +128,7 @@ def evaluate_calculator(
         },
     )
     evaluated = replace(split, id_test=sets["id"][0], ood_test=sets["ood"][0])
-    results, where = assemble(
-        subject, store, evaluated, tests, settings.samples, settings.seed, groups or {}, len(fit_errors)
-    )
+    results, where = assemble(subject, store, evaluated, tests, settings.samples, settings.seed, len(fit_errors))
     outcome = {part: sets[part][2] for part in TEST_PARTS}
     frames_of = {part: sets[part][0] for part in TEST_PARTS}
     return Evaluation(results, outcome, frames_of, where, showcase(store, frames_of, outcome, settings.seed))

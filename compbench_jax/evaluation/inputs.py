@@ -105,13 +105,14 @@ def ensure_audit(folder: Path, store: FrameStore, split: Split, cutoff: float, l
         folder: where ``audit.json`` is or will be.
         store: where the frames are.
         split: which is audited.
-        cutoff: Å, within which atoms are in contact.
+        cutoff: Å, of the potential.
         layers: of the potential; its receptive field is this many cutoffs.
     """
     path = folder / AUDIT_FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if (found["task"], found["data"]) == (split.task, store.hash):
+        # An audit of before compositions had the cutoff of its potential for contacts: it is made again.
+        if (found["task"], found["data"]) == (split.task, store.hash) and "composition" in found:
             return path
     except (OSError, ValueError, KeyError, TypeError):
         pass

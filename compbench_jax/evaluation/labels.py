@@ -55,14 +55,13 @@ class Labelled:
     novel_contact: np.ndarray
 
 
-def label_atoms(store: FrameStore, split: Split, tests: Mapping[str, TestSet], contact_cutoff: float) -> Labelled:
+def label_atoms(store: FrameStore, split: Split, tests: Mapping[str, TestSet]) -> Labelled:
     """Label every atom of the test sets.
 
     Args:
         store: where the frames are.
         split: whose train set says what is novel; its test sets are the frames of ``tests``.
         tests: the sets ``"id"`` and ``"ood"``.
-        contact_cutoff: Å, within which non-bonded atoms are in contact.
     """
     atoms = {}
     for part, test in tests.items():
@@ -72,7 +71,7 @@ def label_atoms(store: FrameStore, split: Split, tests: Mapping[str, TestSet], c
         }
     ood = tests["ood"]
     distance = by_distance(ood, novelty_distances(store, split))
-    novel = novel_contact_frames(store, split.train, split.ood_test, contact_cutoff)
+    novel = novel_contact_frames(store, split.train, split.ood_test)
     atoms["ood"] |= {
         "distance": distance,
         "distance_element": crossed(distance, atoms["ood"]["element"]),

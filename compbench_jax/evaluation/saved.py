@@ -16,7 +16,6 @@ from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.uncertainty import items_of, spread_block
 from compbench_jax.evaluation.where import where_contents
 from compbench_jax.metrics.aggregate import force_metrics
-from compbench_jax.splits.contacts import DEFAULT_CUTOFF
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 
@@ -87,8 +86,7 @@ def where_from_predictions(folder: Path, results: Mapping[str, Any], store: Fram
             )
         tests[part] = test
         split = replace(split, id_test=saved.frames) if part == "id" else replace(split, ood_test=saved.frames)
-    cutoff = results["config"].get("model", {}).get("cutoff", DEFAULT_CUTOFF)
-    return where_contents(results, store.graphs, tests, label_atoms(store, split, tests, cutoff))
+    return where_contents(results, store.graphs, tests, label_atoms(store, split, tests))
 
 
 def ensemble_uncertainty(

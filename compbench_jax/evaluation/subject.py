@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compbench_jax.models.registry import n_parameters
-from compbench_jax.splits.contacts import DEFAULT_CUTOFF
 from compbench_jax.training.checkpoint import LoadedRun
 
 
@@ -17,7 +16,6 @@ class Subject:
         seed: of the training; 0 for a calculator.
         config: contents of ``results["config"]``.
         step: of the checkpoint; None for a calculator.
-        contact_cutoff: Å, within which non-bonded atoms count as a contact.
         more: further entries of ``results.json``.
     """
 
@@ -25,7 +23,6 @@ class Subject:
     seed: int
     config: dict[str, Any]
     step: int | None = None
-    contact_cutoff: float = DEFAULT_CUTOFF
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -33,4 +30,4 @@ def subject_of_run(run: LoadedRun) -> Subject:
     """The subject that a trained run is."""
     seed = run.seed if run.member else run.config["seed"]
     more = {"parameters": n_parameters(run.params)}
-    return Subject(run.config["preset"], seed, run.config, run.step, run.potential.cutoff, more)
+    return Subject(run.config["preset"], seed, run.config, run.step, more)

@@ -12,6 +12,15 @@ PRIMARY, SECONDARY = SETS
 SHARE = 0.2
 """Share of the shortest secondary set that tunes: the paper's 100 of 500."""
 
+ENDINGS = {"_total.traj": PRIMARY, "_final.traj": SECONDARY}
+"""How the authors' older public code ends the names of its files, ``<SMILES>_total.traj`` and ``<SMILES>_final.traj``.
+Only the ending is read: the molecule is that of the geometry."""
+
+
+def set_by_name(source: Source) -> str | None:
+    """The set that the ending of a file's name states; None for other names."""
+    return next((name for ending, name in ENDINGS.items() if source.path.name.endswith(ending)), None)
+
 
 @dataclass(frozen=True)
 class Patterns:
@@ -56,15 +65,15 @@ class Patterns:
 def assign(pieces: Sequence[Piece], patterns: Patterns) -> list[tuple[str, int]]:
     """Set and segment of every trajectory.
 
-    The set is what a pattern says, else what the file states, else primary for the longest of a molecule's trajectories
-    and secondary for its others. Segments keep the numbers that files state and are numbered in order where they state
-    none or the same twice.
+    The set is what a pattern says, else what the file states, else what its name states (``ENDINGS``), else primary for
+    the longest of a molecule's trajectories and secondary for its others. Segments keep the numbers that files state
+    and are numbered in order where they state none or the same twice.
 
     Returns:
         for each piece its set and segment.
     """
     sets: list[str | None] = [
-        patterns.set_of(piece.source) or (piece.tag[0] if piece.tag else None) for piece in pieces
+        patterns.set_of(piece.source) or (piece.tag[0] if piece.tag else set_by_name(piece.source)) for piece in pieces
     ]
     taken_primary = {piece.inchikey for piece, set in zip(pieces, sets, strict=True) if set == PRIMARY}
     longest: dict[str, int] = {}

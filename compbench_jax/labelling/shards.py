@@ -71,12 +71,17 @@ def make_shard(job: ShardJob) -> str:
     """Sample and label the job's segment and write its shard; returns the path. Runs in a worker."""
     graph = molecular_graph(job.molecule)
     segment = run_segment(graph, get_level(job.level), job.settings, job.set, job.segment, job.n_frames)
+    write_shard(job, segment)
+    return str(job.path)
+
+
+def write_shard(job: ShardJob, segment: Segment) -> None:
+    """Keep the job's segment in its shard."""
     buffer = io.BytesIO()
     arrays = {field.name: getattr(segment, field.name) for field in fields(Segment) if field.name != "rejected"}
     rejected = np.frombuffer(json.dumps(segment.rejected).encode(), np.uint8)
     np.savez(buffer, rejected=rejected, **arrays)
     write_atomically(job.path, buffer.getvalue())
-    return str(job.path)
 
 
 def read_shard(job: ShardJob) -> Segment | None:

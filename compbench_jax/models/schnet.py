@@ -27,11 +27,13 @@ class SchNetConfig:
     cutoff: float = 5.0
     """Å, radius within which atoms exchange messages."""
     features: int = 64
-    """Features of an atom, and width of the filters."""
+    """Features of an atom."""
     interactions: int = 3
     """Interaction blocks."""
     n_basis: int = 50
     """Gaussians that expand a distance."""
+    filters: int | None = None
+    """Channels of the continuous filters; None: as many as features."""
 
     kind: ClassVar[str] = "schnet"
     citation: ClassVar[str] = "Schütt et al., NeurIPS 2017, arXiv 1706.08566"
@@ -59,6 +61,7 @@ class SchNetInteraction(nn.Module):
     """One interaction block: x_i ← x_i + f2out(Σ_j in2f(x_j) ∘ W(r_ij) f_c(r_ij)) (2017, eq. 2 and figure 2)."""
 
     features: int
+    filters: int
 
     @nn.compact
     def __call__(
@@ -74,9 +77,9 @@ class SchNetInteraction(nn.Module):
 
         Filters are those of the pairs, ``rows [n_edge]`` says which of them an edge has.
         """
-        filters = shifted_softplus(_dense(self.features, "filter_0")(basis))
-        filters = _dense(self.features, "filter_1")(filters) * cutoff[:, None]
-        sent = _dense(self.features, "in2f", use_bias=False)(x)[senders]
+        filters = shifted_softplus(_dense(self.filters, "filter_0")(basis))
+        filters = _dense(self.filters, "filter_1")(filters) * cutoff[:, None]
+        sent = _dense(self.filters, "in2f", use_bias=False)(x)[senders]
         received = sum_to_receivers(sent * filters[rows], receivers, x.shape[0])
         update = shifted_softplus(_dense(self.features, "f2out_0")(received))
         return x + _dense(self.features, "f2out_1")(update)
@@ -98,8 +101,9 @@ class SchNet(nn.Module):
         cutoff = cosine_cutoff(lengths, config.cutoff)
         embed = nn.Embed(self.n_species, config.features, embedding_init=nn.initializers.normal(1.0), name="embedding")
         x = embed(species).astype(jnp.result_type(vectors, jnp.float32))
+        filters = config.features if config.filters is None else config.filters
         for i in range(config.interactions):
-            x = SchNetInteraction(config.features, name=f"interaction_{i}")(
+            x = SchNetInteraction(config.features, filters, name=f"interaction_{i}")(
                 x, basis, cutoff, senders, receivers, pairs.rows
             )
         hidden = shifted_softplus(_dense(config.features // 2, "output_0")(x))

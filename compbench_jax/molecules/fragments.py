@@ -2,8 +2,8 @@
 
 A registry molecule is a linear chain of n carbons, fragment carbons counted, with a fragment at each end.
 Families follow from the table, so a new fragment is one new row: it brings its own mono family (``X … H``),
-its double family (``X … X``) and a mixed family with every other fragment. The ten families of the core
-registry are named below; every other family belongs to the extension.
+its double family (``X … X``) and a mixed family with every other fragment. The core registry has ten families, each
+with its own range of n, named below. Every other family, and the other lengths of those, belong to the extension.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,8 @@ from itertools import combinations
 
 from compbench_jax.errors import CompBenchError
 
-MAX_CARBONS = 13
-"""Longest chain of every family (tridecane)."""
-
-MIN_CARBONS = 2
-"""Shortest chain of every family (ethane)."""
+EXTENSION_LENGTHS = range(2, 14)
+"""Numbers of carbons n of every family of the extension: 2 … 13."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +26,12 @@ class Fragment:
         carbons: carbon atoms of the fragment, counted in n.
         seniority: rank as principal characteristic group (IUPAC 2013, P-41); the larger takes the suffix.
         suffix: name ending as principal group, e.g. ``"ol"``; empty if the group is only ever a prefix.
-        prefix: name as substituent, e.g. ``"hydroxy"``.
+        prefix: name as substituent, e.g. ``"hydroxy"``; ``{n}`` stands for the locant where it is needed again.
         prefix_carbons: fragment carbons that leave the parent chain when it is named as a prefix (0 for
             ``oxo``, whose carbon stays; 1 for ``cyano``).
         family: family of the molecules with this fragment at one end and H at the other.
         double_family: family of the molecules with this fragment at both ends.
+        adjective: word for the fragment in the names of mixed families; the prefix where none is given.
     """
 
     key: str
@@ -46,6 +44,7 @@ class Fragment:
     prefix_carbons: int
     family: str
     double_family: str
+    adjective: str = ""
 
 
 _ROWS = (
@@ -53,7 +52,8 @@ _ROWS = (
     Fragment("OH", "O", "O", 0, 2, "ol", "hydroxy", 0, "alcohol", "diol"),
     Fragment("NH2", "N", "N", 0, 1, "amine", "amino", 0, "amine", "diamine"),
     Fragment("CHO", "O=C", "C=O", 1, 3, "al", "oxo", 0, "aldehyde", "dialdehyde"),
-    Fragment("COOH", "OC(=O)", "C(=O)O", 1, 4, "oic acid", "carboxy", 1, "acid", "diacid"),
+    Fragment("CONH2", "NC(=O)", "C(=O)N", 1, 4, "amide", "amino-{n}-oxo", 0, "amide", "diamide", "carbamoyl"),
+    Fragment("COOH", "OC(=O)", "C(=O)O", 1, 5, "oic acid", "carboxy", 1, "acid", "diacid"),
 )
 
 BARE = Fragment("H", "", "", 0, 0, "", "", 0, "alkane", "alkane")
@@ -63,14 +63,14 @@ BARE = Fragment("H", "", "", 0, 0, "", "", 0, "alkane", "alkane")
 def families_of(rows: tuple[Fragment, ...]) -> dict[str, tuple[str, str]]:
     """Return ``{family: (end, end)}`` of every pair of ends that the fragment rows allow.
 
-    Mixed families are called after the junior fragment's prefix and the senior's family (``"amino acid"``).
+    Mixed families are called after the junior fragment's adjective and the senior's family (``"amino acid"``).
     """
     families = {BARE.family: (BARE.key, BARE.key)}
     families |= {row.family: (row.key, BARE.key) for row in rows}
     families |= {row.double_family: (row.key, row.key) for row in rows}
     for first, second in combinations(rows, 2):
         junior, senior = sorted((first, second), key=lambda row: row.seniority)
-        families[f"{junior.prefix} {senior.family}"] = (first.key, second.key)
+        families[f"{junior.adjective or junior.prefix} {senior.family}"] = (first.key, second.key)
     return families
 
 
@@ -80,32 +80,22 @@ FRAGMENTS: dict[str, Fragment] = {row.key: row for row in (BARE, *_ROWS)}
 FAMILIES: dict[str, tuple[str, str]] = families_of(_ROWS)
 """Family to its two ends, core and extension."""
 
-CORE_FAMILIES = (
-    "alkane",
-    "alcohol",
-    "amine",
-    "aldehyde",
-    "acid",
-    "diol",
-    "diamine",
-    "dialdehyde",
-    "diacid",
-    "amino acid",
-)
-"""The ten families of the benchmark's core registry, in its order."""
+CORE_FAMILIES: dict[str, range] = {
+    "alkane": range(2, 14),
+    "alcohol": range(2, 16),
+    "amine": range(2, 16),
+    "aldehyde": range(2, 16),
+    "acid": range(2, 16),
+    "amide": range(2, 16),
+    "hydroxy aldehyde": range(2, 14),
+    "diamine": range(2, 10),
+    "diacid": range(2, 10),
+    "amino acid": range(2, 10),
+}
+"""The ten families of the core registry with their numbers of carbons n, in the order of the registry.
 
-EXTENSION_FAMILIES = tuple(family for family in FAMILIES if family not in CORE_FAMILIES)
-"""The families of the extension registry alone."""
-
-
-def carbon_range(ends: tuple[str, str]) -> range:
-    """Return the chain lengths n of the family with these ends.
-
-    The shortest molecule has two carbons and at least one that belongs to no fragment, so that fragments are
-    never bound to each other: 2 … 13, or 3 … 13 where both ends bring a carbon.
-    """
-    in_fragments = sum(FRAGMENTS[end].carbons for end in ends)
-    return range(max(MIN_CARBONS, in_fragments + 1), MAX_CARBONS + 1)
+Our reconstruction of the paper's 118 molecules: the paper's count and the lengths that its tasks and public code use
+fit these ranges exactly, but no public list names them."""
 
 
 def find_fragment(text: str) -> Fragment:

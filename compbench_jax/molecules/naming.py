@@ -35,6 +35,15 @@ COMMON_NAMES: dict[str, str] = {
     "pelargonic acid": "nonanoic acid",
     "capric acid": "decanoic acid",
     "lauric acid": "dodecanoic acid",
+    "acetamide": "ethanamide",
+    "propionamide": "propanamide",
+    "butyramide": "butanamide",
+    "valeramide": "pentanamide",
+    "glyoxal": "ethanedial",
+    "glyoxylic acid": "2-oxoethanoic acid",
+    "oxamide": "ethanediamide",
+    "glycinamide": "2-aminoethanamide",
+    "myristic acid": "tetradecanoic acid",
     "ethylene glycol": "ethane-1,2-diol",
     "ethylenediamine": "ethane-1,2-diamine",
     "putrescine": "butane-1,4-diamine",
@@ -45,6 +54,7 @@ COMMON_NAMES: dict[str, str] = {
     "succinaldehyde": "butanedial",
     "glutaraldehyde": "pentanedial",
     "adipaldehyde": "hexanedial",
+    "oxalic acid": "ethanedioic acid",
     "malonic acid": "propanedioic acid",
     "succinic acid": "butanedioic acid",
     "glutaric acid": "pentanedioic acid",
@@ -106,7 +116,7 @@ def _prefixes(substituents: list[str], length: int, senior: Fragment) -> str:
     if not substituents:
         return ""
     if senior.suffix:
-        return f"{length}-{substituents[0]}"
+        return f"{length}-{substituents[0].format(n=length)}"
     if len(substituents) == 1:
         return substituents[0] if length <= 2 else f"1-{substituents[0]}"
     first, second = sorted(substituents)

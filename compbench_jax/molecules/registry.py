@@ -6,10 +6,9 @@ from functools import lru_cache
 from compbench_jax.errors import CompBenchError, optional_import
 from compbench_jax.molecules.fragments import (
     CORE_FAMILIES,
-    EXTENSION_FAMILIES,
+    EXTENSION_LENGTHS,
     FAMILIES,
     FRAGMENTS,
-    carbon_range,
 )
 from compbench_jax.molecules.molecule import Molecule
 from compbench_jax.molecules.naming import COMMON_NAMES, systematic_name
@@ -28,17 +27,19 @@ def core_registry() -> tuple[Molecule, ...]:
     Raises:
         CompBenchError: RDKit is not installed.
     """
-    return _generate(CORE_FAMILIES)
+    return tuple(_molecule(family, n) for family, lengths in CORE_FAMILIES.items() for n in lengths)
 
 
 @lru_cache(maxsize=1)
 def extended_registry() -> tuple[Molecule, ...]:
-    """Return the core registry followed by the other mixed pairs of fragments (177 molecules).
+    """Return the core registry, then the extension: all other families, and the core's at their other lengths.
 
     Raises:
         CompBenchError: RDKit is not installed.
     """
-    return core_registry() + _generate(EXTENSION_FAMILIES)
+    return core_registry() + tuple(
+        _molecule(family, n) for family in FAMILIES for n in EXTENSION_LENGTHS if n not in CORE_FAMILIES.get(family, ())
+    )
 
 
 @lru_cache(maxsize=1)
@@ -76,16 +77,11 @@ def describe_smiles(smiles: str) -> tuple[str, str, str]:
     return chem.MolToSmiles(mol), chem.MolToInchiKey(mol), descriptors.CalcMolFormula(mol)
 
 
-def _generate(families: tuple[str, ...]) -> tuple[Molecule, ...]:
-    molecules = []
-    for family in families:
-        ends = FAMILIES[family]
-        for n in carbon_range(ends):
-            smiles, inchikey, formula = describe_smiles(chain_smiles(ends, n))
-            molecules.append(
-                Molecule(systematic_name(ends, n), smiles, inchikey, formula, family=family, n=n, ends=ends)
-            )
-    return tuple(molecules)
+def _molecule(family: str, n: int) -> Molecule:
+    """Return the family's molecule with ``n`` carbons."""
+    ends = FAMILIES[family]
+    smiles, inchikey, formula = describe_smiles(chain_smiles(ends, n))
+    return Molecule(systematic_name(ends, n), smiles, inchikey, formula, family=family, n=n, ends=ends)
 
 
 def _inchikey(smiles: str) -> str:

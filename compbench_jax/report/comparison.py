@@ -14,7 +14,7 @@ from compbench_jax.evaluation.permutation import SwapTest, swap_test
 from compbench_jax.metrics.aggregate import metrics_from_sums
 from compbench_jax.report.curves import match, read_curve
 from compbench_jax.report.runs import PARTS, Results, check_comparable, group_runs, pool, stacked_sums
-from compbench_jax.report.table import COMPARED, MEV, ROWS, significant, with_interval
+from compbench_jax.report.table import COMPARED, MARK, MARKED, MEV, ROWS, is_marked, significant, with_interval
 
 WIDE_PAIRED = 92
 """Columns of a terminal that the table needs with differences and intervals side by side."""
@@ -69,7 +69,8 @@ def paired_table(a: Sequence[Results], b: Sequence[Results], found: Paired, widt
     table = Table(
         title=escape(f"{a[0]['task']}: A = {seeds_of(a)}; B = {seeds_of(b)}"),
         caption="[95% interval of the difference: paired bootstrap over molecules, then seeds]; p: permutation test, "
-        "errors of whole molecules exchanged between A and B",
+        "errors of whole molecules exchanged between A and B"
+        + (f"; {MARKED.format(n=len(a[0]['unidentifiable']))}" if a[0].get("unidentifiable") else ""),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -80,6 +81,7 @@ def paired_table(a: Sequence[Results], b: Sequence[Results], found: Paired, widt
         if row.metric not in COMPARED:
             continue
         for part in (*PARTS, "ratio"):
+            marked = is_marked(a[0], row.metric, part)
             scale = 1.0 if part == "ratio" else row.scale
             cosine = "cosine" in row.metric and part != "ratio"
             values = [getattr(side, part).estimate(row.metric) for side in (found.a, found.b)]
@@ -94,9 +96,9 @@ def paired_table(a: Sequence[Results], b: Sequence[Results], found: Paired, widt
             table.add_row(
                 row.label if part == "id" else "",
                 part.upper() if part != "ratio" else "ratio",
-                *shown,
-                gap,
-                p_text(found.tests[part].p[row.metric]) if part in found.tests else "",
+                *(value + MARK * marked for value in shown),
+                "not compared" if marked else gap,
+                p_text(found.tests[part].p[row.metric]) if part in found.tests and not marked else "",
                 end_section=part == "ratio",
             )
     return table

@@ -21,9 +21,10 @@ from compbench_jax.report.findings_material import (
 )
 from compbench_jax.report.gap import Trio, gap_of
 from compbench_jax.report.leaderboard import METRIC, Row, kind_of_task, models_of, tasks_of
-from compbench_jax.report.table import significant, with_interval
+from compbench_jax.report.site_published import rows_of
+from compbench_jax.report.table import MARK, is_marked, significant, with_interval
 
-TWO_ENDS = ("fragment_duplication", "fragment_combination", "proximity")
+TWO_ENDS = ("fragment_duplication", "fragment_combination")
 """Tasks whose OOD molecules have a fragment at both ends, and training none with both."""
 
 FAR = 4
@@ -31,10 +32,10 @@ FAR = 4
 
 
 def headline(found: Material) -> str:
-    """One sentence: by how much, over all potentials trained here on the tasks (not the subtasks), where most, and how
+    """One sentence: by how much, over all potentials trained here on the main tasks, where most, and how
     much is left beside the same potentials trained on those molecules too (of those with controls).
     """
-    trained = [row for row in found.rows if row.kind == "trained" and kind_of_task(row.task) not in found.subtasks]
+    trained = [row for row in found.rows if row.kind == "trained" and kind_of_task(row.task) in found.main]
     ratios = {task: _ratios(row for row in trained if row.task == task) for task in tasks_of(trained)}
     ratios = {task: values for task, values in ratios.items() if values}
     if not ratios:
@@ -52,7 +53,7 @@ def headline(found: Material) -> str:
 
 
 def _beside_oracles(found: Material) -> str:
-    pairs = [(trio.runs[0]["model"], gap) for trio, gap in found.gaps if kind_of_task(trio.task) not in found.subtasks]
+    pairs = [(trio.runs[0]["model"], gap) for trio, gap in found.gaps if kind_of_task(trio.task) in found.main]
     values = [value for _, gap in pairs if (value := gap.unseen.estimate(METRIC).value) is not None]
     if not values:
         return ""
@@ -111,7 +112,7 @@ def published(found: Material) -> str:
     lines = []
     for table in found.facts["tables"]:
         place = {name: k for k, name in enumerate(table["columns"])}
-        ours = {row.model.removesuffix("-paper"): row for row in found.rows if row.task.startswith(table["task"])}
+        ours = rows_of(found.rows, table)
         for name, values in table["rows"].items():
             inside, outside = values[place["force_mae_id"]], values[place["force_mae_ood"]]
             row = ours.get(found.facts["models"][name])
@@ -170,6 +171,22 @@ def proximity(found: Material) -> str:
         values = [row.estimate("id").value, *(mean_of(row, "by_ch2", "ood", n) for n in columns)]
         lines.append([f"`{row.task}`", row.model, *(significant(None if v is None else MEV * v) for v in values)])
     return markdown(("task", "potential", "ID", *columns), lines, 2)
+
+
+def elements(found: Material) -> str:
+    """Force MAE of the atoms of each element, ID → OOD and their ratio."""
+    lines = []
+    for row in found.rows:
+        if row.kind not in LEARNT:
+            continue
+        cells = []
+        for symbol in ("H", "C", "N", "O"):
+            known, unseen = (mean_of(row, "by_element", part, symbol) for part in ("id", "ood"))
+            shown = [significant(None if value is None else MEV * value) for value in (known, unseen)]
+            ratio = f" ({significant(unseen / known)})" if known and unseen is not None else ""
+            cells.append("–" if known is None and unseen is None else f"{shown[0]} → {shown[1]}{ratio}")
+        lines.append([f"`{row.task}`", row.model, *cells])
+    return markdown(("task", "potential", "H", "C", "N", "O"), lines, 2)
 
 
 def distances(found: Material) -> str:
@@ -285,17 +302,20 @@ def pretraining(found: Material) -> str:
 
 
 def energies(found: Material) -> str:
-    """Energy errors three ways, in meV an atom."""
+    """Energy errors three ways, in meV per atom; marked where training does not determine total energies."""
     lines = []
     for row in found.rows:
         if row.kind not in LEARNT:
             continue
         ways = ("raw", "referenced", "centred")
-        cells = [pair(row, f"energy_mae_{how}_per_atom", 1.0) for how in ways]
+        metrics = [f"energy_mae_{how}_per_atom" for how in ways]
+        cells = [pair(row, name, 1.0) + MARK * is_marked(row.group.runs[0], name) for name in metrics]
         if row.group.runs[0]["config"].get("data_hash") == "":  # its total energies are of another level of theory
             cells[0] = "–"
         lines.append([f"`{row.task}`", row.model, *cells])
-    return markdown(("task", "potential", "raw", "referenced", "centred"), lines, 2)
+    table = markdown(("task", "potential", "raw", "referenced", "centred"), lines, 2)
+    note = "meV per atom, ID → OOD (OOD / ID). † Not identifiable: the training compositions do not determine it."
+    return table if table == NOTHING else f"{table}\n\n{note}"
 
 
 BLOCKS: Mapping[str, Callable[[Material], str]] = {
@@ -307,6 +327,7 @@ BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "lengths": lengths,
     "contacts": contacts,
     "proximity": proximity,
+    "elements": elements,
     "distances": distances,
     "training": training,
     "gaps": gaps,

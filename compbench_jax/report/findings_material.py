@@ -1,7 +1,7 @@
 """Results sorted into what findings compare, and the cells that their tables are made of."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,13 @@ class Material:
         rows: of the leaderboard, without controls; within a task by kind, then by name.
         gaps: runs with their controls, and the compositional gap.
         facts: the published numbers.
-        subtasks: kinds of tasks that are not among the four.
+        main: kinds of the tasks of the headline.
     """
 
     rows: list[Row]
     gaps: list[tuple[Trio, Gap]]
     facts: Mapping[str, Any]
-    subtasks: frozenset[str]
+    main: frozenset[str]
 
     def of(self, task: str, kinds: Sequence[str] = LEARNT) -> list[Row]:
         """Rows of a task, by kind."""
@@ -46,7 +46,7 @@ class Material:
 
 
 def material(
-    sources: Sequence[Source], order: Sequence[str], facts: Mapping[str, Any], subtasks: Mapping[str, str]
+    sources: Sequence[Source], order: Sequence[str], facts: Mapping[str, Any], main: Collection[str]
 ) -> Material:
     """Sort results into what is compared with what.
 
@@ -55,8 +55,7 @@ def material(
             it and is left out of the gaps, and so does a seed without its controls.
         order: kinds of tasks in the order to show them.
         facts: the published numbers.
-        subtasks: subtask → task with the same molecules (empty: none): such a subtask's rows are left out beside those
-            of the task, whose numbers they repeat.
+        main: kinds of the tasks of the headline.
     """
     plain = [source for source in sources if role_of(source.results["task"])[1] == "runs"]
     # Pre-trained potentials have no controls of their own.
@@ -65,11 +64,9 @@ def material(
     kinds = [*order, *(kind_of_task(trio.task) for trio in trios)]
     trios.sort(key=lambda trio: (kinds.index(kind_of_task(trio.task)), trio.runs[0]["model"]))
     rows = leaderboard(plain, order)
-    present = {kind_of_task(row.task) for row in rows}
-    rows = [row for row in rows if subtasks.get(kind_of_task(row.task)) not in present]
     tasks = tasks_of(rows)
     rows.sort(key=lambda row: (tasks.index(row.task), KINDS.index(row.kind), row.model))
-    return Material(rows, [(trio, gap_of(trio)) for trio in trios], facts, frozenset(subtasks))
+    return Material(rows, [(trio, gap_of(trio)) for trio in trios], facts, frozenset(main))
 
 
 def with_all_roles(results: Sequence[Results]) -> list[Results]:

@@ -14,7 +14,7 @@ from compbench_jax.evaluation.gap import Gap, compositional_gap
 from compbench_jax.evaluation.results import molecule_sums
 from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, SUM_COLUMNS, metrics_from_sums
 from compbench_jax.report.runs import Results, recipe, stacked_sums
-from compbench_jax.report.table import COMPARED, ROWS, with_interval
+from compbench_jax.report.table import COMPARED, ROWS, is_marked, with_interval
 
 WIDE_GAP = 130
 """Columns of a terminal that the table needs with values and intervals side by side."""
@@ -115,6 +115,8 @@ def gap_table(trio: Trio, gap: Gap, width: int = WIDE_GAP) -> Table:
             continue
         cells = [with_interval(item.estimate(row.metric), row.scale) for item in (gap.task, gap.control, gap.oracle)]
         cells += [with_interval(item.estimate(row.metric)) for item in (gap.unseen, gap.gap)]
+        if is_marked(trio.runs[0], row.metric):
+            continue  # the task's total energies cannot be known, those of its oracle can
         label = f"1 − {row.label}" if row.metric in LARGER_IS_BETTER else row.label
         table.add_row(label, *(cell.replace(" ", break_at, 1) for cell in cells))
     return table

@@ -31,7 +31,6 @@ WHERE = (
     ("by_contact", "ood", "Contacts", "OOD frames in which two groups come close that never met in training"),
     ("by_ch2", "ood", "CH2 between the ends", "OOD force error by the number of CH2 groups between the end fragments"),
     ("by_force", "ood", "Size of the force", "OOD force error by the size of the reference force"),
-    ("by_group", "ood", "Groups of the task", "OOD force error by the task's own groups"),
 )  # fmt: skip
 
 

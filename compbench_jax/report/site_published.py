@@ -1,12 +1,13 @@
-"""The page of a report with the published numbers beside those of the same potentials here."""
+"""The page of a report with the published numbers next to those of the same potentials here."""
 
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from compbench_jax.metrics.aggregate import LARGER_IS_BETTER
 from compbench_jax.report import charts
-from compbench_jax.report.leaderboard import Row, kind_of_task
+from compbench_jax.report.leaderboard import Row
 from compbench_jax.report.site_pages import Page, cell
 from compbench_jax.report.table import significant
 
@@ -22,45 +23,58 @@ def published_facts() -> dict[str, Any]:
 
 
 def published_page(site: "Site", facts: Mapping[str, Any]) -> Page:
-    """The published numbers beside those of the same potentials here."""
-    ours = {(kind_of_task(row.task), row.model.removesuffix("-paper")): row for row in site.rows}
+    """The published numbers next to those of the same potentials here."""
     tables = []
     for table in facts["tables"]:
-        place = {name: k for k, name in enumerate(table["columns"])}
-        rows = []
-        for name, values in table["rows"].items():
-            row = ours.get((table["task"], facts["models"][name]))
-            inside, outside = values[place["force_mae_id"]], values[place["force_mae_ood"]]
-            rows.append(
-                {
-                    "model": name,
-                    "published": f"{inside:g} → {outside:g} ({significant(outside / inside, 2)})",
-                    "ours": "–" if row is None else _pair(row),
-                    "cosine": f"{values[place['force_cosine_ood']]:.4f}",
-                    "our_cosine": cosine_of(row),
-                }
-            )
-        tables.append({"title": table["title"], "rows": rows})
+        ours = rows_of(site.rows, table)
+        rows = [
+            {"model": name, "cells": published_cells(table, name, ours.get(facts["models"][name]))}
+            for name in table["rows"]
+        ]
+        tables.append({**table, "metrics": [title for title, *_ in METRICS], "rows": rows})
     lengths = [
         {
+            **item,
             "title": f"{item['task']}: error against n",
-            "text": f"Published: {item['model']}; {item['source']}. {item['note']}",
-            "figure": published_by_n(item, [row for row in site.rows if kind_of_task(row.task) == item["task"]]),
+            "figure": published_by_n(item, [row for row in site.rows if row.task in item["names"]]),
         }
         for item in facts["by_n"]
     ]
     return {"page": "published", "title": "Published numbers", "facts": facts, "tables": tables, "lengths": lengths}
 
 
-def cosine_of(row: Row | None) -> str:
-    """OOD force cosine as text; a dash without a row."""
-    value = None if row is None else row.estimate("ood", "force_cosine").value
-    return str(cell(value, digits=".4f")["value"])
+METRICS = (
+    ("force MAE", "force_mae_{}", "force_mae"),
+    ("force cosine", "force_cosine_{}", "force_cosine"),
+    ("magnitude MAE", "force_magnitude_mae_{}", "force_magnitude_mae"),
+    ("energy MAE", "energy_mae_{}_eV", "energy_mae_raw"),
+)
+"""Metrics of a published table: title, its two columns there, its name here. Forces in eV/Å, energies in eV."""
 
 
-def _pair(row: Row) -> str:
-    inside, outside, ratio = (row.estimate(part).value for part in ("id", "ood", "ratio"))
-    return f"{significant(inside)} → {significant(outside)} ({significant(ratio, 2)})"
+def rows_of(rows: Sequence[Row], table: Mapping[str, Any]) -> dict[str, Row]:
+    """The rows here on the task of a published table, by potential: that of the published size where there is one."""
+    fitting = [row for row in rows if row.task in table["names"]]
+    fitting.sort(key=lambda row: row.model.endswith("-paper"))
+    return {row.model.removesuffix("-paper"): row for row in fitting}
+
+
+def published_cells(table: Mapping[str, Any], name: str, row: Row | None) -> list[str]:
+    """For every metric what was published and what was found here, ID → OOD; a dash where there is nothing."""
+    values = dict(zip(table["columns"], table["rows"][name], strict=True))
+    cells = []
+    for _, column, metric in METRICS:
+        inside, outside = (values[column.format(part)] for part in ("id", "ood"))
+        own = [None] * 2 if row is None else [row.estimate(part, metric).value for part in ("id", "ood")]
+        if metric in LARGER_IS_BETTER:
+            cells += [f"{inside:.4f} → {outside:.4f}", " → ".join(cell(x, digits=".4f")["value"] for x in own)]
+        else:
+            ratio = None if None in own or row is None else row.estimate("ratio", metric).value
+            cells.append(f"{inside:g} → {outside:g} ({significant(outside / inside, 2)})")
+            cells.append(f"{significant(own[0])} → {significant(own[1])} ({significant(ratio, 2)})")
+        if None in own:
+            cells[-1] = "–"
+    return cells
 
 
 def published_by_n(item: Mapping[str, Any], rows: Sequence[Row]) -> charts.Figure | None:

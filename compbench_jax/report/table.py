@@ -67,6 +67,21 @@ ACROSS = (
 """Columns of the Markdown table after the force MAE, each ID → OOD."""
 
 
+NOT_KNOWABLE = ("energy_mae_raw", "energy_mae_referenced", "efwt")
+"""Beginnings of the names of metrics that hold total energies, which training may not determine."""
+
+MARK = " †"
+MARKED = "† not identifiable: total energies of {n} OOD molecules cannot be known from the training compositions"
+
+
+def is_marked(results: Mapping[str, Any], metric: str, part: str = "ood") -> bool:
+    """Whether a metric of the OOD set rests on total energies that the training compositions do not determine.
+
+    Such a value is shown with ``MARK`` and never ranked (docs/energies.md).
+    """
+    return part != "id" and metric.startswith(NOT_KNOWABLE) and bool(results.get("unidentifiable"))
+
+
 def significant(value: float | None, digits: int = 3) -> str:
     """A number to so many significant digits, without exponent: ``0.0120``, ``1.50``, ``124``; a dash for None."""
     if value is None or not math.isfinite(value):
@@ -99,9 +114,10 @@ def with_interval(estimate: Estimate, scale: float = 1.0, cosine: bool = False) 
 
 def _cell(results: Mapping[str, Any], part: str, row: Row) -> str:
     estimate = estimate_of(results[part], row.metric)
+    mark = MARK if is_marked(results, row.metric, part) else ""
     if part == "ratio":
-        return with_interval(estimate)
-    return with_interval(estimate, row.scale, cosine="cosine" in row.metric)
+        return with_interval(estimate) + mark
+    return with_interval(estimate, row.scale, cosine="cosine" in row.metric) + mark
 
 
 def copy_of(results: Mapping[str, Any]) -> str:
@@ -124,7 +140,8 @@ def metric_table(results: Mapping[str, Any], width: int = WIDE) -> Table:
             f"{name}: {results[part]['n_molecules']} molecules, {results[part]['n_frames']} frames"
             for name, part in (("ID", "id"), ("OOD", "ood"))
         )
-        + "; [95% interval over molecules]",
+        + "; [95% interval over molecules]"
+        + (f"\n{MARKED.format(n=len(results['unidentifiable']))}" if results.get("unidentifiable") else ""),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -166,7 +183,6 @@ WHERE = (
     ("by_end_fragment", "end fragment"),
     ("by_ch2", "CH2"),
     ("by_force", "|F| (eV/Å)"),
-    ("by_group", "group"),
     ("by_contact", "contacts"),
     ("by_touching", "fragments"),
     ("by_distance", "bonds to novelty"),
@@ -207,7 +223,8 @@ def comparison_cells(group: Group) -> list[str]:
     for row in ACROSS:
         cosine = "cosine" in row.metric
         pair = [Estimate(estimate.value) for estimate in (sets.id.estimate(row.metric), sets.ood.estimate(row.metric))]
-        cells.append(" → ".join(with_interval(item, row.scale, cosine) for item in pair))
+        mark = MARK if is_marked(group.runs[0], row.metric) else ""
+        cells.append(" → ".join(with_interval(item, row.scale, cosine) for item in pair) + mark)
     return cells
 
 
@@ -218,7 +235,7 @@ FORCE_COLUMNS = 6
 CAPTION = (
     "Force MAE and |F| MAE in meV/Å, energies in meV an atom (referenced: a per-element fit on train taken "
     "out; centred: each molecule's mean taken out); ID → OOD; [95% bootstrap interval over molecules, then "
-    "seeds]."
+    "seeds]; † not identifiable from the training compositions."
 )
 
 

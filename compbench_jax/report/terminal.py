@@ -11,6 +11,7 @@ from rich.console import Console
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.results import FILE
 from compbench_jax.report.figure import force_mae_figure
+from compbench_jax.report.sentence import finding
 from compbench_jax.report.spread import spread_table
 from compbench_jax.report.table import metric_table, n_table, where_table
 
@@ -52,7 +53,7 @@ class Progress:
 
 
 def report(results: Mapping[str, Any], out: Path, places: Mapping[str, Path], console: Console | None = None) -> None:
-    """Print the tables of one evaluation, draw its figure, and say where everything is.
+    """Print the tables of one evaluation, draw its figure, say where everything is, and what was found.
 
     Args:
         results: contents of ``results.json``, already written to ``out``.
@@ -77,3 +78,4 @@ def report(results: Mapping[str, Any], out: Path, places: Mapping[str, Path], co
         figure = f"not drawn: {error}"
     for name, place in {"results": out / FILE, "figure": figure, **places}.items():
         console.print(f"{name + ':':<13}{place}", markup=False, soft_wrap=True)
+    console.print(f"\n{finding(results)}", markup=False, soft_wrap=True)

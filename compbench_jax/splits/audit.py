@@ -1,9 +1,10 @@
 """The audit of a split: what exactly is new in its OOD molecules, and whether the split is sound."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -12,6 +13,7 @@ from compbench_jax.errors import TaskError
 from compbench_jax.files import write_atomically
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.splits.checks import shared_molecules
+from compbench_jax.splits.composition import Composition, composition
 from compbench_jax.splits.contacts import DEFAULT_CUTOFF, ContactType, contact_pairs, frames_with_others
 from compbench_jax.splits.divergence import RadiusRow, radius_profile
 from compbench_jax.splits.novelty import first_novel_radius, known_environments, molecules_of
@@ -36,11 +38,13 @@ class Missing:
             identifier).
         what: which one.
         molecules: names of the OOD molecules that have it.
+        made_of: keys of the trained fragments that it is made of, where the task says that it is new on purpose.
     """
 
     kind: str
     what: str
     molecules: tuple[str, ...]
+    made_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,15 @@ class Audit:
     Attributes:
         task: canonical name of the task.
         data: hash of the store's manifest.
-        cutoff: Å, of contacts.
+        cutoff: Å, of contacts; the same for every potential.
         seed: of the random splits.
         draws: random splits that D_C was compared with; 0 for an oracle.
         sets: the four sets by name.
         frames_disjoint: no frame is in two sets.
         molecule_disjoint: what the split promises; False for an oracle.
         shared_molecules: OOD molecules that occur in another set, by InChIKey.
-        missing: failures of coverage.
+        missing: what train does not cover; what of it a task declares new is no failure.
+        composition: what total energies can be known from the training compositions.
         touching: OOD molecules with an environment that is new already at radius 1 (allowed, but scored
             apart).
         profile: divergences at radius 0 … 4.
@@ -99,6 +104,7 @@ class Audit:
     molecule_disjoint: bool
     shared_molecules: tuple[str, ...]
     missing: tuple[Missing, ...]
+    composition: Composition
     touching: tuple[str, ...]
     profile: tuple[RadiusRow, ...]
     first_novelty: int | None
@@ -112,21 +118,21 @@ class Audit:
 def audit_split(
     store: FrameStore,
     split: Split,
-    cutoff: float = DEFAULT_CUTOFF,
     seed: int = 0,
     draws: int = 200,
     layers: int | None = None,
+    cutoff: float = DEFAULT_CUTOFF,
 ) -> Audit:
     """Audit a split. Takes seconds: the contacts are looked for in every training and OOD frame.
 
     Args:
         store: where the frames are.
         split: its four sets; none may be empty.
-        cutoff: Å, of contacts, and of the model where ``layers`` is given.
         seed: of the random splits that D_C is compared with.
         draws: how many; 0 for none. An oracle has none, since no split of shared molecules is
             molecule-disjoint.
-        layers: message-passing layers of the model.
+        layers: message-passing layers of the model, for its receptive field.
+        cutoff: Å, of the model. Contacts have the same cutoff whatever the model.
 
     Raises:
         TaskError: a cutoff, number of draws or of layers that makes no sense.
@@ -144,16 +150,16 @@ def audit_split(
     in_sets = np.concatenate(list(split.parts().values()))
     frames_disjoint = len(np.unique(in_sets)) == len(in_sets)
     shared = shared_molecules(store, np.concatenate([split.train, split.validation, split.id_test]), split.ood_test)
-    missing = uncovered(train, ood)
+    missing = uncovered(train, ood, dict(split.new_fragments))
     draws = 0 if shared else draws
     profile = radius_profile(train, ood, draws, seed)
-    known = contact_pairs(store, split.train, cutoff)
-    new_types = contact_pairs(store, split.ood_test, cutoff) - known
-    contacts = contact_rows(store, split.ood_test, known, cutoff)
+    known = contact_pairs(store, split.train)
+    new_types = contact_pairs(store, split.ood_test) - known
+    contacts = contact_rows(store, split.ood_test, known)
     return Audit(
         task=split.task,
         data=store.hash,
-        cutoff=float(cutoff),
+        cutoff=DEFAULT_CUTOFF,
         seed=seed,
         draws=draws,
         sets={part: summary(store, frames) for part, frames in split.parts().items()},
@@ -161,6 +167,7 @@ def audit_split(
         molecule_disjoint=split.molecule_disjoint,
         shared_molecules=shared,
         missing=missing,
+        composition=composition(train, ood),
         touching=touching(train, ood),
         profile=profile,
         first_novelty=first_novel_radius(train, ood),
@@ -171,7 +178,11 @@ def audit_split(
         failures=(
             *(() if frames_disjoint else ("a frame is in two sets",)),
             *(f"OOD molecule {name} is trained, tuned or ID-tested on" for name in shared if split.molecule_disjoint),
-            *(f"{item.kind} {item.what} of {', '.join(item.molecules)} does not occur in train" for item in missing),
+            *(
+                f"{item.kind} {item.what} of {', '.join(item.molecules)} does not occur in train"
+                for item in missing
+                if not item.made_of
+            ),
         ),
     )
 
@@ -194,8 +205,19 @@ def summary(store: FrameStore, frames: np.ndarray) -> SetSummary:
     )
 
 
-def uncovered(train: Sequence[MolecularGraph], ood: Sequence[MolecularGraph]) -> tuple[Missing, ...]:
-    """Elements, end fragments and radius-0 environments of ``ood`` that no training molecule has."""
+def uncovered(
+    train: Sequence[MolecularGraph],
+    ood: Sequence[MolecularGraph],
+    new_fragments: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> tuple[Missing, ...]:
+    """Elements, end fragments and radius-0 environments of ``ood`` that no training molecule has.
+
+    Args:
+        train: training molecules.
+        ood: OOD molecules.
+        new_fragments: fragments that are new on purpose, and what they are made of. An environment of which every
+            molecule has such a fragment is new with it.
+    """
 
     def parts(graph: MolecularGraph) -> set[tuple[str, str]]:
         return {
@@ -209,7 +231,19 @@ def uncovered(train: Sequence[MolecularGraph], ood: Sequence[MolecularGraph]) ->
     for graph in ood:
         for part in sorted(parts(graph) - known):
             having.setdefault(part, []).append(graph.molecule.name)
-    return tuple(Missing(kind, what, tuple(names)) for (kind, what), names in sorted(having.items()))
+    ends = {graph.molecule.name: graph.molecule.ends or () for graph in ood}
+
+    def made_of(kind: str, what: str, names: Sequence[str]) -> tuple[str, ...]:
+        if kind == "end fragment":
+            return new_fragments.get(what, ())
+        new = [[end for end in ends[name] if end in new_fragments] for name in names]
+        if kind == "element" or not all(new):
+            return ()
+        return tuple(dict.fromkeys(part for keys in new for key in keys for part in new_fragments[key]))
+
+    return tuple(
+        Missing(kind, what, tuple(names), made_of(kind, what, names)) for (kind, what), names in sorted(having.items())
+    )
 
 
 def touching(train: Sequence[MolecularGraph], ood: Sequence[MolecularGraph]) -> tuple[str, ...]:
@@ -218,11 +252,9 @@ def touching(train: Sequence[MolecularGraph], ood: Sequence[MolecularGraph]) -> 
     return tuple(graph.molecule.name for graph in ood if not np.isin(graph.environments[:, 1], known).all())
 
 
-def contact_rows(
-    store: FrameStore, frames: np.ndarray, known: Collection[ContactType], cutoff: float
-) -> tuple[ContactRow, ...]:
+def contact_rows(store: FrameStore, frames: np.ndarray, known: Collection[ContactType]) -> tuple[ContactRow, ...]:
     """How many frames of each molecule have a contact that is not known, in the order of the store."""
-    novel = frames_with_others(store, known, frames, cutoff)
+    novel = frames_with_others(store, known, frames)
     owners = store.molecule[frames]
     rows = []
     for m in np.unique(owners):

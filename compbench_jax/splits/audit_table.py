@@ -17,6 +17,7 @@ def audit_table(audit: Audit) -> Group:
         Text(f"Audit of {audit.task}", style="bold"),
         _sets(audit),
         *(Text(line, style=style) for line, style in _verdict(audit)),
+        *(Text(line) for line in _composition(audit)),
         Text(f"\nAtom environments, OOD against train{compared}"),
         _profile(audit),
         *(Text(line) for line in _novelty(audit)),
@@ -37,10 +38,25 @@ def _verdict(audit: Audit) -> list[tuple[str, str]]:
         shared = len(audit.shared_molecules)
         lines.append((f"Not molecule-disjoint, on purpose: {shared} OOD molecules are trained on.", "yellow"))
     lines += [(f"FAILED: {failure}", "red") for failure in audit.failures]
+    for item in audit.missing:
+        if item.made_of and item.kind == "end fragment":
+            lines.append((f"Declared new: {item.what} (made of {' and '.join(item.made_of)})", "yellow"))
     if not audit.failures:
         disjoint = "disjoint by frame and by InChIKey" if audit.molecule_disjoint else "disjoint by frame"
-        covered = "train covers every OOD element, end fragment and radius-0 environment."
+        rest = "other " if audit.missing else ""
+        covered = f"train covers every {rest}OOD element, end fragment and radius-0 environment."
         lines.append((f"Sound: {disjoint}; {covered}", "green"))
+    return lines
+
+
+def _composition(audit: Audit) -> list[str]:
+    found = audit.composition
+    lines = [f"Compositions: training spans {found.rank} of {found.elements} elements"]
+    if found.unidentifiable:
+        norms = ", ".join(f"{name} {found.outside[name]:.2f}" for name in found.unidentifiable)
+        lines.append(f"Total energies that cannot be known from training (atoms outside the span): {norms}")
+    else:
+        lines.append("Total energies of all OOD molecules can be known from training.")
     return lines
 
 

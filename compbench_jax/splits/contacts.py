@@ -22,7 +22,8 @@ from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.store.store import FrameStore
 
 DEFAULT_CUTOFF = 5.0
-"""Å; the cutoff of the potentials by default."""
+"""Å; the cutoff of contacts in every audit and evaluation, whatever the cutoff of the potential. Results of two
+potentials could not be compared by contact if each had its own."""
 
 CHUNK = 2_000_000
 """Pair distances held at once: 24 MB of float32 vectors, whatever the length of the trajectory."""

@@ -108,7 +108,3 @@ class Oracle(Task, control=True):
     def split(self, store: FrameStore) -> Split:
         """The oracle's four sets of frames; their ``molecule_disjoint`` is False."""
         return oracle_split(store, self.name, self.molecules(store.graphs))
-
-    def groups(self, graphs: Sequence[MolecularGraph]) -> dict[int, str]:
-        """Those of the task, whose OOD molecules these are."""
-        return self.task.groups(graphs)

@@ -8,19 +8,17 @@ from compbench_jax.molecules.fragments import (
     BARE,
     FAMILIES,
     FRAGMENTS,
-    MAX_CARBONS,
-    MIN_CARBONS,
     family_of,
     find_fragment,
 )
 from compbench_jax.molecules.molecule import MolecularGraph, Molecule
 from compbench_jax.splits.checks import MoleculeSplit
 
-SHORT = range(MIN_CARBONS, 7)
-"""Chain lengths n of the training molecules where a task extends chains: 2 … 6."""
+SHORT = range(2, 7)
+"""Numbers of carbons n of the training molecules where a task extends chains: 2 … 6."""
 
-LONG = range(7, MAX_CARBONS + 1)
-"""Chain lengths n that are held out then: 7 … 13."""
+LONG = range(7, 14)
+"""Numbers of carbons n that are held out then: 7 … 13."""
 
 
 def parse_fragment(task: str, text: str) -> str:
@@ -49,6 +47,19 @@ def parse_different(task: str, first: str, second: str) -> tuple[str, str]:
     if keys[0] == keys[1]:
         raise TaskError(f"{task}: both fragments are {keys[0]}: give two different ones")
     return keys
+
+
+def fused_with_carbonyl(task: str, fragment: str) -> str:
+    """Key of the fragment that is this one bound to a carbonyl carbon: OH gives COOH, NH2 gives CONH2.
+
+    Raises:
+        TaskError: the table has none.
+    """
+    for key, row in FRAGMENTS.items():
+        if row.right == f"C(=O){FRAGMENTS[fragment].right}":
+            return key
+    fusible = [key for key, row in FRAGMENTS.items() if any(r.right == f"C(=O){row.right}" for r in FRAGMENTS.values())]
+    raise TaskError(f"{task}: {fragment} and a carbonyl form no fragment of the table: use one of {', '.join(fusible)}")
 
 
 def parse_family(task: str, text: str) -> str:

@@ -55,7 +55,3 @@ class Pretraining(Task, control=True):
             if graph.molecule.family is not None and graph.molecule.inchikey not in keys
         ]
         return MoleculeSplit(tuple(others), chosen.ood)
-
-    def groups(self, graphs: Sequence[MolecularGraph]) -> dict[int, str]:
-        """Those of the task, whose OOD molecules these are."""
-        return self.task.groups(graphs)

@@ -19,6 +19,8 @@ class Split:
         ood_test: frames of molecules never trained on.
         molecule_disjoint: False only for the oracle control, whose training set holds (other) frames of the
             molecules of ``ood_test`` on purpose. The frames are disjoint always.
+        new_fragments: end fragments that only the OOD molecules have, on purpose, each with the trained fragments that
+            it is made of.
     """
 
     task: str
@@ -27,6 +29,7 @@ class Split:
     id_test: np.ndarray
     ood_test: np.ndarray
     molecule_disjoint: bool = True
+    new_fragments: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def parts(self) -> dict[str, np.ndarray]:
         """The four sets by name, in the order of ``PARTS``."""

@@ -3,7 +3,7 @@
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import ClassVar, Self, get_origin, get_type_hints
 
 from compbench_jax.errors import TaskError
@@ -27,7 +27,10 @@ class Task(ABC):
         trained_on: the training molecules in words; ``{parameter}`` stands for a field.
         tested_on: the OOD molecules in words, likewise.
         molecule_disjoint: False only for a control that trains on the OOD molecules on purpose.
-        same_split_as: kind of the task whose molecules these are too, for one that reports them in another way.
+        paper_name: what the paper calls the task; empty for a task of ours.
+        public: what of the paper's definition is public, in words.
+        inferred: what of it is our inference, in words.
+        trained_as: kind of the task with the same training molecules, whose runs are evaluated on this one, too.
     """
 
     kind: ClassVar[str]
@@ -36,7 +39,10 @@ class Task(ABC):
     trained_on: ClassVar[str]
     tested_on: ClassVar[str]
     molecule_disjoint: ClassVar[bool] = True
-    same_split_as: ClassVar[str] = ""
+    paper_name: ClassVar[str] = ""
+    public: ClassVar[str] = ""
+    inferred: ClassVar[str] = ""
+    trained_as: ClassVar[str] = ""
 
     def __init_subclass__(cls, control: bool = False) -> None:
         """Check the definition of a task.
@@ -63,9 +69,8 @@ class Task(ABC):
         if not control and any(not hasattr(cls, name) for name in parameters):
             raise TypeError(f"task {cls.__name__}: every parameter needs a default, to be a task by itself")
         for words in (cls.trained_on, cls.tested_on):
-            named = {name for _, name, _, _ in string.Formatter().parse(words) if name is not None}
-            if not named <= set(parameters):
-                raise TypeError(f"task {cls.__name__}: {words!r} names other things than parameters")
+            if not all(name in parameters or hasattr(cls, name) for name in names_in(words)):
+                raise TypeError(f"task {cls.__name__}: {words!r} names other things than parameters and properties")
 
     @classmethod
     def from_parameters(cls, parameters: Sequence[str]) -> Self:
@@ -113,17 +118,23 @@ class Task(ABC):
         Raises:
             TaskError: as :meth:`molecules`; or a trajectory is missing, or a set is empty.
         """
-        return molecule_disjoint_split(store, self.name, self.molecules(store.graphs))
+        split = molecule_disjoint_split(store, self.name, self.molecules(store.graphs))
+        return replace(split, new_fragments=self.new_fragments)
 
-    def groups(self, graphs: Sequence[MolecularGraph]) -> dict[int, str]:
-        """Labels by which results on the OOD molecules are broken down further, in the order to show them.
+    @property
+    def new_fragments(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """End fragments that only the OOD molecules have, on purpose, each with the trained ones it is made of.
 
-        Returns:
-            label of each OOD molecule (index into ``graphs``); empty for a task that has no groups of its
-            own.
+        Fusion of OH: ``(("COOH", ("OH", "CHO")),)``. A task overrides this with a property, or with a plain class
+        attribute where it does not depend on parameters. The audit does not count these fragments as failures.
         """
-        return {}
+        return ()
 
     def in_words(self, words: str) -> str:
         """``trained_on`` or ``tested_on`` with the parameters filled in."""
-        return words.format_map(vars(self))
+        return words.format_map({name: getattr(self, name) for name in names_in(words)})
+
+
+def names_in(words: str) -> set[str]:
+    """Names in braces in a text."""
+    return {name for _, name, _, _ in string.Formatter().parse(words) if name is not None}

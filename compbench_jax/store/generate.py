@@ -7,15 +7,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compbench_jax.errors import CompBenchError, DataError
+from compbench_jax.labelling.dynamics import Segment
 from compbench_jax.labelling.executors import Executor, require_visible
 from compbench_jax.labelling.levels import get_level
 from compbench_jax.labelling.settings import SamplingSettings
-from compbench_jax.labelling.shards import ShardJob, make_shard, read_shard
+from compbench_jax.labelling.shards import ShardJob, make_shard, read_shard, write_shard
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.molecule import Molecule
 from compbench_jax.store.manifest import MANIFEST, Manifest, read_manifest
-from compbench_jax.store.store import SETS
+from compbench_jax.store.store import SETS, open_store
 from compbench_jax.store.writer import Trajectory, write_store
 
 SHARDS = "shards"
@@ -119,6 +122,66 @@ def generate(
         return None
     remove_shards(plan.out)
     return read_manifest(plan.out)
+
+
+def take_over(plan: Plan, path: Path) -> int:
+    """Take over the segments that another store already has, byte for byte: those of the same molecules and settings.
+
+    Args:
+        plan: what is to be made.
+        path: folder of the other store.
+
+    Returns:
+        Number of segments taken over; those whose shard is there already are not counted.
+
+    Raises:
+        DataError: the other store is damaged, of another level of theory, or was sampled with other settings.
+    """
+    if is_complete(plan):
+        return 0
+    store = open_store(path, checksums=True)
+    if store.manifest.level != get_level(plan.level).describe():
+        raise DataError(f"{path} has labels of another level of theory or version than {plan.level}: leave it out")
+    # A setting that an older version did not have stood at what is now its default.
+    defaults = asdict(SamplingSettings())
+    other, own = ({**defaults, **s, "preset": ""} for s in (store.manifest.settings, plan.manifest_settings()))
+    if other != own:
+        names = ", ".join(sorted(name for name in {*other, *own} if other.get(name) != own.get(name)))
+        raise DataError(f"{path} was sampled with other settings ({names}): leave it out, or give the same settings")
+    index = {graph.molecule.inchikey: m for m, graph in enumerate(store.graphs)}
+    (plan.out / SHARDS).mkdir(parents=True, exist_ok=True)
+    taken = 0
+    for job in plan.jobs():
+        m = index.get(job.molecule.inchikey)
+        if m is None or read_shard(job) is not None:
+            continue
+        graph, expected = store.graphs[m], molecular_graph(job.molecule)
+        if not (np.array_equal(graph.numbers, expected.numbers) and np.array_equal(graph.bonds, expected.bonds)):
+            continue  # another order of the atoms: made again
+        own_frames = store.select(m, job.set)
+        frames = own_frames[store.segment[own_frames] == job.segment]
+        if len(frames) != job.n_frames:
+            continue
+        gathered = store.gather(frames)
+        shape = (len(frames), graph.n_atoms, 3)
+        rejected = [
+            record
+            for record in store.manifest.rejected
+            if (record["molecule"], record["set"], record["segment"]) == (graph.molecule.name, job.set, job.segment)
+        ]
+        write_shard(
+            job,
+            Segment(
+                positions=gathered.positions.reshape(shape),
+                forces=gathered.forces.reshape(shape),
+                energy=gathered.energy,
+                time=store.time[frames],
+                temperature=store.temperature[frames],
+                rejected=tuple(rejected),
+            ),
+        )
+        taken += 1
+    return taken
 
 
 def part_of(jobs: Sequence[ShardJob], k: int, n: int) -> list[ShardJob]:

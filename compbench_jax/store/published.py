@@ -1,7 +1,7 @@
 """The data sets of the benchmark that come with it, by the SHA-256 of their manifests."""
 
 PUBLISHED: dict[str, str] = {
-    "51b88c4bb34d9a61d085350d16bc841a16a5122f5fe5f1b509811a5c219679e9": "data/mini",
+    "d6801b188b48321f66b9d97681c8fac2f8cf0af52de867f42bb20ba12c3933cc": "data/mini",
     "3581737388348b7e3ee728ba34cba83e9b35ed83d3dab91aada9e39781af7435": "data/pbe_mini",
     "6476b4badf0eb409d92e5dbf0d8284e91cd59db56bc0b67c632df3a4bcdd8eb5": "data/standard",
 }

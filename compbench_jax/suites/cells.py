@@ -9,7 +9,11 @@ from compbench_jax.training.run_folder import default_folder
 
 Kind = Literal["train", "pretrain", "fit", "calculator", "foundation", "convert", "again"]
 
-TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
+TASKS = ("chain_extension", "fragment_fusion", "fragment_duplication", "fragment_combination")
+HINTS = ("chain_extension_hints", "fragment_fusion_hints")
+AGAIN = {"fragment_fission": "fragment_duplication"}
+"""Fission is tested with the runs of fragment_duplication, which have its training molecules."""
+
 BASELINES = ("composition", "classical", "nearest")
 POTENTIALS: Mapping[str, tuple[str, ...]] = {
     "schnet": ("--optimiser.learning-rate", "1e-2"),
@@ -102,7 +106,7 @@ class Suite:
         seeds: of every potential that takes gradient steps.
         together: train the seeds as members of one run (a GPU has room for them), not as cells of their own.
         controlled: potentials also trained on both controls of every task; seeds that are cells of their own each on
-            another random deal, members of one run on one.
+            another random split, members of one run on one.
         again: task → task whose runs are evaluated on it too, since both have the same training molecules.
         frames: most frames of each test set, evenly over its molecules; None: all.
     """
@@ -166,40 +170,44 @@ class Suite:
                 yield replace(cell, kind="again", task=other, options=(), parent=cell.name)
 
 
-def random_control(task: str, deal: int) -> str:
-    """The task whose molecules are dealt at random, each deal in another way: one alone may hold out hard molecules."""
-    return f"control_random({task},seed={deal})" if deal else f"control_random({task})"
+def random_control(task: str, seed: int) -> str:
+    """The random split of a task's molecules, another for each seed: one alone may hold out hard molecules."""
+    return f"control_random({task},seed={seed})" if seed else f"control_random({task})"
 
 
 FINE_TUNING = ("--optimiser.learning-rate", "1e-3")
 """Settings of ``train.py`` for fine-tuning a potential that was pre-trained here: about a tenth of the usual rates."""
 
+SO3LR = {"so3lr": Pretrained(("--optimiser.learning-rate", "5e-4"), ())}
+
 PAPER = ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")
 
 SUITES: Mapping[str, Suite] = {
     "mini": Suite(
-        "the seven potentials (small) and the baselines on two tasks of the mini set; one pre-trained",
+        "the seven potentials (small), the baselines and SO3LR on the four tasks and fission, on the mini set",
         "data/mini",
-        TASKS[:2],
-        10.0,
+        TASKS,
+        2.0,
         POTENTIALS,
         BASELINES,
-        pretrain=(("chain_extension", "mace"),),
+        ("gfn1-xtb",),
+        pretrained=SO3LR,
+        again=AGAIN,
     ),
     "cpu": Suite(
-        "all tasks and subtasks, two seeds, both controls for MACE and PaiNN, SO3LR in three forms",
+        "the four tasks, fission and the hints, two seeds, both controls for MACE and PaiNN, SO3LR in three forms",
         "data/standard",
-        (*TASKS, "chain_interpolation"),
+        (*TASKS, *HINTS),
         4.0,
         POTENTIALS,
         BASELINES,
         ("gfn1-xtb",),
         foundations=("ani-1x",),
-        pretrained={"so3lr": Pretrained(("--optimiser.learning-rate", "5e-4"), ())},
+        pretrained=SO3LR,
         pretrain=(("chain_extension", "mace"),),
         seeds=2,
         controlled=("mace", "painn"),
-        again={"proximity": "fragment_combination"},
+        again=AGAIN,
         frames=1000,
     ),
     "longer": Suite(
@@ -214,12 +222,12 @@ SUITES: Mapping[str, Suite] = {
     "paper": Suite(
         "the published sizes on a GPU, five seeds at once",
         "data/standard",
-        (*TASKS, "chain_interpolation"),
+        (*TASKS, *HINTS),
         60.0,
         {f"{name}-paper": ("--optimiser.learning-rate", "1e-3") for name in PAPER},
         seeds=5,
         together=True,
-        again={"proximity": "fragment_combination"},
+        again=AGAIN,
     ),
 }
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from compbench_jax.models.registry import SIZES
 from compbench_jax.models.registry import presets as known_presets
 from compbench_jax.runtime import Precision
 from compbench_jax.training import configuration as config_file
@@ -169,7 +170,7 @@ def _arguments_type(presets: dict[str, Any], kind: type[Arguments]) -> Any:
     """``kind`` with one subcommand for each preset as the type of ``model``."""
 
     def subcommand(name: str, default: Any) -> Any:
-        size = "; as published" if name.endswith("-paper") else "; a size for minutes on a CPU"
+        size = f"; {SIZES.get(name, 'a size for minutes on a CPU')}"
         if getattr(default, "fitted", False):
             size = ""  # its summary says that it is fitted, not trained
         summary = (type(default).__doc__ or name).splitlines()[0].rstrip(".")

@@ -31,7 +31,10 @@ def test_tasks_lists_every_task_with_its_question(capsys):
         "fragment_combination[NH2,COOH]",
         "fragment_transfer[OH,NH2]",
         "chain_interpolation",
-        "proximity[NH2,COOH]",
+        "fragment_fusion[OH]",
+        "fragment_fission[COOH]",
+        "in the paper: Fragment Duplication",
+        "inferred here: n = 4–9",
         "control_random(TASK)",
         "oracle(TASK)",
         "OH (alcohol)",
@@ -47,7 +50,7 @@ def test_tasks_counts_molecules_and_frames_or_says_why_not(capsys, data, monkeyp
     text = unwrapped(capsys.readouterr().out)
     assert "5 molecules trained on, 7 OOD; frames: 10 train, 5 validation, 10 ID test, 14 OOD test" in text
     assert "8 molecules trained on, 4 OOD" in text
-    assert "in this store: the store has no OOD molecule (COOH…COOH, all n)" in text
+    assert "in this store: the store has no training molecule (COOH at n = 4–9)" in text
 
 
 def test_audit_prints_tables(capsys, data):
@@ -62,7 +65,7 @@ def test_audit_prints_json_and_nothing_else(capsys, data):
     run_command(["audit", "control_random(chain_extension,seed=1)", *arguments])
     read = json.loads(capsys.readouterr().out)
     assert read["task"] == "control_random(chain_extension,seed=1)"
-    assert (read["cutoff"], read["draws"], read["seed"]) == (4.5, 10, 2)
+    assert (read["cutoff"], read["draws"], read["seed"]) == (5.0, 10, 2)
     assert [row["radius"] for row in read["profile"]] == [0, 1, 2, 3, 4]
     assert read["sets"]["ood_test"]["frames"] == 14
 
@@ -70,7 +73,7 @@ def test_audit_prints_json_and_nothing_else(capsys, data):
 def test_errors_reach_the_user(data, tmp_path):
     with pytest.raises(TaskError, match="did you mean 'chain_extension'"):
         audit.run(audit.Arguments("chain_extensoin", data))
-    with pytest.raises(TaskError, match="the store has no OOD molecule"):
+    with pytest.raises(TaskError, match="the store has no training molecule"):
         audit.run(audit.Arguments("fragment_duplication", data))
     with pytest.raises(CompBenchError, match="no store at"):
         audit.run(audit.Arguments("chain_extension", tmp_path / "none"))

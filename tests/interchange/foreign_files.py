@@ -9,7 +9,7 @@ from compbench_jax.store.store import SETS, open_store
 from compbench_jax.store.writer import Trajectory, write_store
 
 MINI = Path(__file__).parents[2] / "data" / "mini"
-MOLECULES = ("ethane", "ethanol", "ethanoic acid", "propanedial")
+MOLECULES = ("ethane", "ethanol", "ethanoic acid", "2-hydroxyethanal")
 
 
 @dataclass

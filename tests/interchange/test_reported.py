@@ -1,13 +1,16 @@
 """What is left out is said and recorded; a dry run says the same and leaves nothing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from foreign_files import Labelled, ase_images, frames_of, tree, write_ase, write_npz
 
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError, DataError
-from compbench_jax.interchange.assign import Patterns
+from compbench_jax.interchange.assign import Patterns, set_by_name
 from compbench_jax.interchange.importer import ImportPlan, import_files
+from compbench_jax.interchange.sources import Source
 from compbench_jax.interchange.summary import summary_lines, summary_table
 from compbench_jax.store.store import open_store
 
@@ -96,6 +99,40 @@ def test_sets_by_pattern(part, tmp_path):
     ):
         with pytest.raises(CompBenchError, match=message):
             counts(**patterns)
+
+
+def test_sets_by_the_names_of_the_authors(part, tmp_path):
+    """``<SMILES>_total.traj`` is primary however short; the SMILES in the name is not believed."""
+    smiles = ["CC=O", "O=C(O)C(=O)O", "(=)"]
+    frames = [frames_of(part, molecule, "primary") for molecule in range(3)]
+    for name, own in zip(smiles, frames, strict=True):
+        write_ase(tmp_path / "in" / f"{name}_total.traj", own.take(slice(0, 5)))
+        write_ase(tmp_path / "in" / f"{name}_final.traj", own.take(slice(5, 20)))
+    write_ase(tmp_path / "in" / "more.traj", frames[0].take(slice(20, 40)))
+
+    def found(**patterns):
+        plan = ImportPlan((tmp_path / "in",), tmp_path / "out", patterns=Patterns(**patterns), dry_run=True)
+        imported = import_files(plan)
+        names = {key: graph.molecule.name for key, graph in imported.collection.graphs.items()}
+        pieces = zip(imported.collection.pieces, imported.sets, strict=True)
+        return {p.source.path.name: (names[p.inchikey], f"{set}{segment}") for p, (set, segment) in pieces}
+
+    expected = {}
+    for name, graph in zip(smiles, part.graphs[:3], strict=True):
+        expected[f"{name}_total.traj"] = (graph.molecule.name, "primary0")
+        expected[f"{name}_final.traj"] = (graph.molecule.name, "secondary0")
+    expected["more.traj"] = (part.graphs[0].molecule.name, "secondary1")
+    assert found() == expected
+    swapped = found(primary=("CC=O_final*", "O=C(O)C(=O)O_final.traj"))
+    assert [name for name, (_, set) in swapped.items() if set == "primary0"] == [
+        "CC=O_final.traj",
+        "O=C(O)C(=O)O_final.traj",
+    ]
+
+
+@pytest.mark.parametrize("name", ["x_total.xyz", "total.traj", "x_total_2.traj", "xfinal.traj"])
+def test_other_names_say_nothing_of_the_set(name):
+    assert set_by_name(Source(Path("final.traj") / name, name)) is None
 
 
 def test_tuning_frames(part, tmp_path):

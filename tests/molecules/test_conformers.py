@@ -7,10 +7,10 @@ from compbench_jax.molecules.conformers import conformer
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.registry import extended_registry, find_molecule
 
-# typical bond lengths in Å (CRC Handbook), by sorted atomic numbers; C–O and C=O share a range
+# typical bond lengths in Å (CRC Handbook), by sorted atomic numbers; C–O and C=O share a range, so do C–N of both kinds
 LENGTHS = {(1, 6): (1.05, 1.15), (1, 7): (0.98, 1.06), (1, 8): (0.93, 1.02)} | {
     (6, 6): (1.45, 1.60),
-    (6, 7): (1.40, 1.52),
+    (6, 7): (1.31, 1.52),
     (6, 8): (1.18, 1.46),
 }
 

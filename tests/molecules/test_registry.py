@@ -26,6 +26,12 @@ KNOWN = [
     ("hexanedioic acid", "OC(=O)CCCCC(O)=O", "C6H10O4", None),
     ("2-aminoethanoic acid", "NCC(O)=O", "C2H5NO2", "DHMQDGOQFOQNFH-UHFFFAOYSA-N"),
     ("3-aminopropanoic acid", "NCCC(O)=O", "C3H7NO2", None),
+    ("ethanedioic acid", "OC(=O)C(O)=O", "C2H2O4", "MUBZPKHOEPUJKR-UHFFFAOYSA-N"),
+    ("ethanamide", "CC(N)=O", "C2H5NO", "DLFVBJFMPXGRIB-UHFFFAOYSA-N"),
+    ("propanamide", "CCC(N)=O", "C3H7NO", None),
+    ("pentadecanamide", "CCCCCCCCCCCCCCC(N)=O", "C15H31NO", None),
+    ("3-hydroxypropanal", "OCCC=O", "C3H6O2", None),
+    ("4-amino-4-oxobutanoic acid", "NC(=O)CCC(O)=O", "C4H7NO3", None),
     ("2-aminoethan-1-ol", "NCCO", "C2H7NO", "HZAXFHJVJLSVMW-UHFFFAOYSA-N"),
     ("2-hydroxyethanal", "OCC=O", "C2H4O2", None),
     ("2-hydroxyethanoic acid", "OCC(O)=O", "C2H4O3", None),
@@ -37,15 +43,15 @@ KNOWN = [
 def test_counts_of_the_core_families():
     assert Counter(molecule.family for molecule in core_registry()) == {
         "alkane": 12,
-        "alcohol": 12,
-        "amine": 12,
-        "aldehyde": 12,
-        "acid": 12,
-        "diol": 12,
-        "diamine": 12,
-        "dialdehyde": 11,
-        "diacid": 11,
-        "amino acid": 12,
+        "alcohol": 14,
+        "amine": 14,
+        "aldehyde": 14,
+        "acid": 14,
+        "amide": 14,
+        "hydroxy aldehyde": 12,
+        "diamine": 8,
+        "diacid": 8,
+        "amino acid": 8,
     }
     assert len(core_registry()) == 118
 
@@ -53,19 +59,19 @@ def test_counts_of_the_core_families():
 def test_counts_of_the_extension():
     extension = extended_registry()[118:]
     assert extended_registry()[:118] == core_registry()
-    assert Counter(molecule.ends for molecule in extension) == {
-        ("OH", "NH2"): 12,
-        ("OH", "CHO"): 12,
-        ("OH", "COOH"): 12,
-        ("NH2", "CHO"): 12,
-        ("CHO", "COOH"): 11,
+    assert Counter(molecule.family for molecule in extension) == {
+        **dict.fromkeys(("diol", "dialdehyde", "diamide"), 12),
+        **dict.fromkeys(("diamine", "diacid", "amino acid"), 4),
+        **dict.fromkeys(("amino alcohol", "hydroxy amide", "hydroxy acid", "amino aldehyde"), 12),
+        **dict.fromkeys(("amino amide", "oxo amide", "oxo acid", "carbamoyl acid"), 12),
     }
+    assert {molecule.n for molecule in extension if molecule.family == "diamine"} == {10, 11, 12, 13}
 
 
 def test_identities_are_unique():
     registry = extended_registry()
     for field in ("name", "smiles", "inchikey"):
-        assert len({getattr(molecule, field) for molecule in registry}) == len(registry) == 177
+        assert len({getattr(molecule, field) for molecule in registry}) == len(registry) == 262
 
 
 @pytest.mark.parametrize(("name", "smiles", "formula", "inchikey"), KNOWN)
@@ -80,11 +86,12 @@ def test_known_molecules(name, smiles, formula, inchikey):
 
 
 def test_every_molecule_is_what_its_record_says():
-    acids = {key: Chem.MolFromSmarts("C(=O)[OX2H1]") for key in ("COOH",)}
-    patterns = acids | {
+    patterns = {
+        "COOH": Chem.MolFromSmarts("C(=O)[OX2H1]"),
+        "CONH2": Chem.MolFromSmarts("C(=O)[NX3H2]"),
         "OH": Chem.MolFromSmarts("[CX4][OX2H1]"),
         "NH2": Chem.MolFromSmarts("[CX4][NX3H2]"),
-        "CHO": Chem.MolFromSmarts("[CX3H1]=O"),
+        "CHO": Chem.MolFromSmarts("[CX3H1](=O)[#6]"),
     }
     assert set(patterns) == set(FRAGMENTS) - {"H"}
     for molecule in extended_registry():

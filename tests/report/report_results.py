@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-RESULTS = Path(__file__).parents[2] / "results" / "cpu"
+RESULTS = Path(__file__).parents[2] / "results" / "mini"
 HOSTILE = "<script>alert(1)</script>"
 
 

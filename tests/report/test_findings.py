@@ -21,9 +21,8 @@ from compbench_jax.report.leaderboard import Source, read_sources
 from compbench_jax.report.pages import fill, fill_page
 from compbench_jax.report.site_published import published_facts
 
-TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_transfer")
+TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_fusion")
 FIGURES = ("overview", "ratios", "lengths", "training", "distances", "gaps", "ranks")
-SAME_SPLIT = {"chain_interpolation": "", "proximity": "fragment_combination"}
 
 
 def code(*words):
@@ -49,7 +48,7 @@ def found(tmp_path_factory):
         copied = copy_results(extension, folder / name, factor=factor)
         results = json.loads((copied / "results.json").read_text())
         (copied / "results.json").write_text(json.dumps({**results, "task": name}))
-    return material(read_sources([folder]), TASKS, published_facts(), SAME_SPLIT)
+    return material(read_sources([folder]), TASKS, published_facts(), TASKS)
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +89,9 @@ def test_the_headline_is_true(found, blocks):
 
 
 def test_the_cost_is_that_of_the_runs(blocks):
-    folder = RESULTS / "fragment_transfer-mace-seed0"
+    folder = RESULTS / "fragment_fusion-mace-seed0"
     results = json.loads((folder / "results.json").read_text())
-    line = next(r for r in rows_of(blocks["cost"]) if r[:2] == ["`fragment_transfer[OH,NH2]`", "mace"])
+    line = next(r for r in rows_of(blocks["cost"]) if r[:2] == ["`fragment_fusion[OH]`", "mace"])
     assert line[2] == f"{results['parameters']:,}" and line[4] == f"{results['config']['steps']:,}"
     events = [json.loads(text) for text in (folder / "log.jsonl").read_text().splitlines()]
     rates = [event["structures_per_second"] for event in events if event["event"] == "train"]
@@ -116,7 +115,7 @@ def test_a_gap_is_of_seeds_with_their_controls_and_says_how_many(tmp_path):
         copied = copy_results(run, tmp_path / folder, factor=1 + 0.5 * place)
         text = (copied / "results.json").read_text()
         (copied / "results.json").write_text(json.dumps({**json.loads(text), "task": task}))
-    (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT))["gaps"])
+    (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), TASKS))["gaps"])
     assert line[2] == "1 / 2 / 1"
     assert line[-1].startswith("-0.125 [")  # (1 − (1 + 1.5) / 2) / 2
     inside, outside = (
@@ -133,21 +132,21 @@ def test_the_price_of_each_seed_is_beside_its_own_oracle(tmp_path):
             copied = copy_results(run, tmp_path / f"{role}-{seed}", factor=times, seed=seed)
             text = (copied / "results.json").read_text()
             (copied / "results.json").write_text(json.dumps({**json.loads(text), "task": f"{role}(chain_extension)"}))
-    (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT))["gaps"])
+    (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), TASKS))["gaps"])
     assert line[2] == "2" and line[-2] == "2.00, 0.667"
 
 
 def test_gaps_are_in_the_order_of_the_tasks_and_wait_for_their_controls(tmp_path):
-    for model, task in product(("schnet", "mace"), ("fragment_transfer", "chain_extension")):
+    for model, task in product(("schnet", "mace"), ("fragment_fusion", "chain_extension")):
         run = copy_results(RESULTS / f"{task}-{model}-seed0", tmp_path / f"{task}-{model}")
         text = (run / "results.json").read_text()
         for role in ("control_random", "oracle") if model == "mace" else ("control_random",):
             control = copy_results(run, tmp_path / f"{role}-{task}-{model}")
             name = json.loads(text)["task"]
             (control / "results.json").write_text(json.dumps({**json.loads(text), "task": f"{role}({name})"}))
-    found = material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT)
+    found = material(read_sources([tmp_path]), TASKS, published_facts(), TASKS)
     lines = [row[:2] for row in rows_of(findings(found)["gaps"])]
-    assert lines == [["`chain_extension`", "mace"], ["`fragment_transfer[OH,NH2]`", "mace"]]
+    assert lines == [["`chain_extension`", "mace"], ["`fragment_fusion[OH]`", "mace"]]
 
 
 def test_what_pretraining_buys_is_three_forms_of_one_network(blocks):
@@ -192,12 +191,18 @@ def test_breakdowns_are_those_of_the_results(blocks):
     far = [by[k] for k in ("4", "5", "6")]
     mean = sum(b["force_mae"]["value"] * b["n_atoms"] for b in far) / sum(b["n_atoms"] for b in far)
     assert float(line[-1]) == pytest.approx(1000 * mean, rel=0.01)
+    line = next(r for r in rows_of(blocks["elements"]) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
+    inside, outside = (results["by_element"][part]["O"]["force_mae"]["value"] for part in ("id", "ood"))
+    assert [float(word) for word in re.findall(r"[\d.]+", line[5])] == pytest.approx(
+        [1000 * inside, 1000 * outside, outside / inside], rel=0.01
+    )
     table = blocks["proximity"]
     heads = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")][3:]
     other = json.loads((RESULTS / "fragment_combination-mace-seed0" / "results.json").read_text())
     assert heads == sorted({*results["by_ch2"]["ood"], *other["by_ch2"]["ood"]}, key=int)
     line = next(r for r in rows_of(table) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
-    assert float(line[3]) == pytest.approx(1000 * results["by_ch2"]["ood"][heads[0]]["force_mae"]["value"], rel=0.01)
+    assert heads[0] == "1" and line[3] == "–"  # only glycine has one CH2
+    assert float(line[4]) == pytest.approx(1000 * results["by_ch2"]["ood"]["2"]["force_mae"]["value"], rel=0.01)
     line = next(r for r in rows_of(blocks["lengths"]) if r[0] == "mace")
     extension = json.loads((RESULTS / "chain_extension-mace-seed0" / "results.json").read_text())
     assert float(line[-1]) == pytest.approx(1000 * extension["by_n"]["ood"]["13"]["force_mae"]["value"], rel=0.01)
@@ -205,47 +210,44 @@ def test_breakdowns_are_those_of_the_results(blocks):
     assert "| 6 | 7 * |" in heads
 
 
-def test_a_subtask_of_the_same_molecules_is_shown_where_its_task_is_not(tmp_path):
+def test_only_the_main_tasks_are_in_the_headline(tmp_path):
     combination = RESULTS / "fragment_combination-mace-seed0"
-    for name, model in (("a", "mace"), ("b", "mace"), ("c", "painn")):
-        copied = copy_results(combination, tmp_path / name, model=model)
-        if name != "a":
-            results = json.loads((copied / "results.json").read_text())
-            (copied / "results.json").write_text(json.dumps({**results, "task": "proximity[NH2,COOH]"}))
-    both = material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT)
-    assert {row.task for row in both.rows} == {"fragment_combination[NH2,COOH]"}
-    assert findings(both)["headline"].endswith("1.2.**") and findings(both)["headline"].count("`") == 2
-    alone = material(read_sources([tmp_path / "c"]), TASKS, published_facts(), SAME_SPLIT)
-    assert {row.task for row in alone.rows} == {"proximity[NH2,COOH]"}
-    assert findings(alone)["headline"] == NOTHING  # a subtask is not the benchmark
+    copy_results(combination, tmp_path / "a")
+    copied = copy_results(combination, tmp_path / "b")
+    results = json.loads((copied / "results.json").read_text())
+    (copied / "results.json").write_text(json.dumps({**results, "task": "fragment_transfer[OH,NH2]"}))
+    both = material(read_sources([tmp_path]), [*TASKS, "fragment_transfer"], published_facts(), TASKS)
+    assert [row.task for row in both.rows] == ["fragment_combination[NH2,COOH]", "fragment_transfer[OH,NH2]"]
+    assert findings(both)["headline"].count("`") == 2
+    alone = material(read_sources([tmp_path / "b"]), TASKS, published_facts(), TASKS)
+    assert findings(alone)["headline"] == NOTHING
 
 
 def test_matched_errors_come_from_the_training_curves(found):
     lines = {tuple(row[:2]): row for row in rows_of(training(found))}
-    matched = [lines["`fragment_transfer[OH,NH2]`", model][-1].split(" at ")[1].split(" ")[0]
+    matched = [lines["`fragment_fusion[OH]`", model][-1].split(" at ")[1].split(" ")[0]
                for model in ("mace", "schnet")]  # fmt: skip
     assert matched[0] == matched[1]
 
 
 def test_a_potential_that_was_below_the_matched_error_from_the_start_leaves_the_others_matched(tmp_path):
     for model in ("mace", "schnet"):
-        copy_results(RESULTS / f"fragment_transfer-{model}-seed0", tmp_path / model)
-    early = copy_results(RESULTS / "fragment_transfer-mace-seed0", tmp_path / "early", model="gemnet") / "log.jsonl"
+        copy_results(RESULTS / f"fragment_fusion-{model}-seed0", tmp_path / model)
+    early = copy_results(RESULTS / "fragment_fusion-mace-seed0", tmp_path / "early", model="gemnet") / "log.jsonl"
     events = [json.loads(line) for line in early.read_text().splitlines()]
     for event in events:
         if "monitor_id_force_mae" in event:
             event["monitor_id_force_mae"] /= 10
     early.write_text("".join(json.dumps(event) + "\n" for event in events))
     lines = {
-        row[1]: row
-        for row in rows_of(training(material(read_sources([tmp_path]), TASKS, published_facts(), SAME_SPLIT)))
+        row[1]: row for row in rows_of(training(material(read_sources([tmp_path]), TASKS, published_facts(), TASKS)))
     }
     assert lines["gemnet"][-1] == "–"
     assert " at " in lines["mace"][-1] and " at " in lines["schnet"][-1]
 
 
 def test_without_results_the_blocks_say_so():
-    toy = material([Source(RESULTS, make_results())], TASKS, published_facts(), SAME_SPLIT)
+    toy = material([Source(RESULTS, make_results())], TASKS, published_facts(), TASKS)
     blocks = findings(toy)
     assert blocks["gaps"] == blocks["pretraining"] == blocks["ranks"] == NOTHING
     assert set(blocks) == set(BLOCKS)
@@ -271,9 +273,11 @@ def test_pages_keep_all_but_their_marked_parts(tmp_path):
 def test_the_command_writes_pages_and_figures(tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("<!-- compbench: matrix -->\n<!-- end -->\n")
-    names = [f"chain_extension-{model}-seed0" for model in ("mace", "painn", "schnet")]
-    names += [f"{control}-chain_extension-mace-seed0" for control in ("control_random", "oracle")]
-    results = [RESULTS / name for name in names]
+    results = [RESULTS / f"chain_extension-{model}-seed0" for model in ("mace", "painn", "schnet")]
+    for control in ("control_random", "oracle"):
+        results.append(copy_results(results[0], tmp_path / control))
+        content = json.loads((results[-1] / "results.json").read_text())
+        (results[-1] / "results.json").write_text(json.dumps({**content, "task": f"{control}(chain_extension)"}))
     assert code("findings", *results, "--page", page, "--figures", tmp_path / "figures") == 0
     assert "| mace |" in page.read_text()
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}

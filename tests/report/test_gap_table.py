@@ -27,7 +27,7 @@ def trio(model="schnet", seed=0):
     [
         ("fragment_combination[NH2,COOH]", "fragment_combination[NH2,COOH]", "runs"),
         ("control_random(fragment_combination[NH2,COOH])", "fragment_combination[NH2,COOH]", "controls"),
-        ("control_random(proximity[NH2,OH],seed=3)", "proximity[NH2,OH]", "controls"),
+        ("control_random(fragment_transfer[NH2,OH],seed=3)", "fragment_transfer[NH2,OH]", "controls"),
         ("oracle(chain_extension[alkane])", "chain_extension[alkane]", "oracles"),
     ],
 )
@@ -94,7 +94,7 @@ def test_one_flag_evaluates_a_run_with_its_controls_and_prints_the_gap(tmp_path,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--run", "r", "--with-controls", "--task", "proximity"], "--with-controls goes with --run RUN alone"),
+        (["--run", "r", "--with-controls", "--task", "fragment_fusion"], "--with-controls goes with --run RUN alone"),
         (["--calculator", "gfn1-xtb", "--task", "t", "--data", "d", "--member", "1"], "--member picks one of a run's"),
         (["--foundation", "so3lr", "--task", "t", "--data", "d", "--member", "0"], "and --foundation has none"),
         (["--calculator", "a:b", "--task", "t", "--data", "d", "--precision", "float64"], "--precision is that of"),

@@ -13,6 +13,7 @@ from report_results import HOSTILE, RESULTS, copy_results
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.report.leaderboard import leaderboard, read_sources, slug
+from compbench_jax.store.store import open_store
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("chain_extension", "fragment_duplication")
@@ -118,7 +119,7 @@ def test_best_and_ties_are_those_of_paired_intervals(results):
 def test_rows_say_how_a_potential_came_to_be(tmp_path):
     copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "a")
     copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "b", model="classical")
-    copy_results(RESULTS.parent / "foundation" / "chain_extension-so3lr", tmp_path / "c")
+    copy_results(RESULTS / "chain_extension-gfn1-xtb-seed0", tmp_path / "c")
     copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "d", config={"init_from": "runs/before"})
     # As `compbench foundation convert` and evaluate.py leave it.
     copy_results(
@@ -128,7 +129,7 @@ def test_rows_say_how_a_potential_came_to_be(tmp_path):
     assert {row.model: row.kind for row in rows} == {
         "mace": "trained",
         "classical": "fitted",
-        "so3lr": "calculator",
+        "gfn1-xtb": "calculator",
         "mace (fine-tuned)": "fine-tuned",
         "mace (zero-shot)": "zero-shot",
     }
@@ -145,11 +146,11 @@ def test_equal_models_are_a_tie(tmp_path):
 def test_the_best_is_among_rows_on_the_same_frames(tmp_path):
     """A row on other data, or on fewer frames, is shown for what it is and is neither best nor tied."""
     source = RESULTS / "chain_extension-mace-seed0"
-    mini = json.loads((RESULTS.parent / "mini" / "chain_extension-mace-seed0" / "results.json").read_text())["data"]
+    standard = open_store(ROOT / "data" / "standard").hash
     for name, factor in (("a", 1.0), ("b", 1.5), ("elsewhere", 0.5), ("unknown", 0.4), ("fewer", 0.3)):
         file = copy_results(source, tmp_path / name, model=name, factor=factor) / "results.json"
         results = json.loads(file.read_text())
-        results["data"] = {"elsewhere": mini, "unknown": "0" * 64}.get(name, results["data"])
+        results["data"] = {"elsewhere": standard, "unknown": "0" * 64}.get(name, results["data"])
         if name == "fewer":
             results["ood"]["n_frames"] = 10
         file.write_text(json.dumps(results))
@@ -159,7 +160,7 @@ def test_the_best_is_among_rows_on_the_same_frames(tmp_path):
     assert {name: row.label for name, row in rows.items()} == {
         "a": "a",
         "b": "b",
-        "elsewhere": "elsewhere (data/mini)",
+        "elsewhere": "elsewhere (data/standard)",
         "unknown": "unknown (other data)",
         "fewer": f"fewer (other frames: {frames} ID, 10 OOD)",
     }
@@ -188,7 +189,10 @@ def test_published_numbers_stand_beside_ours(report):
     # Two seeds, the second with OOD errors 1.02 times as large.
     inside, outside = mace["id"]["force_mae"]["value"], 1.01 * mace["ood"]["force_mae"]["value"]
     assert cells["MACE"][:2] == ["0.0028 → 0.0171 (6.1)", f"{inside:.4f} → {outside:.4f} ({outside / inside:.1f})"]
-    assert cells["PaiNN"][0] == "0.002 → 0.06 (30)" and cells["PaiNN"][1] == "–"
+    assert cells["MACE"][2::2] == ["0.9999 → 0.9978", "0.003 → 0.0201 (6.7)", "0.0018 → 40.97 (23000)"]
+    assert cells["PaiNN"][0] == "0.002 → 0.06 (30)" and cells["PaiNN"][1::2] == ["–"] * 4
+    assert text.count("The same here:") == text.count("What differs:") == 2
+    assert "fission fails as badly as fusion" in text.lower() and "mono-carboxylic acids only" in text
 
 
 def test_an_earlier_report_is_replaced_and_nothing_else(report, results, tmp_path, capsys):

@@ -25,7 +25,7 @@ def printed(table, width=120):
 
 @pytest.fixture(scope="module")
 def results():
-    return make_results(groups={24: "1 CH2", 25: "2 CH2"})
+    return make_results()
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,9 @@ def test_n_table_has_every_n_and_marks_what_was_trained():
 
 def test_where_table_has_each_breakdown_that_applies(results):
     text = printed(where_table(results))
-    for label in ("element", "end fragment", "contacts", "1 CH2", "2 CH2"):
+    for label in ("element", "end fragment", "contacts"):
         assert label in text
     assert "bonds to novelty" not in text
-    assert "group" not in printed(where_table(make_results()))
 
 
 def test_markdown_is_a_table_of_task_by_model(results):

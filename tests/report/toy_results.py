@@ -5,7 +5,7 @@ store.
 import numpy as np
 
 from compbench_jax.evaluation import breakdown
-from compbench_jax.evaluation.assemble import blocks, by_group, comparison, units
+from compbench_jax.evaluation.assemble import blocks, comparison, units
 from compbench_jax.evaluation.breakdown import Bootstrap, TestSet
 from compbench_jax.evaluation.results import NOTES, SCHEMA_VERSION, plain
 from compbench_jax.metrics.aggregate import SUM_COLUMNS, complete_table
@@ -60,7 +60,6 @@ def make_results(
     scale=0.02,
     penalty=2.8,
     n_frames=20,
-    groups=None,
 ):
     rng = np.random.default_rng([seed, len(model), len(task)])
     graphs = [graph(family, n) for part in (train, ood) for family, ns in part for n in ns]
@@ -110,7 +109,6 @@ def make_results(
                 )
             },
             "by_distance": {"ood": {}},
-            "by_group": {"ood": by_group(tests["ood"], groups or {}, bootstrap)},
             "by_molecule": {part: breakdown.by_molecule(test, graphs) for part, test in tests.items()},
             "ratio_largest_id": blocks(sets, sums["id"][1], sums["ood"][1])["ratio"],
             "train": {

@@ -61,6 +61,9 @@ def test_audit_of_a_sound_split(store):
     assert audit.novel_contact_fraction == 3 / 8
     assert audit.novel_contact_types == ("O(C) O(C)",)
     assert audit.receptive_field is None
+    # C3O trains, and so does the direction (3, 1) / √10. Across it C2O2 has (2·3 - 2·1) / √10.
+    assert (audit.composition.rank, audit.composition.elements) == (1, 2)
+    assert audit.composition.outside == pytest.approx({"known": 0, "touching": 4 / 10**0.5})
 
 
 def test_coverage_failures_are_listed_with_their_molecules(store):
@@ -73,6 +76,25 @@ def test_coverage_failures_are_listed_with_their_molecules(store):
     assert audit.failures[0] == "element S of alien does not occur in train"
     assert len(audit.failures) == 3
     assert audit.first_novelty == 0
+
+
+def test_a_fragment_that_is_declared_new_is_no_failure(store):
+    split = molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (1, 3)))
+    audit = audit_split(store, replace(split, new_fragments=(("SH", ("OH", "H")),)))
+    # The element is still a failure; the environment is one of the fragment's molecule only.
+    assert [(item.kind, item.made_of) for item in audit.missing] == [
+        ("element", ()),
+        ("end fragment", ("OH", "H")),
+        ("radius-0 environment", ("OH", "H")),
+    ]
+    assert audit.failures == ("element S of alien does not occur in train",)
+
+
+def test_contacts_have_one_cutoff_whatever_the_model(store):
+    split = molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (1, 2)))
+    near, far = (audit_split(store, split, layers=1, cutoff=cutoff) for cutoff in (2.0, 12.0))
+    assert near.contacts == far.contacts and near.cutoff == far.cutoff == 5.0
+    assert (near.receptive_field.cutoff, far.receptive_field.cutoff) == (2.0, 12.0)
 
 
 def test_overlap_is_reported_not_raised(store):
@@ -101,14 +123,15 @@ def test_an_oracle_is_not_disjoint_on_purpose(store):
 
 def test_the_file_holds_the_audit_as_strict_json(store, tmp_path):
     split = molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (1, 2)))
-    audit = audit_split(store, split, cutoff=4, seed=3, draws=20, layers=2)
+    audit = audit_split(store, split, seed=3, draws=20, layers=2, cutoff=4)
     write_audit(tmp_path / "audit.json", audit)
     read = json.loads((tmp_path / "audit.json").read_text(), parse_constant=pytest.fail)
     assert read["receptive_field"] == {"layers": 2, "cutoff": 4.0, "reach": 8.0}
-    assert (read["cutoff"], read["seed"], read["draws"]) == (4.0, 3, 20)
+    assert (read["cutoff"], read["seed"], read["draws"]) == (5.0, 3, 20)
     assert read["profile"][1]["novel_mass"] == audit.profile[1].novel_mass
+    assert read["composition"] == {"rank": 1, "elements": 2, "outside": audit.composition.outside}
     assert read["sets"]["ood_test"] == {"molecules": ["known", "touching"], "frames": 8}
-    assert audit_json(audit_split(store, split, cutoff=4, seed=3, draws=20, layers=2)) == audit_json(audit)
+    assert audit_json(audit_split(store, split, seed=3, draws=20, layers=2, cutoff=4)) == audit_json(audit)
 
 
 def test_the_table_shows_verdict_profile_and_contacts(store):
@@ -127,9 +150,19 @@ def test_the_table_shows_verdict_profile_and_contacts(store):
         "10 Å",
         "37.5%",
         "contact: O(C) O(C)",
+        "Compositions: training spans 1 of 2 elements",
+        "(atoms outside the span): touching 1.26",
     ):
         assert part in text, part
-    text = shown(audit_split(store, molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (3,)))))
+    assert "Declared new" not in text
+    alien = molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (3,)))
+    text = shown(audit_split(store, replace(alien, new_fragments=(("SH", ("OH", "H")),))))
+    assert "Declared new: SH (made of OH and H)" in text
+    assert "FAILED: end fragment" not in text
+    text = shown(audit_split(store, molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (1,)))))
+    assert "Total energies of all OOD molecules can be known" in text
+    text = shown(audit_split(store, alien))
+    assert "FAILED: end fragment SH of alien" in text
     assert "FAILED: element S of alien" in text
     assert "Sound" not in text
     text = shown(audit_split(store, oracle_split(store, "oracle(toy)", MoleculeSplit((0,), (1,)))))

@@ -28,9 +28,6 @@ class ShortToLong(Task):
             ood=lambda molecule: molecule.n > self.longest,
         )
 
-    def groups(self, graphs):
-        return {index: f"n = {graphs[index].molecule.n}" for index in self.molecules(graphs).ood}
-
 
 @pytest.fixture(scope="module")
 def graphs(make_graph):
@@ -87,12 +84,10 @@ def test_the_oracle_trains_on_the_ood_molecules_and_says_so(graphs, make_store):
     assert (store.set[oracle.ood_test] == 1).all()
 
 
-def test_names_and_groups(graphs):
+def test_names():
     assert ControlRandom(ShortToLong()).name == "control_random(short_to_long[5])"
     assert ControlRandom(ShortToLong(4), 7).name == "control_random(short_to_long[4],seed=7)"
     assert Oracle(ShortToLong()).name == "oracle(short_to_long[5])"
-    assert Oracle(ShortToLong()).groups(graphs) == ShortToLong().groups(graphs)
-    assert ControlRandom(ShortToLong()).groups(graphs) == {}
 
 
 def test_controls_of_controls_and_negative_seeds_are_refused():

@@ -4,6 +4,7 @@ from typing import ClassVar
 import pytest
 
 from compbench_jax.errors import TaskError
+from compbench_jax.splits.controls import ControlRandom, Oracle
 from compbench_jax.splits.families import choose
 from compbench_jax.splits.task import Task
 
@@ -39,7 +40,17 @@ def test_a_well_defined_task_splits_a_store(make_graph, make_store):
     assert split.task == "toy[2]"
     assert store.molecule[split.train].tolist() == [0] * 4
     assert store.molecule[split.ood_test].tolist() == [1] * 4
-    assert task.groups(store.graphs) == {}
+
+
+def test_fragments_that_a_task_declares_new_come_with_its_split_and_not_with_its_controls(make_graph, make_store):
+    store = make_store([make_graph("a", [1, 2]), make_graph("b", [1, 2, 3])])
+    new = (("COOH", ("OH", "CHO")),)
+    assert define()().split(store).new_fragments == ()
+    for declared in (new, property(lambda self: new if self.shortest == 2 else ())):
+        task = define(new_fragments=declared)()
+        assert task.split(store).new_fragments == new
+        assert ControlRandom(task).split(store).new_fragments == ()
+        assert Oracle(task).split(store).new_fragments == ()
 
 
 def test_molecules_outside_the_registry_are_never_chosen(make_graph):

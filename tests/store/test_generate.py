@@ -18,7 +18,7 @@ from compbench_jax.labelling.settings import PRESETS
 from compbench_jax.labelling.shards import read_shard, shard_key
 from compbench_jax.labelling.workers import ProcessExecutor
 from compbench_jax.molecules.registry import find_molecule
-from compbench_jax.store.generate import SHARDS, Plan, generate, part_of
+from compbench_jax.store.generate import SHARDS, Plan, generate, part_of, take_over
 from compbench_jax.store.store import open_store
 
 TINY = dataclasses.replace(
@@ -88,6 +88,30 @@ def test_a_finished_store_is_left_alone_and_never_mixed(finished):
     other = dataclasses.replace(finished, settings=dataclasses.replace(TINY, seed=1))
     with pytest.raises(DataError, match="other settings"):
         generate(other, ProcessExecutor(1), quiet, quiet)
+
+
+def test_what_another_store_has_is_taken_over_byte_for_byte(finished, tmp_path):
+    plan = dataclasses.replace(
+        finished, out=tmp_path / "more", molecules=(*finished.molecules, find_molecule("propane"))
+    )
+    assert take_over(plan, finished.out) == 8
+    assert take_over(plan, finished.out) == 0
+    seen = []
+    generate(plan, ProcessExecutor(2), lambda *counts: seen.append(counts), quiet)
+    assert seen == [(8, 12)]
+    old, new = open_store(finished.out), open_store(plan.out, checksums=True)
+    assert [graph.molecule.name for graph in new.graphs] == ["ethane", "ethanol", "propane"]
+    for key in ("positions", "forces", "energy", "molecule", "set", "segment", "time", "temperature"):
+        there, here = getattr(old, key), getattr(new, key)
+        np.testing.assert_array_equal(here[: len(there)], there)
+
+
+def test_nothing_is_taken_over_from_other_settings_or_levels(finished, tmp_path):
+    other = Plan(tmp_path / "o", finished.molecules, "gfn2-xtb", dataclasses.replace(TINY, temperature=310.0), "mini")
+    with pytest.raises(DataError, match=r"other settings \(temperature\)"):
+        take_over(other, finished.out)
+    with pytest.raises(DataError, match="another level of theory"):
+        take_over(Plan(tmp_path / "l", finished.molecules, "gfn1-xtb", TINY, "mini"), finished.out)
 
 
 def test_shards_are_named_by_what_decides_them(tmp_path):

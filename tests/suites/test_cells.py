@@ -25,12 +25,12 @@ def test_every_cell_is_there_once_and_after_what_it_needs(name):
 def test_the_cpu_suite_is_the_grid_that_was_asked_for():
     cells = get_suite("cpu").cells()
     trained = [cell for cell in cells if cell.kind == "train"]
-    # Seven potentials, SO3LR fine-tuned and from random parameters, five tasks, two seeds; MACE fine-tuned on one.
-    assert len([c for c in trained if "(" not in c.task]) == (7 + 2) * 5 * 2 + 2
-    assert len([c for c in trained if "(" in c.task]) == 2 * 2 * 5 * 2
+    # Seven potentials and SO3LR twice (fine-tuned, from random parameters), six tasks, two seeds; MACE fine-tuned.
+    assert len([c for c in trained if "(" not in c.task]) == (7 + 2) * 6 * 2 + 2
+    assert len([c for c in trained if "(" in c.task]) == 2 * 2 * 6 * 2
     again = [cell for cell in cells if cell.kind == "again" and "zero-shot" not in cell.name]
-    assert len(again) == 9 * 2 + 3 and {c.task for c in again} == {"proximity"}
-    assert all(c.parent.startswith("fragment_combination-") for c in again)
+    assert len(again) == 9 * 2 + 3 and {c.task for c in again} == {"fragment_fission"}
+    assert all(c.parent.startswith("fragment_duplication-") for c in again)
 
 
 def test_the_longer_suite_differs_from_the_cpu_suite_in_its_minutes_only():
@@ -40,7 +40,7 @@ def test_the_longer_suite_differs_from_the_cpu_suite_in_its_minutes_only():
     assert len(longer.cells()) == 4 and all(cell == cpu[cell.name] for cell in longer.cells())
 
 
-def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_anew():
+def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_from_random():
     suite = Suite(
         "", "", ("chain_extension",), 1.0, pretrained={"so3lr": Pretrained(("--freeze", "x"), ("--y",))}, frames=7
     )
@@ -87,11 +87,11 @@ def test_each_seed_has_a_random_control_of_its_own():
 
 def test_a_choice_brings_what_it_needs():
     cells = get_suite("cpu").cells()
-    chosen = choose(cells, ("proximity-mace-seed1",))
-    assert [c.name for c in chosen] == ["fragment_combination-mace-seed1", "proximity-mace-seed1"]
-    chosen = choose(cells, ("proximity-so3lr-fine-tuned-seed1",))
-    assert [c.name for c in chosen] == ["so3lr", chosen[1].name, "proximity-so3lr-fine-tuned-seed1"]
-    assert chosen[1].name == "fragment_combination-so3lr-fine-tuned-seed1"
+    chosen = choose(cells, ("fragment_fission-mace-seed1",))
+    assert [c.name for c in chosen] == ["fragment_duplication-mace-seed1", "fragment_fission-mace-seed1"]
+    chosen = choose(cells, ("fragment_fission-so3lr-fine-tuned-seed1",))
+    assert [c.name for c in chosen] == ["so3lr", chosen[1].name, "fragment_fission-so3lr-fine-tuned-seed1"]
+    assert chosen[1].name == "fragment_duplication-so3lr-fine-tuned-seed1"
     assert choose(cells, ()) == cells
     with pytest.raises(CompBenchError, match="fits none"):
         choose(cells, ("maec",))

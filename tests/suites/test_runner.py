@@ -64,7 +64,7 @@ def test_a_cell_is_timed_trained_evaluated_and_kept(place):
         Cell("train", "chain_extension", "schnet", seed=1, options=("--optimiser.learning-rate", "1e-2")),
         Cell("fit", "chain_extension", "composition"),
         Cell("calculator", "chain_extension", "gfn1-xtb"),
-        Cell("again", "proximity", "schnet", seed=1, parent="chain_extension-schnet-seed1"),
+        Cell("again", "fragment_fission", "schnet", seed=1, parent="chain_extension-schnet-seed1"),
     ]
     said = []
     plan = open_plan(place.out, SETTINGS)
@@ -80,7 +80,7 @@ def test_a_cell_is_timed_trained_evaluated_and_kept(place):
     out = place.results(cells[0])
     assert {"results.json", "config.json", "log.jsonl", CELL_FILE} <= {path.name for path in out.iterdir()}
     assert json.loads((out / CELL_FILE).read_text())["peak_memory_gb"] is None or sys.platform == "linux"
-    of = next(call for call in made if "proximity" in call)
+    of = next(call for call in made if "fragment_fission" in call)
     assert of[of.index("--run") + 1] == str(place.run(cells[0]))
     # Once done, nothing is run again; a cell with another setting is another cell.
     assert run_cells(cells, place, plan, 1, said.append).done == [cell.name for cell in cells]
@@ -136,7 +136,7 @@ def test_cells_of_one_speed_take_the_same_steps_though_each_was_timed(place):
 def test_a_failure_leaves_the_others_alone(place):
     cells = [
         Cell("train", "chain_extension", "painn"),
-        Cell("again", "proximity", "painn", parent="chain_extension-painn-seed0"),
+        Cell("again", "fragment_fission", "painn", parent="chain_extension-painn-seed0"),
         Cell("fit", "chain_extension", "composition"),
     ]
     outcome = run_cells(cells, place, open_plan(place.out, SETTINGS), 2, lambda line: None)

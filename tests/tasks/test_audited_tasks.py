@@ -5,9 +5,9 @@ import pytest
 
 from compbench_jax.splits.audit import audit_split
 from compbench_jax.splits.novelty import novelty_distances
-from compbench_jax.tasks import SUBTASKS, TASKS, get_task
+from compbench_jax.tasks import ALL_TASKS, TASKS, get_task
 
-DEFAULTS = [*TASKS, *SUBTASKS]
+DEFAULTS = list(ALL_TASKS)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def audits(core_store):
 def test_every_default_task_is_disjoint_and_covered(audits, kind):
     audit = audits[kind]
     assert audit.failures == ()
-    assert audit.missing == ()
+    assert all(item.made_of for item in audit.missing)
     assert audit.frames_disjoint
     assert audit.molecule_disjoint
     assert audit.shared_molecules == ()
@@ -31,11 +31,41 @@ def test_every_default_task_is_disjoint_and_covered(audits, kind):
 def test_novelty_begins_beyond_single_atoms_and_grows_with_the_radius(audits, kind):
     audit = audits[kind]
     novel = [row.novel_mass for row in audit.profile]
-    assert novel[0] == 0
+    assert (novel[0] > 0) == any(item.kind == "radius-0 environment" for item in audit.missing)
     assert novel == sorted(novel)
     assert novel[4] > 0
     assert audit.first_novelty == next(row.radius for row in audit.profile if row.novel_mass > 0)
-    assert (audit.first_novelty == 1) == bool(audit.touching)
+    assert (audit.first_novelty <= 1) == bool(audit.touching)
+
+
+NEW = {
+    "fragment_fusion": {"COOH": ("OH", "CHO")},
+    "fragment_fusion_hints": {"COOH": ("OH", "CHO")},
+    "fragment_fission": {"OH": ("COOH",), "CHO": ("COOH",)},
+}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_new_fragments_are_those_that_the_task_declares(audits, kind):
+    found = {item.what: item.made_of for item in audits[kind].missing if item.kind == "end fragment"}
+    assert found == NEW.get(kind, {})
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_total_energies_can_be_known_but_in_duplication_and_fission(audits, kind):
+    found = audits[kind].composition
+    if kind == "fragment_duplication":
+        # (n, 2n, 2) spans two dimensions; across them is (C, H) = (2, -1) / √5. C_nH_(2n-2)O_4: (2n - (2n - 2)) / √5.
+        assert (found.rank, found.elements) == (2, 3)
+        assert list(found.outside.values()) == pytest.approx([2 / 5**0.5] * 6)
+    elif kind == "fragment_fission":
+        # Alcohols C_nH_(2n+2)O lie outside; aldehydes C_nH_2nO have two H per C, as acids do.
+        assert set(found.unidentifiable) == {name for name in found.outside if name.endswith("ol")}
+        assert [found.outside[name] for name in found.unidentifiable] == pytest.approx([2 / 5**0.5] * 6)
+    else:
+        assert found.unidentifiable == ()
+    oracle = audits.get(f"oracle({kind})")
+    assert oracle is None or oracle.composition.unidentifiable == ()
 
 
 def test_longer_chains_are_farther_from_train_than_random_splits_and_lengths_between_are_nearer(audits):
@@ -45,8 +75,6 @@ def test_longer_chains_are_farther_from_train_than_random_splits_and_lengths_bet
 
 def test_touching_molecules_are_those_whose_fragments_meet_on_one_carbon(audits):
     assert audits["fragment_combination"].touching == ("2-aminoethanoic acid",)
-    assert audits["proximity"].touching == ("2-aminoethanoic acid",)
-    assert audits["fragment_duplication"].touching == ("propanedioic acid",)
     assert audits["chain_extension"].touching == ()
     assert audits["fragment_transfer"].touching == ()
 

@@ -2,7 +2,7 @@ import pytest
 
 from compbench_jax.errors import TaskError
 from compbench_jax.splits.controls import ControlRandom, Oracle
-from compbench_jax.tasks import CONTROLS, PREPARATIONS, SAME_SPLIT, SUBTASKS, TASKS, get_task
+from compbench_jax.tasks import ALL_TASKS, CONTROLS, EXPERIMENTS, EXTENSIONS, MAIN_TASKS, PREPARATIONS, TASKS, get_task
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,13 @@ from compbench_jax.tasks import CONTROLS, PREPARATIONS, SAME_SPLIT, SUBTASKS, TA
         ("fragment_combination[COOH,NH2]", "fragment_combination[NH2,COOH]"),
         ("fragment_transfer", "fragment_transfer[OH,NH2]"),
         ("fragment_transfer[NH2,OH]", "fragment_transfer[NH2,OH]"),
-        ("proximity", "proximity[NH2,COOH]"),
+        ("fragment_fusion", "fragment_fusion[OH]"),
+        ("fragment_fusion[amine]", "fragment_fusion[NH2]"),
+        ("fragment_fission", "fragment_fission[COOH]"),
+        ("chain_extension_hints", "chain_extension_hints[OH,COOH]"),
+        ("fragment_fusion_hints", "fragment_fusion_hints[OH,NH2]"),
         ("control_random(fragment_duplication[COOH])", "control_random(fragment_duplication[COOH])"),
-        ("control_random(proximity, seed=3)", "control_random(proximity[NH2,COOH],seed=3)"),
+        ("control_random(fragment_fusion, seed=3)", "control_random(fragment_fusion[OH],seed=3)"),
         ("control_random(fragment_transfer[OH,CHO] ,seed = 0 )", "control_random(fragment_transfer[OH,CHO])"),
         ("oracle(chain_extension)", "oracle(chain_extension)"),
         ("oracle( fragment_transfer[OH,NH2] )", "oracle(fragment_transfer[OH,NH2])"),
@@ -39,19 +43,21 @@ def test_canonical_names(text, name):
 
 
 def test_controls_wrap_the_task():
-    assert get_task("oracle(proximity)") == Oracle(get_task("proximity"))
-    assert get_task("control_random(proximity,seed=12)") == ControlRandom(get_task("proximity"), 12)
+    assert get_task("oracle(fragment_fusion)") == Oracle(get_task("fragment_fusion"))
+    assert get_task("control_random(fragment_fusion,seed=12)") == ControlRandom(get_task("fragment_fusion"), 12)
 
 
 def test_tables_hold_four_tasks_two_subtasks_two_controls():
     assert list(TASKS) == [
         "chain_extension",
+        "fragment_fusion",
         "fragment_duplication",
         "fragment_combination",
-        "fragment_transfer",
     ]
-    assert list(SUBTASKS) == ["chain_interpolation", "proximity"]
-    assert SAME_SPLIT == {"chain_interpolation": "", "proximity": "fragment_combination"}
+    assert list(EXPERIMENTS) == ["fragment_fission", "chain_extension_hints", "fragment_fusion_hints"]
+    assert list(EXTENSIONS) == ["fragment_transfer", "chain_interpolation"]
+    assert list(ALL_TASKS) == [*TASKS, *EXPERIMENTS, *EXTENSIONS]
+    assert (*TASKS, "fragment_fission") == MAIN_TASKS
     assert list(CONTROLS) == ["control_random", "oracle"]
     assert list(PREPARATIONS) == ["pretraining"]
 
@@ -61,9 +67,9 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
     [
         ("fragment_duplicatoin", "no such task 'fragment_duplicatoin': did you mean 'fragment_duplication'"),
         ("chain-extension", "did you mean 'chain_extension'"),
-        ("zzz", "no such task 'zzz': tasks are chain_extension, fragment_duplication, .*oracle"),
+        ("zzz", "no such task 'zzz': tasks are chain_extension, fragment_fusion, .*oracle"),
         ("zzz[OH]", "no such task 'zzz'"),
-        ("randomcontrol(proximity)", "no such task 'randomcontrol'"),
+        ("randomcontrol(fragment_fusion)", "no such task 'randomcontrol'"),
         ("", "'' is not a task: write NAME"),
         ("chain extension", "is not a task: write NAME"),
         ("chain_extension[OH", "is not a task: write NAME"),
@@ -80,15 +86,15 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
         ("chain_extension[OH,OH,OH]", "unknown family 'OH,OH,OH'"),
         ("oracle", r"oracle is made of a task and needs one: write oracle\(TASK\)"),
         ("pretraining", r"write pretraining\(TASK\)"),
-        ("pretraining(oracle(proximity))", "name the task itself"),
-        ("pretraining(proximity,seed=1)", "nothing is random"),
+        ("pretraining(oracle(fragment_fusion))", "name the task itself"),
+        ("pretraining(fragment_fusion,seed=1)", "nothing is random"),
         ("oracle(zzz)", "no such task 'zzz'"),
-        ("oracle(proximity,seed=1)", "leave the seed out"),
-        ("oracle(control_random(proximity))", "a control of a control"),
-        ("control_random(oracle(proximity),seed=1)", "a control of a control"),
-        ("control_random(proximity,seed=-1)", "seed '-1' is not a whole number"),
-        ("control_random(proximity,seed=x)", "seed 'x' is not a whole number"),
-        ("control_random(proximity,seed=)", "seed '' is not a whole number"),
+        ("oracle(fragment_fusion,seed=1)", "leave the seed out"),
+        ("oracle(control_random(fragment_fusion))", "a control of a control"),
+        ("control_random(oracle(fragment_fusion),seed=1)", "a control of a control"),
+        ("control_random(fragment_fusion,seed=-1)", "seed '-1' is not a whole number"),
+        ("control_random(fragment_fusion,seed=x)", "seed 'x' is not a whole number"),
+        ("control_random(fragment_fusion,seed=)", "seed '' is not a whole number"),
     ],
 )
 def test_errors_are_one_line_that_says_how_to_mend(text, message):

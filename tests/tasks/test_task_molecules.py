@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from compbench_jax.errors import TaskError
 from compbench_jax.molecules.fragments import FAMILIES
-from compbench_jax.tasks import SUBTASKS, TASKS, get_task
+from compbench_jax.tasks import ALL_TASKS, get_task
 
-FRAGMENTS = ["OH", "NH2", "CHO", "COOH"]
-ALL = list(range(2, 14))
-FROM_3 = list(range(3, 14))
+FRAGMENTS = ["OH", "NH2", "CHO", "CONH2", "COOH"]
+FOUR_TO_NINE = [4, 5, 6, 7, 8, 9]
+TWO_TO_NINE = [2, 3, 4, 5, 6, 7, 8, 9]
+FOUR_TO_TEN = [4, 5, 6, 7, 8, 9, 10]
 
 
 def content(graphs, indices):
@@ -29,33 +30,48 @@ def content(graphs, indices):
     [
         ("chain_extension", {"alkane": [2, 3, 4, 5, 6]}, {"alkane": [7, 8, 9, 10, 11, 12, 13]}),
         ("chain_extension[OH]", {"alcohol": [2, 3, 4, 5, 6]}, {"alcohol": list(range(7, 14))}),
-        ("chain_extension[diacid]", {"diacid": [3, 4, 5, 6]}, {"diacid": list(range(7, 14))}),
+        ("chain_extension[diol]", {"diol": [2, 3, 4, 5, 6]}, {"diol": list(range(7, 14))}),
         ("chain_interpolation", {"alkane": [2, 3, 4, 5, 10, 11, 12, 13]}, {"alkane": [6, 7, 8, 9]}),
-        ("fragment_duplication", {"alkane": ALL, "acid": ALL}, {"diacid": FROM_3}),
-        ("fragment_duplication[amine]", {"alkane": ALL, "amine": ALL}, {"diamine": ALL}),
         (
-            "fragment_combination",
-            {"amine": ALL, "acid": ALL, "diamine": ALL, "diacid": FROM_3},
-            {"amino acid": ALL},
+            "fragment_fusion",
+            {"alcohol": FOUR_TO_TEN, "aldehyde": FOUR_TO_TEN, "hydroxy aldehyde": FOUR_TO_TEN},
+            {"acid": FOUR_TO_TEN},
         ),
+        (
+            "fragment_fusion[NH2]",
+            {"amine": FOUR_TO_TEN, "aldehyde": FOUR_TO_TEN, "amino aldehyde": FOUR_TO_TEN},
+            {"amide": FOUR_TO_TEN},
+        ),
+        ("fragment_duplication", {"acid": FOUR_TO_NINE}, {"diacid": FOUR_TO_NINE}),
+        ("fragment_duplication[amine]", {"amine": FOUR_TO_NINE}, {"diamine": FOUR_TO_NINE}),
+        ("fragment_combination", {"diamine": TWO_TO_NINE, "diacid": TWO_TO_NINE}, {"amino acid": TWO_TO_NINE}),
         (
             "fragment_combination[CHO,OH]",
-            {"alcohol": ALL, "aldehyde": ALL, "diol": ALL, "dialdehyde": FROM_3},
-            {"hydroxy aldehyde": ALL},
+            {"diol": TWO_TO_NINE, "dialdehyde": TWO_TO_NINE},
+            {"hydroxy aldehyde": TWO_TO_NINE},
+        ),
+        ("fragment_fission", {"acid": FOUR_TO_NINE}, {"alcohol": FOUR_TO_NINE, "aldehyde": FOUR_TO_NINE}),
+        ("fragment_fission[amide]", {"amide": FOUR_TO_NINE}, {"amine": FOUR_TO_NINE, "aldehyde": FOUR_TO_NINE}),
+        (
+            "chain_extension_hints",
+            {"alcohol": [2, 3, 9, 10, 11, 12, 13, 14, 15], "acid": [4, 5, 6, 7, 8]},
+            {"alcohol": [4, 5, 6, 7, 8], "acid": [2, 3, 9, 10, 11, 12, 13, 14, 15]},
         ),
         (
-            "proximity",
-            {"amine": ALL, "acid": ALL, "diamine": ALL, "diacid": FROM_3},
-            {"amino acid": ALL},
+            "fragment_fusion_hints",
+            {
+                **dict.fromkeys(("alcohol", "aldehyde", "hydroxy aldehyde", "amine", "amide"), FOUR_TO_TEN),
+            },
+            {"acid": FOUR_TO_TEN},
         ),
         (
             "fragment_transfer",
-            {"alkane": ALL, "alcohol": ALL, "amine": [2, 3, 4, 5, 6]},
+            {"alkane": list(range(2, 14)), "alcohol": list(range(2, 16)), "amine": [2, 3, 4, 5, 6]},
             {"amine": list(range(7, 14))},
         ),
         (
             "fragment_transfer[COOH,CHO]",
-            {"alkane": ALL, "acid": ALL, "aldehyde": [2, 3, 4, 5, 6]},
+            {"alkane": list(range(2, 14)), "acid": list(range(2, 16)), "aldehyde": [2, 3, 4, 5, 6]},
             {"aldehyde": list(range(7, 14))},
         ),
     ],
@@ -73,7 +89,17 @@ bare = st.one_of(
         lambda kind: st.sampled_from(list(FAMILIES)).map(lambda family: f"{kind}[{family}]")
     ),
     st.sampled_from(FRAGMENTS).map(lambda key: f"fragment_duplication[{key}]"),
-    st.sampled_from(["fragment_combination", "proximity", "fragment_transfer"]).flatmap(
+    st.sampled_from(
+        [
+            "fragment_fusion[OH]",
+            "fragment_fusion[NH2]",
+            "fragment_fusion_hints[OH,NH2]",
+            "fragment_fusion_hints[NH2,OH]",
+            "fragment_fission[COOH]",
+            "fragment_fission[CONH2]",
+        ]
+    ),
+    st.sampled_from(["fragment_combination", "fragment_transfer", "chain_extension_hints"]).flatmap(
         lambda kind: pairs.map(lambda pair: f"{kind}[{pair}]")
     ),
 )
@@ -92,7 +118,7 @@ def test_no_task_shares_a_molecule_between_its_sides(registry_graphs, name):
     assert len(held_out) == len(chosen.ood)
 
 
-@pytest.mark.parametrize("kind", [*TASKS, *SUBTASKS])
+@pytest.mark.parametrize("kind", list(ALL_TASKS))
 def test_frames_of_the_default_task_in_the_core_store(core_store, kind):
     task = get_task(kind)
     chosen, split = task.molecules(core_store.graphs), task.split(core_store)
@@ -123,7 +149,7 @@ def test_ends_are_read_in_either_order_and_family_names_are_not_read(registry_gr
 
 
 def test_a_part_of_the_registry_will_do(registry_graphs, make_registry_store):
-    wanted = {"ethane", "butane", "heptane", "octane", "heptan-1-ol"}
+    wanted = {"ethane", "butane", "heptane", "octane", "heptan-1-ol", "butanoic acid"}
     store = make_registry_store([graph for graph in registry_graphs if graph.molecule.name in wanted])
     split = get_task("chain_extension").split(store)
     trained = {store.graphs[m].molecule.name for m in store.molecule[split.train]}
@@ -131,7 +157,7 @@ def test_a_part_of_the_registry_will_do(registry_graphs, make_registry_store):
     assert (trained, held_out) == ({"ethane", "butane"}, {"heptane", "octane"})
     with pytest.raises(TaskError, match=r"no training molecule \(amino acid at n = 2–6\): "):
         get_task("chain_extension[amino_acid]").split(store)
-    with pytest.raises(TaskError, match=r"no OOD molecule \(COOH…COOH, all n\): "):
+    with pytest.raises(TaskError, match=r"no OOD molecule \(COOH…COOH at n = 4–9\): "):
         get_task("fragment_duplication").split(store)
 
 
@@ -140,14 +166,64 @@ def test_the_core_store_lacks_the_extension_pairs(core_store):
         get_task("fragment_combination[OH,NH2]").split(core_store)
 
 
-def test_proximity_is_grouped_by_methylenes_between_the_ends(registry_graphs):
-    groups = get_task("proximity").groups(registry_graphs)
-    by_name = {registry_graphs[i].molecule.name: label for i, label in groups.items()}
-    assert by_name["2-aminoethanoic acid"] == "1 CH2"
-    assert by_name["3-aminopropanoic acid"] == "2 CH2"
-    assert list(groups.values()) == [f"{k} CH2" for k in range(1, 13)]
-    assert set(groups) == set(get_task("fragment_combination").molecules(registry_graphs).ood)
-    # Both ends bring a carbon here: n = 3 … 13 has 1 … 11 CH2.
-    assert list(get_task("proximity[CHO,COOH]").groups(registry_graphs).values()) == [f"{k} CH2" for k in range(1, 12)]
-    assert get_task("oracle(proximity)").groups(registry_graphs) == groups
-    assert get_task("fragment_combination").groups(registry_graphs) == {}
+TRAINED_AND_HELD_OUT = {
+    "chain_extension": (
+        "ethane propane butane pentane hexane",
+        "heptane octane nonane decane undecane dodecane tridecane",
+    ),
+    "fragment_duplication": (
+        "butanoic_acid pentanoic_acid hexanoic_acid heptanoic_acid octanoic_acid nonanoic_acid",
+        "butanedioic_acid pentanedioic_acid hexanedioic_acid heptanedioic_acid octanedioic_acid nonanedioic_acid",
+    ),
+    "fragment_combination": (
+        "ethane-1,2-diamine propane-1,3-diamine butane-1,4-diamine pentane-1,5-diamine hexane-1,6-diamine "
+        "heptane-1,7-diamine octane-1,8-diamine nonane-1,9-diamine ethanedioic_acid propanedioic_acid "
+        "butanedioic_acid pentanedioic_acid hexanedioic_acid heptanedioic_acid octanedioic_acid nonanedioic_acid",
+        "2-aminoethanoic_acid 3-aminopropanoic_acid 4-aminobutanoic_acid 5-aminopentanoic_acid 6-aminohexanoic_acid "
+        "7-aminoheptanoic_acid 8-aminooctanoic_acid 9-aminononanoic_acid",
+    ),
+    "fragment_fusion": (
+        "butan-1-ol pentan-1-ol hexan-1-ol heptan-1-ol octan-1-ol nonan-1-ol decan-1-ol "
+        "butanal pentanal hexanal heptanal octanal nonanal decanal "
+        "4-hydroxybutanal 5-hydroxypentanal 6-hydroxyhexanal 7-hydroxyheptanal 8-hydroxyoctanal 9-hydroxynonanal "
+        "10-hydroxydecanal",
+        "butanoic_acid pentanoic_acid hexanoic_acid heptanoic_acid octanoic_acid nonanoic_acid decanoic_acid",
+    ),
+    "fragment_fission": (
+        "butanoic_acid pentanoic_acid hexanoic_acid heptanoic_acid octanoic_acid nonanoic_acid",
+        "butan-1-ol pentan-1-ol hexan-1-ol heptan-1-ol octan-1-ol nonan-1-ol "
+        "butanal pentanal hexanal heptanal octanal nonanal",
+    ),
+}
+"""Written by hand, spaces in names as underscores."""
+
+
+@pytest.mark.parametrize("kind", TRAINED_AND_HELD_OUT)
+def test_names_of_the_molecules(core_store, kind):
+    chosen = get_task(kind).molecules(core_store.graphs)
+    for indices, names in zip((chosen.train, chosen.ood), TRAINED_AND_HELD_OUT[kind], strict=True):
+        found = {core_store.graphs[index].molecule.name for index in indices}
+        assert found == {name.replace("_", " ") for name in names.split()}
+
+
+def test_fission_has_the_training_molecules_of_duplication(core_store):
+    for fragment in ("COOH", "CONH2"):
+        fission = get_task(f"fragment_fission[{fragment}]")
+        assert fission.trained_as == "fragment_duplication"
+        trained = get_task(f"{fission.trained_as}[{fragment}]").select(core_store.graphs).train
+        assert fission.molecules(core_store.graphs).train == trained
+
+
+def test_only_what_fuses_with_a_carbonyl_is_fused_or_taken_apart():
+    for name in ("fragment_fusion[COOH]", "fragment_fusion_hints[OH,CHO]"):
+        with pytest.raises(TaskError, match="form no fragment of the table: use one of OH, NH2"):
+            get_task(name)
+    with pytest.raises(TaskError, match="use COOH or CONH2"):
+        get_task("fragment_fission[OH]")
+
+
+def test_new_fragments_are_declared():
+    assert get_task("fragment_fusion").new_fragments == (("COOH", ("OH", "CHO")),)
+    assert get_task("fragment_fusion[NH2]").new_fragments == (("CONH2", ("NH2", "CHO")),)
+    assert get_task("fragment_fission").new_fragments == (("OH", ("COOH",)), ("CHO", ("COOH",)))
+    assert get_task("fragment_duplication").new_fragments == ()

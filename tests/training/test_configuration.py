@@ -110,6 +110,17 @@ def test_unknown_setting_in_a_file_is_refused(tmp_path):
         config_file.read(tmp_path / "config.json")
 
 
+def test_a_run_of_an_older_version_lacks_fields_that_came_later(tmp_path):
+    """SchNet's ``filters`` came after version 1: as many as features, as it was without the field."""
+    model = replace(MODELS["schnet"], features=8)
+    content = to_json(replace(BASE, preset="schnet", model=model))
+    del content["model"]["filters"], content["watch"]["patience"], content["freeze"]
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    old = config_file.read(tmp_path / "config.json")
+    assert old.model == model and old.model.filters is None
+    assert difference(old, replace(BASE, preset="schnet", model=model)) is None
+
+
 def test_command_line_becomes_a_configuration():
     words = [*COMMAND, "--seed", "3", "model:mace-paper", "--model.channels", "64", "--optimiser.learning-rate", "0.1"]
     arguments, preset = command_line.parse(words)

@@ -79,10 +79,11 @@ def inputs_of(numbers, r, senders, receivers):
     }
 
 
-def test_schnet():
-    config = SchNetConfig(features=16, interactions=3, n_basis=20)
+@pytest.mark.parametrize("filters", [None, 12])
+def test_schnet(filters):
+    config = SchNetConfig(features=16, interactions=3, n_basis=20, filters=filters)
     basis = schnetpack.nn.GaussianRBF(n_rbf=20, cutoff=5.0)
-    representation = schnetpack.representation.SchNet(16, 3, basis, schnetpack.nn.CosineCutoff(5.0))
+    representation = schnetpack.representation.SchNet(16, 3, basis, schnetpack.nn.CosineCutoff(5.0), n_filters=filters)
     softplus = schnetpack.nn.activations.shifted_softplus
     readout = schnetpack.atomistic.Atomwise(16, activation=softplus)
     to_double(representation, readout)
