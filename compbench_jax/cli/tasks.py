@@ -20,12 +20,21 @@ class Arguments:
     data: Path | None = None
     """Folder of a store: also count each task's molecules and frames in it."""
 
+    draw: Path | None = None
+    """File (png): draw one training and one test molecule of each task into it, and stop."""
+
 
 def run(arguments: Arguments) -> None:
     """Print the tasks with their default parameters, then the controls."""
     from compbench_jax.store.store import open_store
     from compbench_jax.tasks import ALL_TASKS, CONTROLS, PREPARATIONS
 
+    if arguments.draw is not None:
+        from compbench_jax.report.task_drawing import draw_tasks
+
+        draw_tasks([kind.from_parameters([]) for kind in ALL_TASKS.values()], arguments.draw)
+        print(arguments.draw)
+        return
     store = None if arguments.data is None else open_store(arguments.data)
     table = Table("task", "", show_lines=True)
     table.columns[0].no_wrap = True

@@ -8,6 +8,8 @@ from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError, TaskError
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.registry import core_registry
+from compbench_jax.report.task_drawing import pairs_of
+from compbench_jax.tasks import get_task
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,14 @@ def test_tasks_counts_molecules_and_frames_or_says_why_not(capsys, data, monkeyp
     assert "5 molecules trained on, 7 OOD; frames: 10 train, 5 validation, 10 ID test, 14 OOD test" in text
     assert "8 molecules trained on, 4 OOD" in text
     assert "in this store: the store has no training molecule (COOH at n = 4–9)" in text
+
+
+def test_a_training_and_a_test_molecule_of_each_task_are_drawn(tmp_path, capsys):
+    run_command(["tasks", "--draw", str(tmp_path / "tasks.png")])
+    assert capsys.readouterr().out.strip() == str(tmp_path / "tasks.png")
+    assert (tmp_path / "tasks.png").read_bytes().startswith(b"\x89PNG")
+    (pair,) = pairs_of([get_task("fragment_fission")])
+    assert [molecule.family for molecule in pair] == ["acid", "aldehyde"]
 
 
 def test_audit_prints_tables(capsys, data):
