@@ -216,7 +216,7 @@ def uncovered(
         train: training molecules.
         ood: OOD molecules.
         new_fragments: fragments that are new on purpose, and what they are made of. An environment of which every
-            molecule has such a fragment is new with it.
+            molecule has such a fragment is new with it. A fragment whose parts are not trained is no exception.
     """
 
     def parts(graph: MolecularGraph) -> set[tuple[str, str]]:
@@ -232,14 +232,17 @@ def uncovered(
         for part in sorted(parts(graph) - known):
             having.setdefault(part, []).append(graph.molecule.name)
     ends = {graph.molecule.name: graph.molecule.ends or () for graph in ood}
+    declared = {
+        what: parts for what, parts in new_fragments.items() if all(("end fragment", part) in known for part in parts)
+    }
 
     def made_of(kind: str, what: str, names: Sequence[str]) -> tuple[str, ...]:
         if kind == "end fragment":
-            return new_fragments.get(what, ())
-        new = [[end for end in ends[name] if end in new_fragments] for name in names]
+            return declared.get(what, ())
+        new = [[end for end in ends[name] if end in declared] for name in names]
         if kind == "element" or not all(new):
             return ()
-        return tuple(dict.fromkeys(part for keys in new for key in keys for part in new_fragments[key]))
+        return tuple(dict.fromkeys(part for keys in new for key in keys for part in declared[key]))
 
     return tuple(
         Missing(kind, what, tuple(names), made_of(kind, what, names)) for (kind, what), names in sorted(having.items())

@@ -90,6 +90,13 @@ def test_a_fragment_that_is_declared_new_is_no_failure(store):
     assert audit.failures == ("element S of alien does not occur in train",)
 
 
+def test_a_declared_fragment_of_untrained_parts_is_a_failure(store):
+    split = molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (1, 3)))
+    audit = audit_split(store, replace(split, new_fragments=(("SH", ("CHO", "H")),)))
+    assert [item.made_of for item in audit.missing] == [(), (), ()]
+    assert "end fragment SH of alien does not occur in train" in audit.failures
+
+
 def test_contacts_have_one_cutoff_whatever_the_model(store):
     split = molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (1, 2)))
     near, far = (audit_split(store, split, layers=1, cutoff=cutoff) for cutoff in (2.0, 12.0))
