@@ -56,8 +56,8 @@ class MACEConfig:
     """Order of the product basis: body order minus one."""
     n_basis: int = 8
     """Bessel functions that expand a distance."""
-    envelope: int = 6
-    """Exponent p of the polynomial envelope."""
+    envelope: int = 5
+    """Exponent p of the polynomial envelope; 5 is mace-torch's default (``--num_cutoff_basis``)."""
     radial_mlp: tuple[int, ...] = (64, 64, 64)
     """Widths of the hidden layers of the radial network."""
     readout: int = 16

@@ -28,6 +28,7 @@ schnetpack = pytest.importorskip("schnetpack", reason=REASON)
 @pytest.fixture(autouse=True)
 def _double_precision():
     before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)  # schnetpack is built in it, whatever ran before
     torch.manual_seed(0)
     yield
     torch.set_default_dtype(before)
