@@ -1,22 +1,42 @@
-"""Writing files so that they are whole or absent."""
+"""Reading files that may hold anything, and writing files so that they are whole or absent."""
 
+import json
+import math
 import os
+import re
+import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from compbench_jax.errors import DataError
+
+MOST_BYTES = 64 << 20
+"""Of a text or JSON file that is read, unless said otherwise."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` so that ``path`` is either what it was or whole: temporary file, fsync, rename."""
+    """Write ``content`` so that ``path`` is either what it was or whole; see :func:`atomic_file`."""
     with atomic_file(path) as handle:
         handle.write(content)
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file for writing that becomes ``path`` when the block ends without an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Open a temporary file for writing that becomes ``path`` when the block ends without an error.
+
+    It is synchronised to the disk, then renamed. A link is followed, so that the file it points to is written.
+
+    Raises:
+        DataError: ``path`` is a folder, a device or a pipe.
+        OSError: it cannot be written.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is not a regular file and is not replaced: give the name of a file")
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as handle:
             yield handle
@@ -25,3 +45,90 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files of :func:`atomic_file` in a folder whose process, on this machine, has ended."""
+    for path in folder.glob(".*.tmp"):
+        match = re.fullmatch(rf"\..*\.{re.escape(socket.gethostname())}\.(\d+)\.tmp", path.name)
+        if match and not is_alive(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process with this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
+
+
+def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """Content of a regular file; a pipe or device in its place is not waited for.
+
+    Raises:
+        DataError: there is none, it is no regular file, it is larger than ``most_bytes``, or it cannot be read.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise DataError(f"{path} is not a regular file: put a file there")
+            content = file.read(most_bytes + 1)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}: check the name, or restore it") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path} cannot be read ({reason}): check the name and the permissions") from error
+    if len(content) > most_bytes:
+        raise DataError(f"{path} has more than {most_bytes / 2**20:g} MB, too much for such a file: check what it is")
+    return content
+
+
+def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
+    """Text of a regular file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        DataError: see :func:`read_bytes`; or it is not UTF-8.
+    """
+    try:
+        return read_bytes(path, most_bytes).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text in UTF-8 (byte {error.start}): restore it or write it again") from error
+
+
+def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
+    """Content of a JSON file that may hold anything; its numbers are finite, its strings can be written as UTF-8.
+
+    Raises:
+        DataError: see :func:`read_text`; or it is not valid JSON.
+    """
+    text = read_text(path, most_bytes)
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise DataError(f"{path} is not valid JSON ({error}): restore it or write it again") from error
+
+
+def parse_json(text: str) -> Any:
+    """Value of a JSON text; its numbers are finite, its strings can be written as UTF-8.
+
+    Raises:
+        ValueError: it is not valid JSON, or nested too deeply.
+    """
+    try:
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        if "\\ud" in text.lower():  # perhaps half of a surrogate pair
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value

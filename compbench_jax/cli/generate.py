@@ -81,12 +81,11 @@ def resolve_settings(arguments: Arguments) -> SamplingSettings:
         if not hasattr(settings, key) or key.startswith("_") or callable(getattr(settings, key)):
             raise CompBenchError(f"no setting {name!r}: choose from {', '.join(vars(settings))}")
         kind = type(getattr(settings, key))
+        words = {bool: "True or False", int: "a whole number", float: "a number"}
         try:
-            changes[key] = kind(text)
-        except ValueError as error:
-            raise CompBenchError(
-                f"setting {name} is {text!r}: it must be {'a whole number' if kind is int else 'a number'}"
-            ) from error
+            changes[key] = {"true": True, "false": False}[text.casefold()] if kind is bool else kind(text)
+        except (KeyError, ValueError) as error:
+            raise CompBenchError(f"setting {name} is {text!r}: it must be {words[kind]}") from error
     return replace(settings, **changes)
 
 

@@ -36,7 +36,14 @@ class Arguments:
     """Unit of the positions: Ang or Bohr. Likewise."""
 
     force_unit: str | None = None
-    """Unit of the forces, where it is not the energy unit over the length unit: Hartree/Bohr beside Ang, say."""
+    """Unit of the forces, where it is not the energy unit over the length unit: Hartree/Bohr with Ang, say."""
+
+    energy_key: str | None = None
+    """Key of the energy, where frames have several label sets: REF_energy, say. Together with --forces-key. Without
+    them the set is energy and forces (E and F), or the first other whose keys belong together."""
+
+    forces_key: str | None = None
+    """Key of the forces of the same label set: REF_forces, say."""
 
     primary: tuple[str, ...] = ()
     """Patterns (* and ?) of file names or paths whose trajectories are primary. The rest is then secondary."""
@@ -64,6 +71,7 @@ def run(arguments: Arguments) -> None:
     """Import the files."""
     from compbench_jax.interchange.assign import Patterns
     from compbench_jax.interchange.importer import ImportPlan
+    from compbench_jax.interchange.labels import LabelKeys
     from compbench_jax.interchange.sources import UnitChoice
 
     words = {
@@ -75,6 +83,7 @@ def run(arguments: Arguments) -> None:
         paths=arguments.paths,
         out=arguments.out,
         units=UnitChoice(arguments.energy_unit, arguments.length_unit, arguments.force_unit),
+        labels=LabelKeys(arguments.energy_key, arguments.forces_key),
         patterns=Patterns(arguments.primary, arguments.secondary),
         tuning_frames=arguments.tuning_frames,
         level={word: text for word, text in words.items() if text is not None},

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from compbench_jax.errors import DataError
 from compbench_jax.interchange.duplicates import Duplicates
+from compbench_jax.interchange.labels import LabelKeys, Labels
 from compbench_jax.interchange.perceive import CHUNK, Species, find_species
 from compbench_jax.interchange.sources import READERS, Source, UnitChoice
-from compbench_jax.interchange.spool import Spool
+from compbench_jax.interchange.spool import Spool, centred
 from compbench_jax.molecules.identify import Identifier
-from compbench_jax.molecules.matching import match_order
+from compbench_jax.molecules.matching import match_order, reordered
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.store.frames import ragged_indices
 
@@ -65,7 +67,7 @@ class Collection:
         graphs: by InChIKey, each molecule with its atom order: that of the file in which it came first.
         pieces: the trajectories, in the order of the files.
         dropped: what was left out.
-        records: for each file its name, size, frames and units, as the manifest has them.
+        records: for each file its name, size, frames, units and label keys, as the manifest has them.
         levels: levels of theory that the frames state, each a tuple of (word, text) pairs.
     """
 
@@ -78,7 +80,18 @@ class Collection:
 
 @dataclass
 class _Part:
-    """Frames of a file with the same sequence of elements; lists run over them."""
+    """Frames of a file with the same atoms; lists run over them.
+
+    Attributes:
+        numbers: atomic numbers as the first of them orders them; the others are spooled in this order.
+        index: number of the frame in the file.
+        start: first atom in the file's spool.
+        energy: eV.
+        tag: set and segment that the file states, or None.
+        time: fs, or None.
+        temperature: K, NaN where unknown.
+        sort: the order in which the frame's atoms were spooled; one array for all frames with the same elements.
+    """
 
     numbers: np.ndarray
     index: list[int] = field(default_factory=list)
@@ -87,14 +100,16 @@ class _Part:
     tag: list[tuple[str, int] | None] = field(default_factory=list)
     time: list[float | None] = field(default_factory=list)
     temperature: list[float] = field(default_factory=list)
+    sort: list[np.ndarray] = field(default_factory=list)
 
 
 class Collector:
     """Reads files one after another into a :class:`Collection`; frames wait in ``kept``."""
 
-    def __init__(self, folder: Path, choice: UnitChoice, kept: Spool, identifier: Identifier):
+    def __init__(self, folder: Path, choice: UnitChoice, keys: LabelKeys, kept: Spool, identifier: Identifier):
         self.collection = Collection()
-        self._folder, self._choice, self._kept, self._identifier = folder, choice, kept, identifier
+        self._folder, self._choice, self._keys = folder, choice, keys
+        self._kept, self._identifier = kept, identifier
         self._duplicates: dict[str, Duplicates] = {}
 
     def read(self, source: Source) -> None:
@@ -109,23 +124,43 @@ class Collector:
 
     def _parts(self, source: Source, spool: Spool) -> list[_Part]:
         parts: dict[bytes, _Part] = {}
-        count, units = 0, None
-        for frame in READERS[source.path.suffix.lower()][0](source.path):
-            if count == 0 or frame.units is not None:
+        places: dict[bytes, tuple[_Part, np.ndarray]] = {}
+        left_out: dict[str, list[tuple[int, str]]] = {}
+        count, boxed, units, labels = 0, 0, None, None
+        for frame in READERS[source.path.suffix.lower()][0](source.path, self._keys):
+            count += 1
+            if frame.left_out is not None:
+                left_out.setdefault(frame.left_out[0], []).append((count - 1, frame.left_out[1]))
+                continue
+            if units is None or frame.units != (None, None, None):
                 units = self._choice.units_of(source, frame.units)
-            assert units is not None
-            part = parts.setdefault(frame.numbers.tobytes(), _Part(frame.numbers))
-            part.index.append(count)
-            part.start.append(spool.append(frame.positions * units.length, frame.forces * units.force))
+            boxed += frame.in_box
+            labels = _same_labels(source, count - 1, labels, frame.labels)
+            elements = frame.numbers.tobytes()
+            if elements not in places:
+                ascending = np.argsort(frame.numbers, kind="stable")
+                part = parts.setdefault(frame.numbers[ascending].tobytes(), _Part(frame.numbers))
+                sort = np.empty_like(ascending)
+                sort[np.argsort(part.numbers, kind="stable")] = ascending
+                places[elements] = part, sort
+            part, sort = places[elements]
+            positions = centred(frame.positions * units.length)
+            part.index.append(count - 1)
+            part.start.append(spool.append(positions[sort], frame.forces[sort] * units.force))
             part.energy.append(frame.energy * units.energy)
             part.tag.append(frame.tag)
             part.time.append(frame.time)
             part.temperature.append(frame.temperature)
+            part.sort.append(sort)
             self.collection.levels.add(tuple(sorted(frame.level.items())))
-            count += 1
+        for reason, frames in left_out.items():
+            self.collection.dropped.append(Dropped(source, "?", reason, len(frames), tuple(frames[:EXAMPLES])))
         record: dict[str, Any] = {"file": source.name, "bytes": source.path.stat().st_size, "frames": count}
-        if units is not None:
+        if boxed:
+            record["frames_in_box"] = boxed
+        if units is not None and labels is not None:
             record |= {"energy_unit": units.energy_name, "length_unit": units.length_name}
+            record |= {"energy_key": labels.energy, "forces_key": labels.forces, "other_labels": list(labels.others)}
         self.collection.records.append(record)
         return list(parts.values())
 
@@ -154,43 +189,62 @@ class Collector:
         species: Species,
         gather: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     ) -> None:
-        """Move the frames of one molecule to the kept ones, trajectory by trajectory."""
-        graph = species.identified.graph
+        """Move the frames of one molecule to the kept ones, trajectory by trajectory, in one atom order."""
+        rows, order_of = species.frames()
+        # The molecule has the atom order of its first frame, as the file has it.
+        to_first = np.argsort(species.orders[order_of[0]])[np.argsort(part.sort[rows[0]])]
+        graph = reordered(species.identified.graph, to_first)
         key = graph.molecule.inchikey
         reference = self.collection.graphs.setdefault(key, graph)
-        order = match_order(graph, reference)
-        if order is None:  # the same InChIKey but another graph: another tautomer of a mobile proton
-            examples = tuple((part.index[k], f"bonds of {graph.molecule.smiles}") for k in species.rows[:EXAMPLES])
-            self.collection.dropped.append(
-                Dropped(source, reference.molecule.name, CHANGED, len(species.rows), examples)
-            )
+        to_reference = match_order(graph, reference)
+        if to_reference is None:  # the same InChIKey but another graph: another tautomer of a mobile proton
+            examples = tuple((part.index[k], f"bonds of {graph.molecule.smiles}") for k in rows[:EXAMPLES])
+            self.collection.dropped.append(Dropped(source, reference.molecule.name, CHANGED, len(rows), examples))
             return
+        orders = np.stack(species.orders)[:, to_first[to_reference]]
         duplicates = self._duplicates.setdefault(key, Duplicates(graph.n_atoms))
         repeated: list[int] = []
-        for tag, rows in _trajectories(part, species.rows):
+        for tag, chosen in _trajectories(part, rows):
             kept_rows, start = [], self._kept.n_atoms
-            for chunk in np.split(rows, range(CHUNK, len(rows), CHUNK)):
-                r, f = (array[:, order] for array in gather(chunk))
+            for chunk in np.split(chosen, range(CHUNK, len(chosen), CHUNK)):
+                order = orders[order_of[np.searchsorted(rows, chunk)]][..., None]
+                r, f = (np.take_along_axis(array, order, axis=1) for array in gather(chunk))
                 again = duplicates.repeated(r)
                 repeated.extend(chunk[again].tolist())
                 self._kept.append(r[~again], f[~again])
                 kept_rows.append(chunk[~again])
-            rows = np.concatenate(kept_rows)
-            if len(rows):
+            chosen = np.concatenate(kept_rows)
+            if len(chosen):
                 self.collection.pieces.append(
                     Piece(
                         source=source,
                         inchikey=key,
                         tag=tag,
                         start=start,
-                        energy=np.array(part.energy)[rows],
-                        time=_times(part, rows),
-                        temperature=np.array(part.temperature, np.float32)[rows],
+                        energy=np.array(part.energy)[chosen],
+                        time=_times(part, chosen),
+                        temperature=np.array(part.temperature, np.float32)[chosen],
                     )
                 )
         if repeated:
             examples = tuple((part.index[k], "the same geometry came before") for k in sorted(repeated)[:EXAMPLES])
             self.collection.dropped.append(Dropped(source, reference.molecule.name, DUPLICATE, len(repeated), examples))
+
+
+def _same_labels(source: Source, index: int, before: Labels | None, labels: Labels) -> Labels:
+    """The label set of a file so far, which its further frames must keep to.
+
+    Raises:
+        DataError: they do not.
+    """
+    if before is None or before == labels:
+        return labels
+    if (before.energy, before.forces) != (labels.energy, labels.forces):
+        raise DataError(
+            f"{source.path}, frame {index} is labelled by {labels.energy} and {labels.forces}, the frames before it by "
+            f"{before.energy} and {before.forces}: choose one label set with --energy-key and --forces-key"
+        )
+    return Labels(before.energy, before.forces, tuple(dict.fromkeys((*before.others, *labels.others))))
 
 
 def _trajectories(part: _Part, rows: np.ndarray) -> Iterator[tuple[tuple[str, int] | None, np.ndarray]]:
@@ -217,10 +271,10 @@ def _times(part: _Part, rows: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def collector(folder: Path, choice: UnitChoice) -> Iterator[tuple[Collector, Spool]]:
+def collector(folder: Path, choice: UnitChoice, keys: LabelKeys) -> Iterator[tuple[Collector, Spool]]:
     """A collector that keeps its frames in a folder, and the spool with them; both end with the context."""
     with Spool(folder, "kept") as kept, Identifier() as identifier:
-        yield Collector(folder, choice, kept, identifier), kept
+        yield Collector(folder, choice, keys, kept, identifier), kept
 
 
 def collect(reader: Collector, sources: Sequence[Source], on_file: Callable[[Source], None]) -> Collection:

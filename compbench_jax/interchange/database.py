@@ -5,6 +5,7 @@ columns it needs.
 """
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,18 +15,25 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.errors import DataError
-from compbench_jax.interchange.frame import ForeignFrame, labelled_frame
+from compbench_jax.interchange.frame import ForeignFrame, labelled_frame, lone_atom
+from compbench_jax.interchange.labels import ANY_KEYS, LabelKeys
+from compbench_jax.interchange.trajectory import DTYPES
 
 MAGIC = b"SQLite format 3\0"
+COLUMNS = ("numbers", "positions", "energy", "forces", "key_value_pairs", "data", "cell", "pbc", "charge", "magmom")
 MAX_VALUE = 1 << 26
 """Bytes of the largest value read from a row: four times the forces of the largest frame there may be."""
 
 
-def read_database(path: Path) -> Iterator[ForeignFrame]:
-    """Read the rows of an ASE database one by one (ASE's convention: eV, Å, eV/Å).
+def read_database(path: Path, keys: LabelKeys = ANY_KEYS) -> Iterator[ForeignFrame]:
+    """Read the rows of an ASE database one by one.
+
+    Labels are the columns ``energy`` and ``forces``, or, as schnetpack writes them, arrays in ``data``. Units are those
+    of the metadata (``_property_unit_dict``, ``_distance_unit``), else ASE's.
 
     Raises:
-        DataError: no SQLite file, no ASE database, a damaged row, or a row without labels.
+        DataError: no SQLite file, no ASE database, a damaged row, a row without labels, or one whose periodic images
+            are near.
     """
     with path.open("rb") as handle:
         if handle.read(len(MAGIC)) != MAGIC:
@@ -38,24 +46,65 @@ def read_database(path: Path) -> Iterator[ForeignFrame]:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
             connection.execute("PRAGMA trusted_schema = OFF")
-            kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'systems'").fetchone()
-            if kind != ("table",):
+            tables = dict(connection.execute("SELECT name, type FROM sqlite_master"))
+            if tables.get("systems") != "table":
                 raise DataError(f"{path} is not an ASE database: it has no table of systems")
-            rows = connection.execute(
-                "SELECT numbers, positions, energy, forces, key_value_pairs FROM systems ORDER BY id"
+            has_metadata = tables.get("information") == "table"
+            metadata = (
+                connection.execute("SELECT value FROM information WHERE name = 'metadata'") if has_metadata else ()
             )
-            for index, (numbers, positions, energy, forces, pairs) in enumerate(rows):
-                yield labelled_frame(
-                    path,
-                    index,
-                    _array(path, index, numbers, "<i4"),
-                    _array(path, index, positions, "<f8").reshape(-1, 3),
-                    energy,
-                    None if forces is None else _array(path, index, forces, "<f8").reshape(-1, 3),
-                    _pairs(pairs),
-                )
-    except (sqlite3.Error, OverflowError) as error:
-        raise DataError(f"{path} cannot be read as an ASE database ({error}): copy it again") from error
+            text = next((value for (value,) in metadata), None)
+            stated = _mapping(text)
+            if text and not stated and text != "{}":
+                raise DataError(f"{path}: its metadata, where units stand, is damaged: copy the file again")
+            present = {row[1] for row in connection.execute("PRAGMA table_info(systems)")}
+            chosen = [name if name in present else f"NULL AS {name}" for name in COLUMNS]
+            rows = connection.execute(f"SELECT {', '.join(chosen)} FROM systems ORDER BY id")
+            for index, row in enumerate(rows):
+                yield _frame(path, index, dict(zip(COLUMNS, row, strict=True)), stated, keys)
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+        reason = str(error).partition("\n")[0][:120]  # it may quote the schema
+        raise DataError(f"{path} cannot be read as an ASE database ({reason}): copy it again") from error
+
+
+def _frame(path: Path, index: int, row: dict[str, Any], stated: dict[str, Any], keys: LabelKeys) -> ForeignFrame:
+    """The labelled frame of a row."""
+    numbers = _array(path, index, row["numbers"], "<i4")
+    n_atoms = len(numbers)
+    info = _mapping(row["key_value_pairs"])
+    scalars = {**info, **{key: row[key] for key in ("charge", "magmom") if row[key] is not None}}
+    vectors: dict[str, Any] = {}
+    for key, value in _data(row["data"]).items():
+        if isinstance(value, np.ndarray) and value.size == 3 * n_atoms and value.ndim >= 2:
+            vectors[key] = value.reshape(-1, 3)
+        elif not isinstance(value, np.ndarray) or value.size == 1:
+            scalars[key] = value.item() if isinstance(value, np.ndarray) else value
+    if row["energy"] is not None:
+        scalars["energy"] = row["energy"]
+    if row["forces"] is not None:
+        vectors["forces"] = _array(path, index, row["forces"], "<f8").reshape(-1, 3)
+    alone = lone_atom(numbers, keys, scalars, vectors)
+    if alone is not None:
+        return alone
+    labels = keys.choose(f"{path}, frame {index}", tuple(scalars), tuple(vectors))
+    pbc = row["pbc"] if isinstance(row["pbc"], int) else 0
+    frame = labelled_frame(
+        path,
+        index,
+        numbers,
+        _array(path, index, row["positions"], "<f8").reshape(-1, 3),
+        scalars[labels.energy],
+        vectors[labels.forces],
+        labels,
+        scalars,
+        None if row["cell"] is None else _array(path, index, row["cell"], "<f8"),
+        [bool(pbc >> k & 1) for k in range(3)],
+    )
+    units = stated.get("_property_unit_dict")
+    if isinstance(units, dict):
+        words = (units.get(labels.energy), stated.get("_distance_unit"), units.get(labels.forces))
+        frame.units = tuple(word if isinstance(word, str) else None for word in words)  # type: ignore[assignment]
+    return frame
 
 
 def _array(path: Path, index: int, blob: Any, dtype: str) -> np.ndarray:
@@ -66,9 +115,30 @@ def _array(path: Path, index: int, blob: Any, dtype: str) -> np.ndarray:
     return np.frombuffer(blob, dtype)
 
 
-def _pairs(text: Any) -> dict[str, Any]:
+def _mapping(text: Any) -> dict[str, Any]:
+    """A JSON object; an empty one where the text is none."""
     try:
         pairs = json.loads(text)
     except (TypeError, ValueError, RecursionError):
         return {}
     return pairs if isinstance(pairs, dict) else {}
+
+
+def _data(blob: Any) -> dict[str, Any]:
+    """Numbers and plain arrays among a row's ``data`` (ASE's ``object_to_bytes``); all else is passed over."""
+    if not isinstance(blob, bytes) or len(blob) < 8:
+        return _mapping(blob)
+    start = int.from_bytes(blob[:8], "little")
+    found: dict[str, Any] = {}
+    for key, value in (_mapping(blob[start:]) if 8 <= start <= len(blob) else {}).items():
+        if isinstance(value, int | float):
+            found[key] = value
+        elif isinstance(value, dict) and "__ndarray__" in value:
+            try:
+                shape, dtype, offset = value["__ndarray__"]
+                if dtype not in DTYPES or min([*shape, offset]) < 0:
+                    continue
+                found[key] = np.frombuffer(blob[:start], np.dtype(dtype), math.prod(shape), offset).reshape(shape)
+            except (TypeError, ValueError, OverflowError):
+                continue
+    return found

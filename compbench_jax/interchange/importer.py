@@ -1,5 +1,6 @@
 """Importing: files of other programs into a store."""
 
+import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +13,13 @@ from typing import Any
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.interchange.assign import Patterns, assign, tuning_frames
 from compbench_jax.interchange.collect import Collection, collect, collector
+from compbench_jax.interchange.frame import ATOM, CHARGED
+from compbench_jax.interchange.labels import ANY_KEYS, LabelKeys
 from compbench_jax.interchange.sources import Found, Source, UnitChoice, find_sources
-from compbench_jax.interchange.spool import Spool
+from compbench_jax.interchange.spool import FILES, Spool
 from compbench_jax.molecules.registry import extended_registry
-from compbench_jax.store.generate import SHARDS
 from compbench_jax.store.manifest import MANIFEST, Manifest, file_sha256
+from compbench_jax.store.target import SHARDS, check_target, writing
 from compbench_jax.store.writer import Trajectory, write_store
 
 WORK = ".import"
@@ -35,6 +38,7 @@ class ImportPlan:
         out: folder of the store.
         root: folder that files given by ``paths`` are named from; None to name them by themselves.
         units: what the user says of units.
+        labels: what the user says of the keys of energies and forces.
         patterns: what the user says of sets.
         tuning_frames: leading secondary frames that tune; None for a fifth of the shortest secondary set.
         level: words of the level of theory that the user states (``method``, ``basis``, ``program``).
@@ -46,6 +50,7 @@ class ImportPlan:
     out: Path
     root: Path | None = None
     units: UnitChoice = field(default_factory=UnitChoice)
+    labels: LabelKeys = ANY_KEYS
     patterns: Patterns = field(default_factory=Patterns)
     tuning_frames: int | None = None
     level: dict[str, str] = field(default_factory=dict)
@@ -81,22 +86,19 @@ def import_files(plan: ImportPlan, on_file: Callable[[int, int, Source], None] =
         on_file: called after each file with its number, their number and the file.
 
     Raises:
-        CompBenchError: nothing to import, ``out`` holds a store, or an option does not fit the files.
+        CompBenchError: nothing to import, ``out`` holds a store or a file of the user's that would be replaced, another
+            process writes into it, or an option does not fit the files.
         DataError: a file is damaged, in unknown units, or has a frame that is not fully labelled.
     """
     found = find_sources(plan.paths, plan.root)
     plan.patterns.check(found.sources)
     total = len(found.sources)
-    with _work_folder(plan.out) as folder, collector(folder, plan.units) as (reader, kept):
+    with _work_folder(plan.out) as folder, collector(folder, plan.units, plan.labels) as (reader, kept):
         collection = collect(
             reader, found.sources, lambda source: on_file(len(reader.collection.records), total, source)
         )
         if not collection.pieces:
-            why = collection.dropped[0].examples[0][1] if collection.dropped else "the files hold no frames"
-            raise DataError(
-                f"none of the frames in {found.sources[0].path}{' …' * (total > 1)} can be imported ({why}): "
-                "are the units right?"
-            )
+            raise _nothing(collection, found.sources)
         sets = assign(collection.pieces, plan.patterns)
         names = [name for name, _ in sets]
         molecules = _order(collection)
@@ -128,6 +130,19 @@ def import_files(plan: ImportPlan, on_file: Callable[[int, int, Source], None] =
     return Imported(found, collection, sets, manifest)
 
 
+def _nothing(collection: Collection, sources: Sequence[Source]) -> DataError:
+    """Why no frame at all can be imported."""
+    why, advice = "the files hold no frames", "give others"
+    if collection.dropped:
+        first = collection.dropped[0]
+        why = f"{first.source.name} frame {first.examples[0][0]}: {first.examples[0][1]}"
+        neutral = "only neutral molecules with closed shells are taken"
+        advice = {CHARGED: neutral, ATOM: "only molecules are taken"}.get(first.reason, "are the units right?")
+    return DataError(
+        f"none of the frames in {sources[0].path}{' …' * (len(sources) > 1)} can be imported ({why}): {advice}"
+    )
+
+
 def check_free(out: Path) -> None:
     """Refuse a folder that holds a store, or one that is being generated, or a path that is no folder.
 
@@ -145,19 +160,18 @@ def check_free(out: Path) -> None:
 def _work_folder(out: Path) -> Iterator[Path]:
     """The folder where frames wait, in ``out``; afterwards both are gone, unless ``out`` has other content."""
     check_free(out)
-    made = not out.exists()
-    folder = out / WORK
-    if folder.is_symlink() or folder.is_file():
-        raise CompBenchError(f"{folder} is in the way: remove it")
-    if folder.is_dir():  # left by an import that was killed
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if made and not any(out.iterdir()):
-            out.rmdir()
+    with writing(out):
+        check_free(out)  # again: another process may have finished
+        folder = out / WORK
+        begun = os.path.lexists(folder)  # left by an import that was killed
+        if begun and (folder.is_symlink() or not folder.is_dir() or set(os.listdir(folder)) - set(FILES)):
+            raise CompBenchError(f"{folder} is in the way: move it, or choose another --out")
+        check_target(out, begun)
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _order(collection: Collection) -> list[str]:

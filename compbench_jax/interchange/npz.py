@@ -4,7 +4,10 @@ Members are streamed out of the zip archive a block of frames at a time, after t
 archive that unpacks to a thousand times its size is refused before anything is unpacked, and a pickle is never loaded.
 """
 
+import lzma
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,14 +19,18 @@ from typing import IO
 import numpy as np
 
 from compbench_jax.errors import DataError
-from compbench_jax.interchange.frame import ForeignFrame, labelled_frame
+from compbench_jax.interchange.frame import ForeignFrame, Units, labelled_frame
+from compbench_jax.interchange.isolation import CHARGES, MULTIPLICITIES, SPINS
+from compbench_jax.interchange.labels import ANY_KEYS, LabelKeys, Labels
 
 KEYS = {
     "positions": ("R", "coords", "positions", "coordinates"),
-    "energy": ("E", "energies", "energy"),
-    "forces": ("F", "forces"),
     "numbers": ("z", "nuclear_charges", "Z", "numbers", "atomic_numbers"),
 }
+STATES = (*CHARGES, *SPINS, *MULTIPLICITIES, "Q")
+"""Keys of the charge and the spin, one for all frames or one for each."""
+
+CELLS = ("lattice", "cell")
 UNIT_KEYS = ("e_unit", "r_unit")
 """sGDML's names of the units of energy and length."""
 
@@ -49,35 +56,44 @@ class _Member:
         return np.frombuffer(content, self.dtype, count=count * row).reshape(count, *self.shape[1:])
 
 
-def read_npz(path: Path) -> Iterator[ForeignFrame]:
+def read_npz(path: Path, keys: LabelKeys = ANY_KEYS) -> Iterator[ForeignFrame]:
     """Read the frames of an archive in the MD17 convention one by one.
 
-    Keys: ``R, E, F, z`` or ``coords, energies, forces, nuclear_charges`` and the like (``KEYS``).
+    Keys: ``R, E, F, z`` or ``coords, energies, forces, nuclear_charges`` and the like (``KEYS``, :mod:`.labels`).
 
     Raises:
-        DataError: no archive, keys missing, pickled objects, or sizes that no honest file has.
+        DataError: no archive, keys missing, pickled objects, sizes that no honest file has, or a cell whose periodic
+            images are near.
     """
     try:
         with ExitStack() as stack:
             archive = stack.enter_context(zipfile.ZipFile(path))
             sizes = {info.filename: info for info in archive.infolist()}
+            names = tuple(name.removesuffix(".npy") for name in sizes if name.endswith(".npy"))
+
+            def member(key: str) -> _Member:
+                return _open(path, archive, sizes[f"{key}.npy"], stack)
+
             members = {}
-            for role, keys in KEYS.items():
-                key = next((k for k in keys if f"{k}.npy" in sizes), None)
-                if key is None and role == "forces" and "energy" in members:
-                    raise DataError(f"{path}, frame 0 has an energy but no forces: only frames with both are imported")
+            for role, choices in KEYS.items():
+                key = next((k for k in choices if k in names), None)
                 if key is None:
-                    raise DataError(f"{path} has no array {' or '.join(keys)}: is it in the MD17 convention?")
-                members[role] = _open(path, archive, sizes[f"{key}.npy"], stack)
-            units = _units(path, archive, sizes, stack)
-            yield from _frames(path, members, units)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
+                    raise DataError(f"{path} has no array {' or '.join(choices)}: is it in the MD17 convention?")
+                members[role] = member(key)
+            labels = keys.choose(f"{path}, frame 0", names, names)
+            members |= {"energy": member(labels.energy), "forces": member(labels.forces)}
+            extra = {key: member(key) for key in (*STATES, *CELLS, "pbc") if key in names}
+            yield from _frames(path, members, extra, labels, _units(path, archive, sizes, stack))
+    except (
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, tokenize.TokenError),
+        *(ValueError, TypeError, KeyError, OverflowError, NotImplementedError, RuntimeError, SyntaxError, OSError),
+    ) as error:
         raise DataError(f"{path} is not a readable .npz archive ({str(error)[:80]}): copy it again") from error
 
 
-def _frames(path: Path, members: dict[str, _Member], units: tuple[str, str] | None) -> Iterator[ForeignFrame]:
+def _frames(
+    path: Path, members: dict[str, _Member], extra: dict[str, _Member], labels: Labels, units: Units
+) -> Iterator[ForeignFrame]:
     positions, energy, forces, numbers = (members[role] for role in ("positions", "energy", "forces", "numbers"))
     if len(positions.shape) != 3 or positions.shape[2] != 3 or forces.shape != positions.shape:
         raise DataError(
@@ -90,16 +106,33 @@ def _frames(path: Path, members: dict[str, _Member], units: tuple[str, str] | No
     if not each and numbers.shape != (n_atoms,):
         raise DataError(f"{path}: {n_atoms} atoms but atomic numbers {list(numbers.shape)}")
     common = None if each else numbers.rows(n_atoms)
+    states = {
+        "charge" if key == "Q" else key: _of_frames(path, key, extra, (), n_frames) for key in STATES if key in extra
+    }
+    cell = next((_of_frames(path, key, extra, (3, 3), n_frames) for key in CELLS if key in extra), None)
+    periodic = _of_frames(path, "pbc", extra, (3,), n_frames) if "pbc" in extra else np.ones((n_frames, 3), bool)
     block = max(1, BLOCK // max(1, 24 * n_atoms))
     for start in range(0, n_frames, block):
         count = min(block, n_frames - start)
         own = numbers.rows(count) if each else None
         r, e, f = positions.rows(count), energy.rows(count).reshape(count), forces.rows(count)
         for k in range(count):
-            z = common if own is None else own[k]
-            frame = labelled_frame(path, start + k, z, r[k], e[k], f[k], {})
+            z, i = common if own is None else own[k], start + k
+            box = () if cell is None else (cell[i], periodic[i])
+            info = {key: values[i] for key, values in states.items()}
+            frame = labelled_frame(path, i, z, r[k], e[k], f[k], labels, info, *box)
             frame.units = units
             yield frame
+
+
+def _of_frames(path: Path, key: str, extra: dict[str, _Member], shape: tuple[int, ...], n_frames: int) -> np.ndarray:
+    """A value of this shape for each frame, where the archive has one for all or one for each."""
+    member = extra[key]
+    size = math.prod(member.shape)
+    if size not in (math.prod(shape), n_frames * math.prod(shape)):
+        raise DataError(f"{path}: {key} {list(member.shape)} is neither one for all frames nor one for each")
+    values = np.frombuffer(member.stream.read(size * member.dtype.itemsize), member.dtype, size)
+    return np.broadcast_to(values.reshape(-1, *shape), (n_frames, *shape))
 
 
 def _open(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stack: ExitStack) -> _Member:
@@ -111,7 +144,7 @@ def _open(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stack: Ex
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(stream, max_header_size=10_000)
-    if dtype.kind not in "iufU":
+    if dtype.kind not in "biufU":
         raise DataError(f"{where} holds {dtype} (pickled objects are never read): save it as plain numbers")
     if fortran and len(shape) > 1:
         raise DataError(f"{where} is in Fortran order: save it again with numpy.ascontiguousarray")
@@ -120,15 +153,13 @@ def _open(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stack: Ex
     return _Member(stream, shape, dtype)
 
 
-def _units(
-    path: Path, archive: zipfile.ZipFile, sizes: dict[str, zipfile.ZipInfo], stack: ExitStack
-) -> tuple[str, str] | None:
+def _units(path: Path, archive: zipfile.ZipFile, sizes: dict[str, zipfile.ZipInfo], stack: ExitStack) -> Units:
     """Energy and length unit, where the archive states both as sGDML does."""
     words = []
     for key in UNIT_KEYS:
         info = sizes.get(f"{key}.npy")
         member = None if info is None else _open(path, archive, info, stack)
         if member is None or member.dtype.kind != "U" or math.prod(member.shape) != 1 or member.dtype.itemsize > 400:
-            return None
+            return (None, None, None)
         words.append(str(np.frombuffer(member.stream.read(member.dtype.itemsize), member.dtype)[0]))
-    return (words[0], words[1])
+    return (words[0], words[1], None)

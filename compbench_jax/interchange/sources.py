@@ -9,14 +9,15 @@ from pathlib import Path
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.interchange.database import read_database
 from compbench_jax.interchange.extended_xyz import read_extended_xyz
-from compbench_jax.interchange.frame import ForeignFrame
+from compbench_jax.interchange.frame import ForeignFrame, Units
+from compbench_jax.interchange.labels import LabelKeys
 from compbench_jax.interchange.npz import read_npz
 from compbench_jax.interchange.trajectory import read_trajectory
-from compbench_jax.interchange.units import ENERGY_UNITS, LENGTH_UNITS, Units, resolve_units
+from compbench_jax.interchange.units import ENERGY_UNITS, LENGTH_UNITS, Factors, resolve_units
 
 ASE_UNITS = ("eV", "Ang")
 
-READERS: dict[str, tuple[Callable[[Path], Iterator[ForeignFrame]], tuple[str, str] | None]] = {
+READERS: dict[str, tuple[Callable[[Path, LabelKeys], Iterator[ForeignFrame]], tuple[str, str] | None]] = {
     ".traj": (read_trajectory, ASE_UNITS),
     ".db": (read_database, ASE_UNITS),
     ".extxyz": (read_extended_xyz, None),
@@ -66,7 +67,9 @@ def find_sources(paths: Sequence[Path], root: Path | None = None) -> Found:
     sources: dict[Path, Source] = {}
     others, outside = 0, []
     for path in paths:
-        if path.is_file():
+        if path.exists() and not path.is_dir():
+            if not path.is_file():
+                raise CompBenchError(f"{path} is no plain file (a pipe or device): give files or folders to import")
             if path.suffix.lower() not in READERS:
                 raise CompBenchError(f"{path}: no reader for {path.suffix or 'files without suffix'!r} {_formats()}")
             name = path.name if root is None else path.relative_to(root).as_posix()
@@ -121,7 +124,7 @@ class UnitChoice:
     def __post_init__(self) -> None:
         resolve_units(self.energy or "eV", self.length or "Ang", self.force)
 
-    def units_of(self, source: Source, stated: tuple[str, str] | None) -> Units:
+    def units_of(self, source: Source, stated: Units) -> Factors:
         """Units of a file: what it states, else what the user states, else what its format prescribes.
 
         Raises:
@@ -132,19 +135,15 @@ class UnitChoice:
         for k, (option, chosen, table) in enumerate(
             (("--energy-unit", self.energy, ENERGY_UNITS), ("--length-unit", self.length, LENGTH_UNITS))
         ):
-            name = stated[k] if stated else chosen or (prescribed and prescribed[k])
+            name = stated[k] or chosen or (prescribed and prescribed[k])
             if name is None:
                 raise DataError(f"{source.path} does not say its units: give {option} ({', '.join(table)})")
             names.append(name)
         try:
-            units = resolve_units(names[0], names[1], self.force)
+            units = resolve_units(names[0], names[1], stated[2] or self.force)
         except CompBenchError as error:
             raise DataError(f"{source.path}: {error}") from error
-        if stated:
-            asked = resolve_units(self.energy or names[0], self.length or names[1], self.force)
-            if asked != units:
-                raise DataError(
-                    f"{source.path} states {units.energy_name} and {units.length_name}, the options "
-                    f"{asked.energy_name} and {asked.length_name}: leave the options out"
-                )
+        asked = resolve_units(self.energy or names[0], self.length or names[1], self.force or stated[2])
+        if asked != units:
+            raise DataError(f"{source.path} states {units.text}, the options {asked.text}: leave the options out")
         return units

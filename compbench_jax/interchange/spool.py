@@ -6,12 +6,17 @@ from typing import BinaryIO
 
 import numpy as np
 
+NAMES = ("file", "kept")
+KINDS = ("positions", "forces")
+FILES = tuple(f"{name}.{kind}" for name in NAMES for kind in KINDS)
+"""Everything that spools write into their folder."""
+
 
 class Spool:
     """Positions and forces of frames, appended to two flat float32 files and read back through memory maps."""
 
     def __init__(self, folder: Path, name: str):
-        self._paths = (folder / f"{name}.positions", folder / f"{name}.forces")
+        self._paths = (folder / f"{name}.{KINDS[0]}", folder / f"{name}.{KINDS[1]}")
         self._handles: tuple[BinaryIO, BinaryIO] | None = None
         self.n_atoms = 0
 
@@ -26,7 +31,7 @@ class Spool:
             path.unlink(missing_ok=True)
 
     def append(self, positions: np.ndarray, forces: np.ndarray) -> int:
-        """Append atoms (``[..., 3]``) and return the number of the first."""
+        """Append atoms (``[..., 3]``), rounded to float32, and return the number of the first."""
         assert self._handles is not None
         start = self.n_atoms
         for handle, array in zip(self._handles, (positions, forces), strict=True):
@@ -43,3 +48,13 @@ class Spool:
             handle.flush()
         first, second = (np.memmap(path, np.float32, "r", shape=(self.n_atoms, 3)) for path in self._paths)
         return first, second
+
+
+def centred(positions: np.ndarray) -> np.ndarray:
+    """A geometry (``[n_atoms, 3]``) moved to its centre if it lies so far off that float32 would round its bonds.
+
+    Coordinates of up to twice the geometry's extent lose one bit at most, and stay as they are.
+    """
+    middle = positions.mean(axis=0)
+    about = positions - middle
+    return about if np.abs(positions).max() > 2.0 * np.abs(about).max() else positions

@@ -1,15 +1,19 @@
 """What an import found, in words and a table."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from compbench_jax.interchange.assign import PRIMARY, SECONDARY
 from compbench_jax.interchange.collect import Dropped
 from compbench_jax.interchange.importer import UNKNOWN_METHOD, Imported
+from compbench_jax.interchange.isolation import VACUUM
 
 COLUMNS = ("file", "molecule", "family", "set", "trajectories", "frames", "dropped")
 MAX_EXAMPLES = 10
 
 
 def summary_table(imported: Imported) -> str:
-    """One line for each file, molecule and set: family, trajectories, frames, and the frames dropped beside them."""
+    """One line for each file, molecule and set: family, trajectories, frames, and the frames dropped."""
     collection = imported.collection
     groups: dict[tuple[str, str, str, str], list[int]] = {}
     for piece, (name, _) in zip(collection.pieces, imported.sets, strict=True):
@@ -60,6 +64,12 @@ def summary_lines(imported: Imported) -> list[str]:
             lines.append(
                 f"note: {len(missing)} molecules have no {name} set ({first}, say): tasks cannot use them fully"
             )
+    lines.extend(_label_notes(collection.records))
+    boxed = sum(record.get("frames_in_box", 0) for record in collection.records)
+    if boxed:
+        lines.append(
+            f"note: {boxed} frames state a periodic cell with images {VACUUM:g} Å apart or more: taken as isolated"
+        )
     if manifest.level["method"] == UNKNOWN_METHOD:
         lines.append("note: the level of theory is recorded as 'unknown': state it with --level-method")
     if imported.found.outside:
@@ -68,4 +78,21 @@ def summary_lines(imported: Imported) -> list[str]:
     if imported.found.others:
         lines.append(f"note: {imported.found.others} files of other kinds were passed over")
     lines.append(f"tuning frames: the first {manifest.tuning_frames} of each secondary set")
+    return lines
+
+
+def _label_notes(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Which label sets were read, where that is not plain."""
+    files: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for record in records:
+        if "energy_key" in record:
+            key = (record["energy_key"], record["forces_key"], tuple(record["other_labels"]))
+            files.setdefault(key, []).append(record["file"])
+    plain = {(energy, forces) for energy, forces, _ in files}
+    lines = []
+    for (energy, forces, others), names in files.items():
+        if others or len(plain) > 1:
+            where = names[0] if len(names) == 1 else f"{len(names)} files ({names[0]}, say)"
+            also = f"; also there: {', '.join(others)} (choose with --energy-key and --forces-key)" if others else ""
+            lines.append(f"note: labels of {where} are {energy} and {forces}{also}")
     return lines

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from compbench_jax.errors import DataError
-from compbench_jax.interchange.frame import ForeignFrame, labelled_frame
+from compbench_jax.interchange.frame import ForeignFrame, labelled_frame, lone_atom
+from compbench_jax.interchange.labels import ANY_KEYS, LabelKeys
 
 MAGIC = (b"- of Ulm", b"AFFormat")
 TAG = b"ASE-Trajectory"
@@ -23,31 +24,43 @@ MAX_JSON = 1 << 24
 """Bytes of the JSON text of one frame."""
 
 
-def read_trajectory(path: Path) -> Iterator[ForeignFrame]:
+def read_trajectory(path: Path, keys: LabelKeys = ANY_KEYS) -> Iterator[ForeignFrame]:
     """Read the frames of an ASE trajectory one by one (ASE's convention: eV, Å, eV/Å).
 
     Raises:
-        DataError: another format (old pickled trajectories among them), a damaged file, or a frame without labels.
+        DataError: another format (old pickled trajectories among them), a damaged file, a frame without labels, or one
+            whose periodic images are near.
     """
     with path.open("rb") as handle:
         ulm = _Ulm(path, handle)
-        numbers = None
+        numbers, periodic = None, [False] * 3
         for index, offset in enumerate(ulm.offsets):
             item = ulm.item(index, int(offset))
             own = item.get("numbers.")
             numbers = ulm.array(index, own) if own is not None else numbers
-            calculator = item.get("calculator.")
-            calculator = calculator if isinstance(calculator, dict) else {}
-            forces = calculator.get("forces.")
-            info = item.get("info")
+            periodic = ulm.truths(index, item["pbc"]) if "pbc" in item else periodic
+            calculator, info = (
+                found if isinstance(found, dict) else {} for found in (item.get("calculator."), item.get("info"))
+            )
+            vectors = tuple(key.removesuffix(".") for key in calculator if key.endswith("."))
+            scalars = {**info, **{key: value for key, value in calculator.items() if not key.endswith(".")}}
+            positions = ulm.array(index, item.get("positions."))
+            alone = lone_atom(numbers, keys, scalars, vectors)
+            if alone is not None:
+                yield alone
+                continue
+            labels = keys.choose(f"{path}, frame {index}", tuple(scalars), vectors)
             yield labelled_frame(
                 path,
                 index,
                 [] if numbers is None else numbers,
-                ulm.array(index, item.get("positions.")),
-                calculator.get("energy"),
-                None if forces is None else ulm.array(index, forces),
-                info if isinstance(info, dict) else {},
+                positions,
+                scalars[labels.energy],
+                ulm.array(index, calculator[f"{labels.forces}."]),
+                labels,
+                scalars,
+                item.get("cell"),
+                periodic,
             )
 
 
@@ -84,15 +97,21 @@ class _Ulm:
             raise self._damaged(f"frame {index} is not a little-endian ASE frame")
         return item
 
+    def truths(self, index: int, values: Any) -> list[bool]:
+        """Whether a frame is periodic along each vector of its cell."""
+        if not isinstance(values, list) or len(values) != 3 or not all(isinstance(value, bool) for value in values):
+            raise self._damaged(f"frame {index} has an impossible pbc")
+        return values
+
     def array(self, index: int, description: Any) -> np.ndarray:
         """An array of plain numbers, after a check of its declared size."""
         try:
             shape, dtype, offset = description["ndarray"]
             sizes = [int(n) for n in shape]
             offset = int(offset)
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise self._damaged(f"frame {index} lacks an array") from error
-        if dtype not in DTYPES:
+        if not isinstance(dtype, str) or dtype not in DTYPES:
             raise self._damaged(f"frame {index} has an array of {str(dtype)[:20]!r}, not of plain numbers")
         n_bytes = math.prod(sizes) * np.dtype(dtype).itemsize
         if min([*sizes, offset], default=0) < 0 or offset + n_bytes > self._size:

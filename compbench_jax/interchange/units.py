@@ -21,27 +21,43 @@ ENERGY_UNITS = {
 LENGTH_UNITS = {"Ang": 1.0, "Bohr": BOHR}
 """Å of one unit of length."""
 
-_OTHER_NAMES = {"ha": "Hartree", "eh": "Hartree", "angstrom": "Ang", "å": "Ang", "a0": "Bohr"}
+_OTHER_NAMES = {
+    "ha": "Hartree",
+    "eh": "Hartree",
+    "angstrom": "Ang",
+    "angstroms": "Ang",
+    "å": "Ang",
+    "a": "Ang",
+    "a0": "Bohr",
+}
 
 
 @dataclass(frozen=True)
-class Units:
+class Factors:
     """Units of a file: names, and the factors to eV, Å and eV/Å."""
 
     energy_name: str
     length_name: str
+    force_name: str
     energy: float
     length: float
     force: float
 
+    @property
+    def text(self) -> str:
+        """The names, that of the forces where it is not the energy over the length."""
+        usual = f"{self.energy_name}/{self.length_name}"
+        forces = "" if self.force_name == usual else f" (forces {self.force_name})"
+        return f"{self.energy_name} and {self.length_name}{forces}"
 
-def resolve_units(energy: str, length: str, force: str | None = None) -> Units:
+
+def resolve_units(energy: str, length: str, force: str | None = None) -> Factors:
     """Units by name; forces are in units of the energy over the length, unless named.
 
     Args:
         energy: a name in ``ENERGY_UNITS``.
         length: a name in ``LENGTH_UNITS``.
-        force: an energy and a length, e.g. ``"Hartree/Bohr"`` beside lengths in Å.
+        force: an energy and a length, e.g. ``"Hartree/Bohr"`` with lengths in Å.
 
     Raises:
         CompBenchError: a unit that does not exist.
@@ -55,9 +71,10 @@ def resolve_units(energy: str, length: str, force: str | None = None) -> Units:
         over_energy, _, over_length = force.rpartition("/")
         over_energy = unit_name(over_energy, ENERGY_UNITS, "--force-unit (energy/length), energy")
         over_length = unit_name(over_length, LENGTH_UNITS, "--force-unit (energy/length), length")
-    return Units(
+    return Factors(
         energy,
         length,
+        f"{over_energy}/{over_length}",
         ENERGY_UNITS[energy],
         LENGTH_UNITS[length],
         ENERGY_UNITS[over_energy] / LENGTH_UNITS[over_length],

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from compbench_jax._version import __version__
 from compbench_jax.files import write_atomically
 from compbench_jax.labelling.levels import get_level
+from compbench_jax.labelling.shards import DAMAGED, require_plain
 
 LABEL_FORMAT = 1
 
@@ -66,15 +66,21 @@ class Labels:
 def make_labels(job: LabelJob) -> str:
     """Label the job's frames and write its shard; returns the path. Runs in a worker.
 
-    A calculation that fails is recorded and the next one begins.
+    A calculation that fails is recorded and the next one begins. Labels that the shard already has are kept; what
+    failed in it is tried again.
     """
     from ase.calculators.calculator import CalculationFailed
 
     level = get_level(job.level)
     energy = np.full(len(job.positions), np.nan)
     forces = np.full(job.positions.shape, np.nan, np.float32)
+    before = read_labels(job)
+    if before is not None:
+        energy[:], forces[:] = before.energy, before.forces
     failures: dict[int, str] = {}
     for k, frame in enumerate(job.positions):
+        if np.isfinite(energy[k]) and np.isfinite(forces[k]).all():
+            continue
         try:
             found, gradient = level.label(job.numbers, frame.astype(np.float64))
             if not (np.isfinite(found) and np.isfinite(gradient).all()):
@@ -92,10 +98,16 @@ def make_labels(job: LabelJob) -> str:
 def read_labels(job: LabelJob) -> Labels | None:
     """The job's labels, or None if its shard is absent or not whole (it is then made again)."""
     try:
+        require_plain(job.path)
         with np.load(job.path, allow_pickle=False) as file:
             energy, forces, why = file["energy"], file["forces"], file["failures"]
         failures = {int(k): str(reason) for k, reason in json.loads(why.tobytes())}
-    except (FileNotFoundError, ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+    except DAMAGED:
         return None
     whole = energy.shape == (len(job.positions),) and forces.shape == job.positions.shape
-    return Labels(energy, forces, failures) if whole else None
+    labelled = np.ones(len(job.positions), bool)
+    if not whole or not set(failures) <= set(range(len(labelled))):
+        return None
+    labelled[list(failures)] = False
+    finite = np.isfinite(energy) & np.isfinite(forces).all(axis=(1, 2))
+    return Labels(energy, forces, failures) if finite[labelled].all() else None

@@ -61,6 +61,9 @@ class SamplingSettings:
         """Check what can be checked without running."""
         positive = ("primary_frames", "primary_segments", "secondary_frames", "secondary_segments", "tuning_frames",
                     "temperature", "time_step", "friction", "scf_looseness", "max_attempts")  # fmt: skip
+        for name, value in vars(self).items():
+            if not 0 <= value < math.inf:  # false for NaN too
+                raise CompBenchError(f"setting {name} is {value}: it must be a finite number, not negative")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise CompBenchError(f"setting {name} is {getattr(self, name)}: it must be positive")
@@ -68,7 +71,8 @@ class SamplingSettings:
             raise CompBenchError(f"setting spacing is {self.spacing} fs: frames closer than 10 fs are near copies")
         for name in ("spacing", "equilibration"):
             steps = getattr(self, name) / self.time_step
-            if steps < 0 or not math.isclose(steps, round(steps), abs_tol=1e-6):
+            whole = math.isclose(steps, round(steps), rel_tol=1e-9, abs_tol=1e-6) and (round(steps) > 0 or steps == 0)
+            if not whole:
                 raise CompBenchError(f"setting {name} is {getattr(self, name)} fs: not a multiple of the time step")
         if self.primary_segments > self.primary_frames or self.secondary_segments > self.secondary_frames:
             raise CompBenchError("more segments than frames: lower the number of segments")

@@ -3,7 +3,10 @@
 import hashlib
 import io
 import json
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -18,6 +21,10 @@ from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.molecule import Molecule
 
 SHARD_FORMAT = 1
+
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, RecursionError, zipfile.BadZipFile,
+           zlib.error, struct.error, tokenize.TokenError, NotImplementedError, OverflowError)  # fmt: skip
+"""What reading an archive raises that is not whole."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,20 @@ def write_shard(job: ShardJob, segment: Segment) -> None:
 
 def read_shard(job: ShardJob) -> Segment | None:
     """The job's segment, or None if its shard is absent or not whole (it is then made again)."""
+    n_frames, n_atoms = job.n_frames, len(molecular_graph(job.molecule).numbers)
+    shapes = {"positions": (n_frames, n_atoms, 3), "forces": (n_frames, n_atoms, 3)}
     try:
+        require_plain(job.path)
         with np.load(job.path, allow_pickle=False) as file:
             content = {field.name: file[field.name] for field in fields(Segment)}
-    except (FileNotFoundError, ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+        rejected = tuple(json.loads(content.pop("rejected").tobytes()))
+    except DAMAGED:
         return None
-    segment = Segment(**{**content, "rejected": tuple(json.loads(content["rejected"].tobytes()))})
-    return segment if len(segment.energy) == job.n_frames else None
+    whole = all(array.shape == shapes.get(name, (n_frames,)) for name, array in content.items())
+    return Segment(**content, rejected=rejected) if whole else None
+
+
+def require_plain(path: Path) -> None:
+    """Raise ``FileNotFoundError`` where there is no plain file; reading from a pipe would wait for ever."""
+    if not path.is_file():
+        raise FileNotFoundError(path)

@@ -18,10 +18,9 @@ from compbench_jax.labelling.shards import ShardJob, make_shard, read_shard, wri
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.molecule import Molecule
 from compbench_jax.store.manifest import MANIFEST, Manifest, read_manifest
-from compbench_jax.store.store import SETS, open_store
+from compbench_jax.store.store import SETS, FrameStore, open_store
+from compbench_jax.store.target import SHARDS, check_target, remove_shards, shards_in, writing
 from compbench_jax.store.writer import Trajectory, write_store
-
-SHARDS = "shards"
 
 
 @dataclass(frozen=True)
@@ -98,30 +97,44 @@ def generate(
         The manifest of the finished store, whose shards are then removed; None for a part.
 
     Raises:
-        CompBenchError: what the executor or a segment raises, or a shard that is not to be seen from here.
+        CompBenchError: what the executor or a segment raises, a shard that is not to be seen from here, another
+            process at work in the folder, or a file of the user's that the store would replace.
     """
     if not is_complete(plan):
-        jobs = plan.jobs()
-        wanted = jobs if part is None else part_of(jobs, *part)
-        (plan.out / SHARDS).mkdir(parents=True, exist_ok=True)
-        missing = [job for job in wanted if read_shard(job) is None]
-        on_start(len(wanted) - len(missing), len(wanted))
-        missing.sort(key=_long_first)
-        for job, path in executor.run(make_shard, missing):
-            if Path(path).name != job.path.name:
-                raise DataError(
-                    f"{job}: its worker runs other versions of compbench_jax or the labelling program than this "
-                    "process: install the same everywhere"
-                )
-            require_visible(job.path, job)
-            on_done()
-        if part is not None:
-            return None
-        assemble(plan, jobs)
-    elif part is not None:
+        with writing(plan.out, shared=part is not None):
+            if not is_complete(plan):  # another process may have finished it
+                check_target(plan.out, bool(shards_in(plan.out)))
+                _make(plan, executor, on_start, on_done, part)
+    if part is not None:
         return None
     remove_shards(plan.out)
     return read_manifest(plan.out)
+
+
+def _make(
+    plan: Plan,
+    executor: Executor,
+    on_start: Callable[[int, int], None],
+    on_done: Callable[[], None],
+    part: tuple[int, int] | None,
+) -> None:
+    """Make the shards that are missing and, unless only a part was asked for, the store."""
+    jobs = plan.jobs()
+    wanted = jobs if part is None else part_of(jobs, *part)
+    (plan.out / SHARDS).mkdir(exist_ok=True)
+    missing = [job for job in wanted if read_shard(job) is None]
+    on_start(len(wanted) - len(missing), len(wanted))
+    missing.sort(key=_long_first)
+    for job, path in executor.run(make_shard, missing):
+        if Path(path).name != job.path.name:
+            raise DataError(
+                f"{job}: its worker runs other versions of compbench_jax or the labelling program than this "
+                "process: install the same everywhere"
+            )
+        require_visible(job.path, job)
+        on_done()
+    if part is None:
+        assemble(plan, jobs)
 
 
 def take_over(plan: Plan, path: Path) -> int:
@@ -148,8 +161,15 @@ def take_over(plan: Plan, path: Path) -> int:
     if other != own:
         names = ", ".join(sorted(name for name in {*other, *own} if other.get(name) != own.get(name)))
         raise DataError(f"{path} was sampled with other settings ({names}): leave it out, or give the same settings")
+    with writing(plan.out):
+        check_target(plan.out, bool(shards_in(plan.out)))
+        (plan.out / SHARDS).mkdir(exist_ok=True)
+        return _copy_segments(plan, store)
+
+
+def _copy_segments(plan: Plan, store: FrameStore) -> int:
+    """Write the shards that a store has the segments of, and say how many."""
     index = {graph.molecule.inchikey: m for m, graph in enumerate(store.graphs)}
-    (plan.out / SHARDS).mkdir(parents=True, exist_ok=True)
     taken = 0
     for job in plan.jobs():
         m = index.get(job.molecule.inchikey)
@@ -167,7 +187,8 @@ def take_over(plan: Plan, path: Path) -> int:
         rejected = [
             record
             for record in store.manifest.rejected
-            if (record["molecule"], record["set"], record["segment"]) == (graph.molecule.name, job.set, job.segment)
+            if [record.get(key) for key in ("molecule", "set", "segment")]
+            == [graph.molecule.name, job.set, job.segment]
         ]
         write_shard(
             job,
@@ -239,12 +260,3 @@ def assemble(plan: Plan, jobs: Sequence[ShardJob]) -> Manifest:
         },
     )
     return write_store(plan.out, manifest, [molecular_graph(m) for m in plan.molecules], trajectories)
-
-
-def remove_shards(out: Path) -> None:
-    """Remove the folder of shards; nothing else is touched."""
-    folder = out / SHARDS
-    if folder.is_dir():
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()

@@ -12,6 +12,9 @@ from compbench_jax.molecules.molecule import Molecule
 FORMAT = "compbench-frames"
 VERSION = 1
 MANIFEST = "manifest.json"
+MAX_BYTES = 1 << 26
+"""Size of the largest manifest that is read."""
+
 UNITS = {
     "positions": "angstrom",
     "energy": "eV",
@@ -88,10 +91,14 @@ def read_manifest(folder: Path) -> Manifest:
         )
     if not path.is_file():
         raise DataError(f"{folder} is not a finished store: it has no {MANIFEST} (rerun its `compbench generate`)")
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path} is over {MAX_BYTES >> 20} MB, no manifest of a store: restore the file")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON ({error}): restore the file or generate the store again") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): restore the file") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise DataError(
             f"{path} is not the manifest of a {FORMAT} store: give the folder that `compbench generate` wrote"
@@ -104,24 +111,66 @@ def read_manifest(folder: Path) -> Manifest:
             raise DataError(
                 f"{path} states units {raw['units']}, expected {UNITS}: convert the store, nothing is guessed"
             )
-        return Manifest(
-            molecules=tuple(
-                Molecule(**{**item, "ends": tuple(item["ends"]) if item["ends"] else None}) for item in raw["molecules"]
-            ),
-            n_atoms=tuple(int(n) for n in raw["n_atoms"]),
-            n_bonds=tuple(int(n) for n in raw["n_bonds"]),
-            level=dict(raw["level"]),
-            settings=dict(raw["settings"]),
-            tuning_frames=int(raw["tuning_frames"]),
-            rejected=tuple(raw["rejected"]),
-            created=dict(raw["created"]),
-            files={
-                name: FileEntry(str(item["sha256"]), str(item["dtype"]), tuple(int(n) for n in item["shape"]))
-                for name, item in raw["files"].items()
-            },
-        )
+        return _manifest(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} is damaged ({type(error).__name__}: {error}): restore or regenerate it") from error
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise DataError(f"{path} is damaged ({reason}): restore or regenerate it") from error
+
+
+def _manifest(raw: dict[str, Any]) -> Manifest:
+    """The manifest that a JSON object holds.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing, of the wrong kind, or has an impossible value.
+    """
+    molecules = tuple(_molecule(item) for item in _typed(raw, "molecules", list))
+    manifest = Manifest(
+        molecules=molecules,
+        n_atoms=tuple(_count(n, "n_atoms", 1) for n in _typed(raw, "n_atoms", list)),
+        n_bonds=tuple(_count(n, "n_bonds", 0) for n in _typed(raw, "n_bonds", list)),
+        level=_typed(raw, "level", dict),
+        settings=_typed(raw, "settings", dict),
+        tuning_frames=_count(raw["tuning_frames"], "tuning_frames", 0),
+        rejected=tuple(_typed(raw, "rejected", list)),
+        created=_typed(raw, "created", dict),
+        files={
+            name: FileEntry(
+                str(item["sha256"]), str(item["dtype"]), tuple(_count(n, "shape", 0) for n in item["shape"])
+            )
+            for name, item in _typed(raw, "files", dict).items()
+        },
+    )
+    if not all(isinstance(item, dict) for item in manifest.rejected):
+        raise TypeError("rejected is not a list of objects")
+    return manifest
+
+
+def _typed(raw: dict[str, Any], key: str, kind: type) -> Any:
+    value = raw[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"{key} is a {type(value).__name__}, not a {kind.__name__}")
+    return value
+
+
+def _count(value: Any, name: str, least: int) -> int:
+    """A whole number between ``least`` and what a file could hold."""
+    if type(value) is not int or not least <= value < 2**48:
+        raise ValueError(f"{name} is {str(value)[:20]}")
+    return value
+
+
+def _molecule(item: dict[str, Any]) -> Molecule:
+    """A molecule whose fields have the right kinds."""
+    ends = tuple(item["ends"]) if item["ends"] else None
+    molecule = Molecule(**{**item, "ends": ends})
+    texts = [molecule.name, molecule.smiles, molecule.inchikey, molecule.formula, *(ends or ())]
+    if molecule.family is not None:
+        texts.append(molecule.family)
+    if not all(isinstance(text, str) for text in texts) or (ends is not None and len(ends) != 2):
+        raise TypeError(f"molecule {str(molecule.name)[:40]!r} has a field of the wrong kind")
+    if molecule.n is not None:
+        _count(molecule.n, "n", 0)
+    return molecule
 
 
 def manifest_hash(folder: Path) -> str:

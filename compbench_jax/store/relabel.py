@@ -1,4 +1,4 @@
-"""A store's geometries at another level of theory: the same frames, or an even sample of them, labelled anew."""
+"""A store's geometries at another level of theory: the same frames, or an even sample of them, labelled again."""
 
 import platform
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from compbench_jax.errors import DataError
 from compbench_jax.labelling.executors import Executor, require_visible
 from compbench_jax.labelling.label_jobs import LabelJob, make_labels, read_labels
 from compbench_jax.labelling.levels import get_level
-from compbench_jax.store.generate import SHARDS, remove_shards
 from compbench_jax.store.manifest import MANIFEST, Manifest, manifest_hash, read_manifest
 from compbench_jax.store.store import SETS, FrameStore
+from compbench_jax.store.target import SHARDS, check_target, remove_shards, shards_in, writing
 from compbench_jax.store.writer import Trajectory, write_store
 
 
@@ -90,7 +90,7 @@ class Relabelling:
         return jobs
 
     def record(self) -> dict[str, Any]:
-        """What the new manifest says of its origin, beside the source's settings."""
+        """What the new manifest says of its origin, next to the source's settings."""
         return {
             **self.source.manifest.settings,
             "relabelled": {
@@ -117,15 +117,28 @@ def relabel(
 
     Raises:
         DataError: the folder holds another store, or every calculation failed.
+        CompBenchError: another process is at work in the folder, or a file of the user's would be replaced.
     """
-    if is_complete(plan):
-        remove_shards(plan.out)
-        return read_manifest(plan.out)
+    if not is_complete(plan):
+        with writing(plan.out):
+            if not is_complete(plan):  # another process may have finished it
+                check_target(plan.out, bool(shards_in(plan.out)))
+                _make(plan, executor, on_start, on_done)
+    remove_shards(plan.out)
+    return read_manifest(plan.out)
+
+
+def _make(
+    plan: Relabelling, executor: Executor, on_start: Callable[[int, int], None], on_done: Callable[[], None]
+) -> None:
+    """Make the labels that are missing or failed, then the store."""
     frames = plan.frames()
     tuning_frames = plan.tuning_frames(frames)
     jobs = plan.jobs(frames)
-    (plan.out / SHARDS).mkdir(parents=True, exist_ok=True)
-    missing = [job for _, job in jobs if read_labels(job) is None]
+    (plan.out / SHARDS).mkdir(exist_ok=True)
+    labels = [read_labels(job) for _, job in jobs]
+    # What failed in an earlier run of the command is tried again: a program or licence may have been missing.
+    missing = [job for (_, job), found in zip(jobs, labels, strict=True) if found is None or found.failures]
     on_start(len(jobs) - len(missing), len(jobs))
     # Long jobs first, so that no worker is left alone with one at the end.
     missing.sort(key=lambda job: -len(job.numbers))
@@ -134,9 +147,7 @@ def relabel(
             raise DataError(f"{job}: its worker has other versions of the programs than this machine: install the same")
         require_visible(job.path, job)
         on_done()
-    manifest = _assemble(plan, jobs, tuning_frames)
-    remove_shards(plan.out)
-    return manifest
+    _assemble(plan, jobs, tuning_frames)
 
 
 def is_complete(plan: Relabelling) -> bool:
@@ -157,7 +168,7 @@ def is_complete(plan: Relabelling) -> bool:
     return True
 
 
-def _assemble(plan: Relabelling, jobs: list[tuple[np.ndarray, LabelJob]], tuning_frames: int) -> Manifest:
+def _assemble(plan: Relabelling, jobs: list[tuple[np.ndarray, LabelJob]], tuning_frames: int) -> None:
     source = plan.source
     energy: dict[int, float] = {}
     forces: dict[int, np.ndarray] = {}
@@ -196,7 +207,7 @@ def _assemble(plan: Relabelling, jobs: list[tuple[np.ndarray, LabelJob]], tuning
         },
     )
     trajectories = list(_trajectories(plan, energy, forces))
-    return write_store(plan.out, manifest, [source.graphs[index] for index in plan.molecules], trajectories)
+    write_store(plan.out, manifest, [source.graphs[index] for index in plan.molecules], trajectories)
 
 
 def _trajectories(plan: Relabelling, energy: dict[int, float], forces: dict[int, np.ndarray]) -> list[Trajectory]:

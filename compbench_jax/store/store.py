@@ -1,5 +1,6 @@
 """Reading a frame store: memory maps, opened with every size checked, never a pickle."""
 
+import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,16 +93,17 @@ class FrameStore:
 def load_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
     """Memory-map one array of a store, refusing pickles and anything but the promised dtype and shape."""
     path = folder / name
+    if not path.exists():
+        raise DataError(f"{path} is missing: copy it again from the source of the store, or generate the store again")
+    damaged = f"{path} is truncated or not a plain array: copy it again, or generate the store again"
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError(damaged)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path} is missing: copy it again from the source of the store, or generate the store again"
-        ) from error
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(
-            f"{path} is truncated or not a plain array: copy it again, or generate the store again"
-        ) from error
+        array = np.lib.format.open_memmap(path, mode="r")
+    except PermissionError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): change its permissions") from error
+    except (ValueError, TypeError, OverflowError, SyntaxError, EOFError, OSError, tokenize.TokenError) as error:
+        raise DataError(damaged) from error
     if array.dtype != np.dtype(dtype) or array.shape != shape:
         raise DataError(
             f"{path} holds {array.dtype}{list(array.shape)}, the manifest promises {dtype}{list(shape)}: copy it again"
@@ -114,11 +116,11 @@ def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
 
     Args:
         path: the folder that ``compbench generate`` wrote.
-        checksums: also compare the SHA-256 of every array with the manifest, and refuse a NaN or infinity among
-            the labels and positions (reads everything once).
+        checksums: also compare the SHA-256 of every array with the manifest, and refuse a NaN, an infinity or an
+            impossibly large value among the labels and positions (reads everything once).
 
     Raises:
-        DataError: missing, damaged, newer or inconsistent files, each named.
+        DataError: missing, damaged, newer or inconsistent files, or an impossible value, each named.
     """
     folder = Path(path)
     manifest = read_manifest(folder)
@@ -139,13 +141,16 @@ def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
             )
     atom_offsets, bond_offsets = offsets_of(manifest.n_atoms), offsets_of(manifest.n_bonds)
     molecule = np.array(arrays["molecule"])
-    n_frames, n_molecules = len(arrays["energy"]), len(manifest.molecules)
-    if any(arrays[key].shape != (n_frames,) for key in ("molecule", "set", "segment", "time", "temperature")):
+    n_frames, n_molecules = arrays["energy"].size, len(manifest.molecules)
+    per_frame = ("energy", "molecule", "set", "segment", "time", "temperature")
+    if any(arrays[key].shape != (n_frames,) for key in per_frame):
         raise DataError(f"{folder}: the per-frame arrays have different lengths: generate the store again")
     if n_frames and not (molecule.min() >= 0 and molecule.max() < n_molecules):
         raise DataError(
             f"{folder / 'molecule.npy'} names a molecule that the manifest does not list: regenerate the store"
         )
+    if not len(manifest.molecules) == len(manifest.n_atoms) == len(manifest.n_bonds):
+        raise DataError(f"{folder / 'manifest.json'} has other numbers of molecules, n_atoms and n_bonds: restore it")
     offsets = offsets_of(np.asarray(manifest.n_atoms, np.int64)[molecule] if n_frames else [])
     expected = {
         "positions": (int(offsets[-1]), 3),
@@ -182,19 +187,57 @@ def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
         temperature=np.array(arrays["temperature"]),
         offsets=offsets,
     )
+    wrong = impossible(store)
+    if wrong:
+        raise DataError(f"{folder}: {wrong}: generate the store again or fetch a fresh copy")
     wrong = not_finite(store) if checksums else None
     if wrong:
         raise DataError(f"{folder}: {wrong}: remove the frame or label it again")
     return store
 
 
+def impossible(store: FrameStore) -> str | None:
+    """Name a value outside its range among those that are cheap to look at: all but positions and forces."""
+    numbers = np.concatenate([graph.numbers for graph in store.graphs] or [np.zeros(0, np.int32)])
+    if ((numbers < 1) | (numbers > 118)).any():
+        return "numbers.npy holds an atomic number that is not 1 to 118"
+    for graph in store.graphs:
+        first, second = graph.bonds.T
+        if (first < 0).any() or (second >= graph.n_atoms).any() or (first >= second).any():
+            return f"bonds.npy joins atoms of {graph.molecule.name} that do not exist or are not in order"
+        if len(np.unique(graph.bonds, axis=0)) < len(graph.bonds):
+            return f"bonds.npy has a bond of {graph.molecule.name} twice"
+    ranges = {
+        "set": (store.set >= 0) & (store.set < len(SETS)),
+        "segment": store.segment >= 0,
+        "time": np.isfinite(store.time),
+        "temperature": (store.temperature >= 0) & np.isfinite(store.temperature) | np.isnan(store.temperature),
+    }
+    for key, good in ranges.items():
+        if not good.all():
+            frame = int(np.argmin(good))
+            return f"{key}.npy has the impossible value {getattr(store, key)[frame]} at frame {frame}"
+    largest = int(np.bincount(store.molecule[store.set == 1], minlength=1).max())
+    if 0 < largest < store.manifest.tuning_frames:
+        return f"manifest.json has {store.manifest.tuning_frames} tuning frames, its largest secondary set {largest}"
+    return None
+
+
+LARGEST = {"positions": 1e6, "forces": 1e6, "energy": 1e10}
+"""Å, eV/Å and eV that no molecule reaches."""
+
+
 def not_finite(store: FrameStore) -> str | None:
-    """Name the first frame with a position, force or energy that is not finite; None if there is none."""
-    for key in ("positions", "forces", "energy"):
+    """Name the first frame with a position, force or energy that is not finite or impossibly large; None without one.
+
+    What is impossible is written in ``LARGEST``.
+    """
+    for key, largest in LARGEST.items():
         array = getattr(store, key)
-        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        bad = ~(np.abs(array) < largest).reshape(len(array), -1).all(axis=1)
         if bad.any():
             row = int(np.argmax(bad))
             frame = row if key == "energy" else int(np.searchsorted(store.offsets, row, side="right")) - 1
-            return f"frame {frame} ({store.graphs[store.molecule[frame]].molecule.name}) has {key} that are not finite"
+            name = store.graphs[store.molecule[frame]].molecule.name
+            return f"frame {frame} ({name}) has {key} that are not finite or impossibly large"
     return None

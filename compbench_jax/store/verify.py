@@ -43,7 +43,7 @@ def verify(store: FrameStore, sample: int, seed: int, on_label: Callable[[], Non
 
 
 def check_finite(store: FrameStore) -> Check:
-    """No NaN or infinity in positions, forces or energies."""
+    """No NaN, infinity or impossibly large value in positions, forces or energies."""
     wrong = not_finite(store)
     if wrong:
         return Check("finite values", False, wrong)
@@ -117,7 +117,7 @@ def check_temperature(store: FrameStore) -> Check:
     """The mean kinetic temperature of the primary and of the secondary frames is what was asked for, within 3%."""
     asked = store.manifest.settings.get("temperature")
     known = np.isfinite(store.temperature)
-    if asked is None or not known.any():
+    if not isinstance(asked, int | float) or not known.any():
         return Check("kinetic temperature", True, "not recorded")
     # Each frame counts by its degrees of freedom, since small molecules scatter most.
     weight = np.where(known, 3.0 * np.diff(store.offsets) - 6.0, 0.0)

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 
@@ -38,6 +39,15 @@ def test_single_trajectories():
         ({"temperature": 0.0}, "temperature is 0.0: it must be positive"),
         ({"tuning_frames": 150}, "leaves none"),
         ({"primary_segments": 301}, "more segments than frames"),
+        ({"time_step": math.inf}, "time_step is inf: it must be a finite number"),
+        ({"time_step": 1e9}, "spacing is 10.0 fs: not a multiple"),
+        ({"equilibration": 1e-9}, "equilibration is 1e-09 fs: not a multiple"),
+        ({"friction": math.nan}, "friction is nan"),
+        ({"temperature": math.inf}, "temperature is inf"),
+        ({"spacing": math.inf}, "spacing is inf"),
+        ({"scf_looseness": -1.0}, "scf_looseness is -1.0"),
+        ({"equilibration": -10.0}, "equilibration is -10.0"),
+        ({"seed": -1}, "seed is -1"),
     ],
 )
 def test_bad_settings(change, message):
@@ -54,3 +64,22 @@ def test_seeds_are_all_different_between_sets_segments_and_attempts():
         for attempt in range(5)
     }
     assert len(states) == 2 * 2 * 10 * 5
+
+
+def test_settings_of_the_command_line():
+    from pathlib import Path
+
+    from compbench_jax.cli.generate import Arguments, resolve_settings
+
+    def resolved(**settings):
+        return resolve_settings(Arguments(Path("x"), settings=settings))
+
+    assert resolved(half_step_temperature="False").half_step_temperature is False
+    assert resolved(half_step_temperature="true", seed="3").half_step_temperature is True
+    for settings, message in (
+        ({"half_step_temperature": "maybe"}, "must be True or False"),
+        ({"time_step": "inf"}, "time_step is inf"),
+        ({"seed": "1.5"}, "must be a whole number"),
+    ):
+        with pytest.raises(CompBenchError, match=message):
+            resolved(**settings)

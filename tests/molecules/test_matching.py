@@ -4,18 +4,12 @@ import numpy as np
 import pytest
 
 from compbench_jax.molecules.graph import molecular_graph
-from compbench_jax.molecules.matching import match_order
-from compbench_jax.molecules.molecule import MolecularGraph, Molecule
+from compbench_jax.molecules.matching import match_geometry, match_order, reordered
+from compbench_jax.molecules.molecule import Molecule
 
 
 def graph_of(smiles):
     return molecular_graph(Molecule(smiles, smiles, "", ""))
-
-
-def permuted(graph, order):
-    bonds = np.sort(np.argsort(order)[graph.bonds], axis=1)
-    bonds = bonds[np.lexsort((bonds[:, 1], bonds[:, 0]))].astype(np.int32)
-    return MolecularGraph(graph.molecule, graph.numbers[order], bonds, graph.environments[order])
 
 
 SMILES = ["C", "CC", "OCCO", "NCC(=O)O", "CCCCCCCCCCCCC", "C1CC1C", "c1ccccc1O", "CC(C)(C)C=C", "C#N", "[H][H]"]
@@ -26,10 +20,10 @@ def test_any_order_is_brought_into_any_other(smiles):
     rng = np.random.default_rng(0)
     graph = graph_of(smiles)
     for _ in range(5):
-        first, second = (permuted(graph, rng.permutation(graph.n_atoms)) for _ in range(2))
+        first, second = (reordered(graph, rng.permutation(graph.n_atoms)) for _ in range(2))
         order = match_order(first, second)
         assert sorted(order) == list(range(graph.n_atoms))
-        again = permuted(first, order)
+        again = reordered(first, order)
         np.testing.assert_array_equal(again.numbers, second.numbers)
         np.testing.assert_array_equal(again.bonds, second.bonds)
         np.testing.assert_array_equal(again.environments, second.environments)
@@ -45,3 +39,19 @@ def test_an_order_that_is_right_is_left_alone():
 )
 def test_other_molecules_do_not_match(smiles, other):
     assert match_order(graph_of(smiles), graph_of(other)) is None
+
+
+@pytest.mark.parametrize("smiles", ["CC", "OCCO", "NCC(=O)O", "CCCCCCCCCCCCC", "CC(C)(C)C=C"])
+def test_a_geometry_is_brought_into_the_order_of_a_graph(smiles):
+    from compbench_jax.molecules.conformers import conformer
+
+    rng = np.random.default_rng(0)
+    graph = graph_of(smiles)
+    positions = conformer(graph.molecule, 1)
+    for _ in range(5):
+        shuffle = rng.permutation(graph.n_atoms)
+        order = match_geometry(graph.numbers[shuffle], positions[shuffle], graph)
+        np.testing.assert_array_equal(reordered(reordered(graph, shuffle), order).bonds, graph.bonds)
+        np.testing.assert_array_equal(graph.numbers[shuffle][order], graph.numbers)
+    assert match_geometry(graph.numbers, 3 * positions, graph) is None
+    assert match_geometry(graph.numbers, positions, graph_of("CCOC")) is None

@@ -140,3 +140,32 @@ def test_labels_that_are_not_numbers_count_as_failed(source, tmp_path, monkeypat
     make_labels(job)
     labels = read_labels(job)
     assert set(labels.failures) == set(range(len(job.positions))) and "not finite" in labels.failures[0]
+
+
+def test_what_failed_before_is_tried_again_and_the_rest_is_kept(source, tmp_path, monkeypatch):
+    """A program that was missing, or a licence: the same command computes what it could not, and only that."""
+    plan = plan_of(source, tmp_path / "new")
+    asked, broken = [], [True]
+
+    def label(numbers, positions):
+        from ase.calculators.calculator import CalculationFailed
+
+        asked.append(1)
+        if broken[0] and len(asked) % 2:
+            raise CalculationFailed("no licence")
+        return 1.0, np.zeros_like(positions)
+
+    level = Stubborn()
+    level.label = label
+    monkeypatch.setattr(label_jobs, "get_level", lambda name: level)
+    jobs = [job for _, job in plan.jobs(plan.frames())]
+    jobs[0].path.parent.mkdir(parents=True)
+    for job in jobs:
+        make_labels(job)
+    n_frames = len(asked)
+    n_failed = sum(len(read_labels(job).failures) for job in jobs)
+    assert 0 < n_failed < n_frames
+    broken[0] = False
+    manifest = relabel(plan, Here(), quiet, quiet)
+    assert len(asked) == n_frames + n_failed
+    assert manifest.rejected == () and manifest.files["energy.npy"].shape == (n_frames,)
