@@ -122,9 +122,9 @@ class Measurement:
         return results.read(self.out)
 
     def _missing(self, name: str) -> list[Item]:
-        """Molecules of which a property is not known."""
-        block = self._block(name)
-        return [item for item in self.items if item.start.key not in block[item.part]]
+        """Molecules of which a property is not known, or whose reference failed."""
+        block, failed = self._block(name), {"reference_failed": ""}
+        return [item for item in self.items if "reference_failed" in block[item.part].get(item.start.key, failed)]
 
     def _of(self, name: str) -> Callable[[Sequence[Item]], list[Values]]:
         if name in SCANS:
@@ -171,6 +171,8 @@ class Measurement:
     def _block(self, name: str) -> dict[str, Any]:
         """Values of a property by test set and InChIKey: those known, if they were measured with the same settings."""
         settings = self.settings.of(name)
+        if name == "nve":
+            settings["degrees_of_freedom"] = "3N - 6"  # earlier versions took 3N for temperatures
         if name == "nve" or name in NEED_REFERENCE:
             settings["level"] = None if self.level is None else self.level.describe()
         settings = json.loads(json.dumps(settings))

@@ -9,7 +9,8 @@ from compbench_jax.dynamics.engine import Engine
 from compbench_jax.dynamics.minimise import BFGS, largest_force
 from compbench_jax.dynamics.start import masses_of
 from compbench_jax.dynamics.system import System
-from compbench_jax.dynamics.vibrations import frequencies, mode_figures
+from compbench_jax.dynamics.vibrations import IMAGINARY, frequencies, mode_figures
+from compbench_jax.errors import DataError
 from compbench_jax.labelling.bonds import changed_bond
 from compbench_jax.molecules.molecule import MolecularGraph
 
@@ -17,8 +18,6 @@ CONVERGED = 0.005
 """eV/Å; the largest force at a minimum."""
 
 MOST_STEPS = 300
-IMAGINARY = 30.0
-"""cm⁻¹; smaller imaginary wave numbers are within what a minimum's last step and single precision leave."""
 
 
 def relax(
@@ -61,9 +60,9 @@ def modes(
         hessians: of the reference there, eV/Å² ``[3 n, 3 n]``.
 
     Returns:
-        for each molecule what :func:`mode_figures` says, ``reference_imaginary``, ``shift`` (Å, root mean square
-        distance of the two minima, superposed), ``converged`` (0 or 1), and the wave numbers. No frequencies if a bond
-        broke on the way to the minimum (``how``).
+        for each molecule what :func:`mode_figures` says, ``shift`` (Å, root mean square distance of the two minima,
+        superposed), ``converged`` (0 or 1), and the wave numbers. No frequencies if a bond broke on the way to the
+        minimum, or if one minimum is linear and the other bent (``how``).
     """
     system = System(engine.potential, graphs)
     relaxed, converged = relax(engine, system, minima, hessians)
@@ -80,8 +79,10 @@ def modes(
             masses = masses_of(graph)
             # The symmetric part is taken: of forces that are no gradient, the part that an energy could have.
             own, truth = frequencies(-jacobian, masses, at), frequencies(hessian, masses, minimum)
-            figures |= mode_figures(own, truth, IMAGINARY)
-            figures["reference_imaginary"] = int((truth < -IMAGINARY).sum())
+            try:
+                figures |= mode_figures(own, truth, IMAGINARY)
+            except DataError as error:
+                figures["how"] = str(error)
             figures["frequencies"] = [round(float(value), 2) for value in own]
             figures["reference_frequencies"] = [round(float(value), 2) for value in truth]
         found.append(figures)

@@ -6,7 +6,9 @@ import numpy as np
 from ase.units import kB
 
 from compbench_jax.dynamics.distributions import distances
+from compbench_jax.dynamics.start import masses_of
 from compbench_jax.dynamics.trajectory import Trajectory
+from compbench_jax.dynamics.vibrations import degrees_of_freedom
 from compbench_jax.labelling.bonds import bonds_whole, changed_bond
 from compbench_jax.molecules.molecule import MolecularGraph
 
@@ -31,12 +33,14 @@ def nve_figures(
 
     Returns:
         ``drift`` (slope of a line through the total energy, meV/atom/ps) and ``temperature`` (K, mean of the last
-        fifth) over the records ``kept``, those before a bond broke or formed or the molecule exploded (None if these
-        are too few); ``broken`` (0 or 1), ``broken_at`` (ps) and ``how``, the first such change; ``lost`` (0 or 1): the
-        molecule exploded.
+        fifth; of the vibrations alone, 3N − 6 degrees of freedom, or 3N − 5 if linear) over the records ``kept``, those
+        before a bond broke or formed or the molecule exploded (None if these are too few); ``broken`` (0 or 1),
+        ``broken_at`` (ps) and ``how``, the first such change; ``lost`` (0 or 1): the molecule exploded.
     """
     n_atoms = graph.n_atoms
-    total, temperature = potential + kinetic, 2.0 * kinetic / (3.0 * n_atoms * kB)
+    # The start does not move or turn; an atom alone has no vibration and no kinetic energy.
+    freedom = max(1, degrees_of_freedom(masses_of(graph), positions[0]))
+    total, temperature = potential + kinetic, 2.0 * kinetic / (freedom * kB)
     finite = np.isfinite(positions).all(axis=(1, 2)) & np.isfinite(total) & (temperature < LOST)
     sound = len(finite) if finite.all() else int(np.argmin(finite))
     whole = bonds_whole(graph, positions[:sound])

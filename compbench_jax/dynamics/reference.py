@@ -1,24 +1,34 @@
 """What the labels' level says: trajectories, minima with Hessians, points of scans; workers compute it, once.
 
 A result is one ``.npz`` in a folder that may be shared by all runs: its name is a hash of everything that decides what
-is in it, so that another potential on the same molecules finds it there.
+is in it, so that another potential on the same molecules finds it there. A calculation that failed leaves none: the
+next command tries it again.
 """
 
 import hashlib
 import io
 import json
 import time
-import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.data import atomic_masses
 
 from compbench_jax._version import __version__
 from compbench_jax.dynamics.minimise import BFGS, largest_force
-from compbench_jax.dynamics.trajectory import SAVE_SECONDS, Trajectory, read_trajectory
+from compbench_jax.dynamics.trajectory import (
+    SAVE_SECONDS,
+    Trajectory,
+    damaged,
+    read_arrays,
+    read_trajectory,
+    trajectory_of,
+)
+from compbench_jax.dynamics.vibrations import IMAGINARY, frequencies
 from compbench_jax.errors import CompBenchError
 from compbench_jax.files import write_atomically
 from compbench_jax.labelling.levels import Level, get_level
@@ -85,35 +95,79 @@ def _described(level: str) -> dict[str, Any]:
     return get_level(level).describe()
 
 
-def read_reference(job: ReferenceJob) -> dict[str, np.ndarray] | str | None:
-    """The job's arrays, why it failed, or None if it was not done yet (or its file is not whole)."""
-    try:
-        with np.load(job.path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        failure = arrays.pop("failure").tobytes().decode()
-    except (FileNotFoundError, ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+def read_reference(job: ReferenceJob) -> dict[str, np.ndarray] | None:
+    """The job's arrays, or None if it has to be done (again).
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    arrays = read_arrays(job.path)
+    if arrays is None:
         return None
-    return failure or arrays
+    # Earlier versions kept here why a calculation failed.
+    if arrays.pop("failure", np.zeros(0)).size:
+        return None
+    n_atoms = len(job.numbers)
+    if job.kind == "trajectory":
+        if set(arrays) != set(Trajectory.__dataclass_fields__):
+            raise damaged(job.path)
+        return vars(trajectory_of(arrays, job.path, n_atoms, 1))
+    shapes: dict[str, tuple[int, ...]] = {"energy": (len(job.positions),), "forces": job.positions.shape}
+    if job.kind == "minimum":
+        shapes = {"positions": (n_atoms, 3), "force": ()}
+        shapes |= {"hessian": (3 * n_atoms, 3 * n_atoms)} if job.settings.get("hessian") else {}
+    if {name: array.shape for name, array in arrays.items()} != shapes:
+        raise damaged(job.path)
+    return None if job.kind == "minimum" and why_no_minimum(job, arrays) else arrays
+
+
+def complete(job: ReferenceJob) -> bool:
+    """Whether nothing is left to do: points at which the level failed are tried again.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    arrays = read_reference(job)
+    return arrays is not None and (job.kind != "points" or bool(np.isfinite(arrays["energy"]).all()))
+
+
+def why_no_minimum(job: ReferenceJob, found: Mapping[str, np.ndarray]) -> str:
+    """Why a geometry is no minimum; empty if it is one.
+
+    Args:
+        job: of kind ``"minimum"``.
+        found: its ``positions``, the largest ``force`` there, and the ``hessian`` if one was asked for.
+    """
+    if not all(np.isfinite(array).all() for array in found.values()):
+        return "not finite at the end of the search"
+    # Twice: the search may use looser thresholds than the labels.
+    if found["force"] > 2.0 * CONVERGED:
+        return f"not converged, the largest force is {float(found['force']):.3f} eV/Å"
+    if "hessian" in found:
+        lowest = frequencies(found["hessian"], atomic_masses[job.numbers], found["positions"]).min(initial=0.0)
+        if lowest < -IMAGINARY:
+            return f"a saddle point, the lowest wave number is {-lowest:.0f}i cm⁻¹"
+    return ""
 
 
 def make_reference(job: ReferenceJob) -> str:
-    """Do the job and write its file; returns the path. Runs in a worker. A calculation that fails is recorded."""
+    """Do the job and write its file; returns why it failed, or nothing. Runs in a worker."""
     level = get_level(job.level)
     work = {"trajectory": _trajectory, "minimum": _minimum, "points": _points}[job.kind]
-    failure = ""
-    arrays: dict[str, Any] = {}
     try:
         arrays = work(job, level)
     except (CompBenchError, KeyboardInterrupt):
         raise
     except Exception as error:  # whatever a calculator of anybody's raises; another molecule may succeed
-        failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if job.kind == "minimum" and (reason := why_no_minimum(job, arrays)):
+        return f"no minimum of the reference: {reason}"
     buffer = io.BytesIO()
-    np.savez(buffer, failure=np.frombuffer(failure.encode(), np.uint8), **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     job.path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(job.path, buffer.getvalue())
     job.path.with_suffix(".part").unlink(missing_ok=True)
-    return str(job.path)
+    return ""
 
 
 def _trajectory(job: ReferenceJob, level: Level) -> dict[str, np.ndarray]:
@@ -195,11 +249,14 @@ def _points(job: ReferenceJob, level: Level) -> dict[str, np.ndarray]:
     """``energy``, eV ``[n_points]``, and ``forces``, eV/Å ``[n_points, n_atoms, 3]``; NaN where the level failed."""
     from ase.calculators.calculator import CalculationFailed
 
-    energy, forces = np.full(len(job.positions), np.nan), np.full(job.positions.shape, np.nan)
+    known = read_reference(job)
+    if known is None:
+        known = {"energy": np.full(len(job.positions), np.nan), "forces": np.full(job.positions.shape, np.nan)}
+    energy, forces = known["energy"], known["forces"]
     reason: Exception | None = None
-    for k, frame in enumerate(job.positions):
+    for k in np.flatnonzero(~np.isfinite(energy)):
         try:
-            energy[k], forces[k] = level.label(job.numbers, frame)
+            energy[k], forces[k] = level.label(job.numbers, job.positions[k])
         except CalculationFailed as error:  # atoms on top of each other, say
             reason = error
     if reason is not None and np.isnan(energy).all():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.dynamics import paths
-from compbench_jax.dynamics.reference import ReferenceJob, make_reference, read_reference
+from compbench_jax.dynamics.reference import ReferenceJob, complete, make_reference, read_reference
 from compbench_jax.dynamics.settings import SCANS
 from compbench_jax.dynamics.start import Start
 from compbench_jax.errors import DataError
@@ -37,6 +37,7 @@ class Reference:
 
     def __init__(self, level: Level | None, cache: Path, executor: Executor, report: Report, hessian: bool):
         self.level, self.cache, self.executor, self.report, self.hessian = level, cache, executor, report, hessian
+        self._tried: dict[Path, str] = {}  # by file: why it failed, if it did
 
     def prepare(self, missing: Mapping[str, Sequence[Start]]) -> None:
         """Compute what can be computed at once of these properties: each start of workers costs seconds.
@@ -117,19 +118,21 @@ class Reference:
         )
 
     def _run(self, jobs: Sequence[ReferenceJob], what: str) -> list[Answer]:
-        """The answer of each job; those that are not known are computed."""
+        """The answer of each job; those that are not known are computed, failed ones once a command."""
+        missing = [job for job in jobs if job.path not in self._tried and not complete(job)]
         # Long jobs first, so that no worker is left alone with one at the end.
-        missing = sorted((job for job in jobs if read_reference(job) is None), key=lambda job: -len(job.numbers))
+        missing.sort(key=lambda job: -len(job.numbers))
         done = len(jobs) - len(missing)
         if missing:
             self.report(what, done, len(jobs))
             self.cache.mkdir(parents=True, exist_ok=True)
-        for _ in self.executor.run(make_reference, missing):
+        for job, failure in self.executor.run(make_reference, missing):
+            self._tried[job.path] = failure
             done += 1
             self.report(what, done, len(jobs))
-        answers = []
+        answers: list[Answer] = []
         for job in jobs:
-            answer = read_reference(job)
+            answer = self._tried.get(job.path) or read_reference(job)
             if answer is None:
                 raise DataError(f"{job.path} vanished: run the same command again")
             answers.append(answer)

@@ -53,7 +53,7 @@ METRICS = (
     *_scan("stretch", "bond stretch"),
     *_scan("folding", "chain folding"),
     Metric("modes", "frequency_mae", "normal modes, frequency MAE", "cm⁻¹"),
-    Metric("modes", "imaginary", "normal modes, imaginary", "", "reference_imaginary", total=True),
+    Metric("modes", "imaginary", "normal modes, imaginary", "", total=True),
     Metric("modes", "shift", "normal modes, shift of the minimum", "Å"),
     Metric("curl", "curl", "curl of the forces", ""),
     Metric("curl", "push", "push of a molecule on itself", ""),
@@ -101,6 +101,17 @@ def _together(values: list[float], total: bool) -> float | int | None:
     return int(sum(values)) if total else float(np.mean(values))
 
 
+def _whole(results: Mapping[str, Any]) -> bool:
+    """Whether molecules and properties are laid out as a file of ours has them, and metrics are numbers."""
+    properties = results["properties"]
+    for block in (results["molecules"], *properties.values()):
+        if not all(isinstance(values, dict) for part in PARTS for values in block[part].values()):
+            return False
+    keys = [(m.property, key) for m in METRICS if m.property in properties for key in (m.key, m.reference) if key]
+    values = [item.get(key) for name, key in keys for part in PARTS for item in properties[name][part].values()]
+    return all(value is None or isinstance(value, int | float) for value in values)
+
+
 def write(path: Path, results: Mapping[str, Any]) -> None:
     """Write ``dynamics.json``.
 
@@ -118,15 +129,19 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     file = Path(path)
     file = file / FILE if file.is_dir() else file
+    if file.exists() and not file.is_file():
+        raise RunError(f"{file} is not a file: give one that `compbench dynamics` wrote")
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
-        version, properties = results["schema_version"], results["properties"]
+        version = results["schema_version"]
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        whole = isinstance(version, int) and (newer or _whole(results))
     except FileNotFoundError as error:
         raise RunError(f"{file} does not exist: make it with `compbench dynamics {file.parent}`") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{file} cannot be read ({type(error).__name__}): remove it and measure again") from error
-    if not isinstance(version, int) or not isinstance(properties, dict):
-        raise RunError(f"{file} is not a {FILE}: give one that `compbench dynamics` wrote")
-    if version > SCHEMA_VERSION:
+    if newer:
         raise RunError(f"{file} has schema {version}, this program reads up to {SCHEMA_VERSION}: upgrade compbench_jax")
+    if not whole:
+        raise RunError(f"{file} is not a {FILE}: give one that `compbench dynamics` wrote")
     return results

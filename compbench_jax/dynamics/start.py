@@ -100,6 +100,7 @@ def thermal_velocities(
     velocities -= masses @ velocities / masses.sum()
     r = positions - masses @ positions / masses.sum()
     inertia = (masses * (r**2).sum(axis=1)).sum() * np.eye(3) - (masses[:, None] * r).T @ r
-    # A linear molecule has one axis about which there is nothing to turn: the pseudo-inverse leaves it out.
-    omega = np.linalg.pinv(inertia, rcond=1e-9) @ (masses[:, None] * np.cross(r, velocities)).sum(axis=0)
+    # A linear molecule has one axis about which there is nothing to turn: the pseudo-inverse leaves it out (moments are
+    # squares: what rigid_motions calls linear).
+    omega = np.linalg.pinv(inertia, rcond=1e-8) @ (masses[:, None] * np.cross(r, velocities)).sum(axis=0)
     return velocities - np.cross(omega, r)

@@ -1,12 +1,13 @@
 """A trajectory in memory and in a file. No JAX here: the workers of the reference need none."""
 
 import io
-import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from compbench_jax.errors import DataError
 from compbench_jax.files import write_atomically
 
 SAVE_SECONDS = 15.0
@@ -47,16 +48,58 @@ class Trajectory:
 
 
 def read_trajectory(path: Path, n_atoms: int, n_molecules: int) -> Trajectory | None:
-    """A saved trajectory, or None if there is none or the file is damaged or of something else."""
+    """A saved trajectory, or None if there is none.
+
+    Raises:
+        DataError: the file is damaged or holds something else.
+    """
+    arrays = read_arrays(path, Trajectory.__dataclass_fields__)
+    return None if arrays is None else trajectory_of(arrays, path, n_atoms, n_molecules)
+
+
+def trajectory_of(arrays: dict[str, np.ndarray], path: Path, n_atoms: int, n_molecules: int) -> Trajectory:
+    """Trajectory of the arrays of a file.
+
+    Raises:
+        DataError: they are not those of a trajectory of these molecules; names the file.
+    """
+    found = Trajectory(**arrays)
+    n_records = len(found.potential) if found.potential.ndim else 0
+    shapes = {
+        "positions": (n_records, n_atoms, 3),
+        "potential": (n_records, n_molecules),
+        "kinetic": (n_records, n_molecules),
+        "state": (2, n_atoms, 3),
+    }
+    if not n_records or any(arrays[name].shape != shape for name, shape in shapes.items()):
+        raise damaged(path)
+    return found
+
+
+def read_arrays(path: Path, names: Collection[str] = ()) -> dict[str, np.ndarray] | None:
+    """Arrays of an ``.npz``, or None if there is no such file.
+
+    Args:
+        path: the file.
+        names: the arrays wanted, each of real numbers; none: all there are.
+
+    Raises:
+        DataError: the file is damaged, or an array is missing.
+    """
+    if not path.exists():
+        return None
+    if not path.is_file():
+        raise damaged(path)
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = Trajectory(**{name: file[name] for name in ("positions", "potential", "kinetic", "state")})
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
-        return None
-    n_records = len(found.potential)
-    shapes = (
-        found.positions.shape == (n_records, n_atoms, 3)
-        and found.potential.shape == found.kinetic.shape == (n_records, n_molecules)
-        and found.state.shape == (2, n_atoms, 3)
-    )
-    return found if shapes and n_records else None
+            found = {name: file[name] for name in names or file.files}
+    except Exception as error:  # of zipfile, zlib, struct, tokenize: whatever the damage leads to
+        raise damaged(path) from error
+    if any(array.dtype.kind not in "fiu" for array in found.values()):
+        raise damaged(path)
+    return found
+
+
+def damaged(path: Path) -> DataError:
+    """What is said of a file that cannot be used."""
+    return DataError(f"{path} is damaged: remove it, what it held is computed again")

@@ -3,8 +3,13 @@
 import numpy as np
 from ase import units
 
+from compbench_jax.errors import DataError
+
 PER_CM = units._hbar * 1e10 / np.sqrt(units._e * units._amu) / units.invcm
 """Wave number, cm⁻¹, of an eigenvalue of 1 eV/Å²/u."""
+
+IMAGINARY = 30.0
+"""cm⁻¹; smaller imaginary wave numbers are within what a minimum's last step and single precision leave."""
 
 
 def frequencies(hessian: np.ndarray, masses: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -37,6 +42,16 @@ def rigid_motions(masses: np.ndarray, positions: np.ndarray) -> np.ndarray:
     return vectors[:, sizes > 1e-4 * sizes[0]]
 
 
+def degrees_of_freedom(masses: np.ndarray, positions: np.ndarray) -> int:
+    """Vibrations of an isolated molecule: 3 n − 6, 3 n − 5 if it is linear, none of an atom.
+
+    Args:
+        masses: u, ``[n]``.
+        positions: Å, ``[n, 3]``.
+    """
+    return 3 * len(masses) - rigid_motions(masses, positions).shape[1]
+
+
 def mode_figures(found: np.ndarray, reference: np.ndarray, imaginary: float) -> dict[str, float | int]:
     """Frequencies of a potential against those of the reference, both ascending, cm⁻¹.
 
@@ -47,7 +62,15 @@ def mode_figures(found: np.ndarray, reference: np.ndarray, imaginary: float) -> 
 
     Returns:
         ``frequency_mae``, cm⁻¹, the n-th lowest against the n-th lowest; ``imaginary``, how many the potential has.
+
+    Raises:
+        DataError: the one has more vibrations than the other.
     """
+    if len(found) != len(reference):
+        raise DataError(
+            f"the potential's minimum has {len(found)} vibrations, the reference's {len(reference)}: one is linear and "
+            "the other bent, their frequencies cannot be compared"
+        )
     return {
         "frequency_mae": float(np.abs(found - reference).mean()),
         "imaginary": int((found < -imaginary).sum()),

@@ -1,8 +1,9 @@
 """Spherical harmonics and Clebsch-Gordan coefficients, in the conventions of e3nn.
 
 Equivariant features of degree l have the parity (−1)^l of the spherical harmonics throughout, and are arrays
-``[..., 2l + 1, channels]``: components in e3nn's order (for l = 1: y, z, x), channels last so that every product is a
-loop over contiguous memory. A feature of degrees 0 … L is a tuple of L + 1 such arrays.
+``[..., 2l + 1, channels]``. Components are in e3nn's order, with y as the polar axis: for l = 1 x, y, z; for l = 2 xz,
+xy, 3y² − 1, yz, z² − x² (each with its factor). Channels are last so that every product is a loop over contiguous
+memory. A feature of degrees 0 … L is a tuple of L + 1 such arrays.
 """
 
 from functools import lru_cache

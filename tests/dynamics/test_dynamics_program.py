@@ -1,6 +1,7 @@
 """``compbench dynamics`` from the command line, on a run of no steps: what it measures, how it goes on, bad input."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from made_up_run import save_members, start_run
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
+from compbench_jax.dynamics.results import read
+from compbench_jax.errors import RunError
 from compbench_jax.labelling.levels import get_level
 from compbench_jax.molecules.conformers import conformer
 from compbench_jax.molecules.graph import molecular_graph
@@ -81,7 +84,7 @@ def test_it_measures_writes_prints_and_goes_on(trained, capsys):
     assert next(iter(results["molecules"]["ood"].values()))["name"] == "heptane"
     # What is known is not measured again, unless it was measured otherwise.
     for block in results["properties"].values():
-        for values in block["ood"].values():
+        for values in (*block["id"].values(), *block["ood"].values()):
             values["mark"] = 1
     path.write_text(json.dumps(results))
     words = ("--properties", "curl", "locality", "torsion", "nve")
@@ -90,6 +93,15 @@ def test_it_measures_writes_prints_and_goes_on(trained, capsys):
     marked = {name: all("mark" in values for values in block["ood"].values()) for name, block in again.items()}
     assert marked == {"curl": True, "locality": False, "torsion": True, "nve": False}
     assert next(iter(again["locality"]["id"].values()))["energy"] < 0.1
+    # A reference that failed is asked again.
+    results = json.loads(path.read_text())
+    results["properties"]["torsion"]["ood"] = {
+        key: {"reference_failed": "out of memory"} for key in again["torsion"]["ood"]
+    }
+    path.write_text(json.dumps(results))
+    assert dynamics(trained, *CHEAP, "--properties", "torsion", "--temperature", "200") == 0
+    torsion = json.loads(path.read_text())["properties"]["torsion"]
+    assert "energy_rmse" in next(iter(torsion["ood"].values())) and "mark" in next(iter(torsion["id"].values()))
 
 
 def test_without_a_reference_there_is_no_scan(trained, capsys):
@@ -115,6 +127,41 @@ def test_bad_input_is_one_line_and_exit_code_2(trained, capsys, words, message):
     assert dynamics(trained, *words) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1 and message in lines[0]
+
+
+NVE = {"settings": {}, "id": {}, "ood": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[" * 100_000,
+        "[]",
+        "7",
+        json.dumps({"schema_version": 1, "properties": {}}),
+        json.dumps({"schema_version": 1, "molecules": {"id": {}, "ood": {}}, "properties": {"nve": 3}}),
+        json.dumps({"schema_version": 1, "molecules": {"id": {}, "ood": []}, "properties": {}}),
+        json.dumps({"schema_version": "1", "molecules": {"id": {}, "ood": {}}, "properties": {"nve": NVE}}),
+        json.dumps(
+            {
+                "schema_version": 1,
+                "molecules": {"id": {}, "ood": {}},
+                "properties": {"nve": NVE | {"id": {"A": {"drift": "fast"}}}},
+            }
+        ),
+    ],
+)
+def test_a_malformed_file_is_one_line(tmp_path, content):
+    (tmp_path / "dynamics.json").write_text(content)
+    with pytest.raises(RunError, match=r"dynamics\.json (cannot be read|is not a)"):
+        read(tmp_path)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "dynamics.json")
+    with pytest.raises(RunError, match=r"dynamics\.json is not a file"):
+        read(tmp_path)
 
 
 def test_a_damaged_file_is_one_line(trained, capsys):

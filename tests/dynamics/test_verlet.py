@@ -15,6 +15,8 @@ from compbench_jax.dynamics.start import masses_of, thermal_velocities
 from compbench_jax.dynamics.system import System
 from compbench_jax.dynamics.trajectory import read_trajectory
 from compbench_jax.dynamics.verlet import integrate
+from compbench_jax.dynamics.vibrations import degrees_of_freedom
+from compbench_jax.errors import DataError
 from compbench_jax.training.checkpoint import LoadedRun
 
 GRAPHS = [chain([6, 1]), chain([8, 1, 1], [(0, 1), (0, 2)]), chain([6, 6])]
@@ -108,6 +110,9 @@ def test_an_interrupted_trajectory_goes_on_where_it_was(tmp_path, monkeypatch):
     assert (found.positions[0] == 7.0).all() and len(found.potential) == 13
     np.testing.assert_allclose(found.positions[1:], whole.positions[1:], atol=1e-4)
     path.write_bytes(b"PK not a file")
+    with pytest.raises(DataError, match=f"{path.name} is damaged: remove it"):
+        integrate(springs, system, *arguments, masses, **options)
+    path.unlink()
     again = integrate(springs, system, *arguments, masses, **options)
     np.testing.assert_array_equal(again.positions, whole.positions)
 
@@ -128,6 +133,22 @@ def test_velocities_are_thermal_and_the_molecule_rests():
     assert np.isfinite(thermal_velocities(masses[:2], line, 300.0, rng)).all()
 
 
+def test_temperatures_are_those_of_the_start_for_bent_and_linear_molecules():
+    """Velocities without translation and rotation, divided by the degrees of freedom that are left."""
+    rng, times = np.random.default_rng(1), 0.01 * np.arange(20)
+    bent, linear = np.array([[0.0, 0, 0], [1.2, 0, 0], [1.5, 1.1, 0]]), np.outer(np.arange(3), [1.1, 0, 0])
+    for at, freedom in ((bent, 3), (linear, 4)):
+        graph = chain([8, 6, 8])
+        masses = masses_of(graph)
+        assert degrees_of_freedom(masses, at) == freedom
+        speeds = [thermal_velocities(masses, at, 300.0, rng) for _ in range(3000)]
+        mean = np.mean([0.5 * (masses[:, None] * v**2).sum() for v in speeds])
+        found = nve_figures(graph, times, np.repeat(at[None], 20, axis=0), np.zeros(20), np.full(20, mean))
+        assert found["temperature"] == pytest.approx(300.0, rel=0.05)
+    atom = nve_figures(chain([8]), times, np.zeros((20, 1, 3)), np.zeros(20), np.zeros(20))
+    assert (atom["temperature"], atom["lost"]) == (0.0, 0)
+
+
 def stationary(graph, positions, n=100):
     return np.repeat(positions[None], n, axis=0), np.zeros(n), np.full(n, 0.05 * graph.n_atoms)
 
@@ -139,7 +160,7 @@ def test_drift_is_the_slope_an_atom_and_broken_bonds_end_it():
     potential = potential + 0.006 * times
     found = nve_figures(graph, times, positions, potential, kinetic)
     assert found["drift"] == pytest.approx(2.0) and (found["broken"], found["lost"]) == (0, 0)
-    assert found["temperature"] == pytest.approx(2 * 0.05 / (3 * units.kB))
+    assert found["temperature"] == pytest.approx(2 * 0.05 * graph.n_atoms / ((3 * graph.n_atoms - 6) * units.kB))
     positions = positions.copy()
     positions[60:, 2] += 1.5
     potential[60:] += 3.0
@@ -157,8 +178,8 @@ def test_drift_is_the_slope_an_atom_and_broken_bonds_end_it():
 
 def test_a_molecule_that_flies_apart_is_seen_in_its_trajectory():
     """Hot enough for the shallow well of Lennard-Jones, and not for springs."""
-    times, counts = 0.005 * np.arange(101), []
+    times, counts, at = 0.005 * np.arange(101), [], [POSITIONS[0] * 0.9, *POSITIONS[1:]]
     for module, heat in ((LennardJones(epsilon=0.01, sigma=1.0), 40.0), (Springs(), 1.0)):
-        found = run(engine(module), 0.1, 500, stride=5, speeds=[heat * item for item in velocities()])
+        found = run(engine(module), 0.1, 500, stride=5, positions=at, speeds=[heat * v for v in velocities()])
         counts.append(compare_trajectories(GRAPHS[0], times, found, 0, slice(0, 2), None)["broken"])
     assert counts == [1, 0]

@@ -18,15 +18,16 @@ def test_components_are_normalised():
         np.testing.assert_allclose((y**2).sum(axis=1), 2 * degree + 1, rtol=1e-5)
 
 
-def test_low_degrees_against_formulas():
-    """Components in e3nn's order: y, z, x for l = 1; and Y_20 along y for l = 2."""
+def test_components_come_in_the_documented_order():
     unit = directions()
+    x, y, z = unit.T
     zero, one, two = jax.jit(lambda v: spherical_harmonics(v, 2))(unit)
     np.testing.assert_allclose(zero, 1)
     np.testing.assert_allclose(one, np.sqrt(3) * unit, rtol=1e-5)
-    np.testing.assert_allclose(
-        two[:, 2], np.sqrt(5) * (unit[:, 1] ** 2 - 0.5 * (unit[:, 0] ** 2 + unit[:, 2] ** 2)), atol=1e-5
-    )
+    wanted = np.stack([x * z, x * y, (3 * y**2 - 1) / (2 * np.sqrt(3)), y * z, (z**2 - x**2) / 2], axis=-1)
+    np.testing.assert_allclose(two, np.sqrt(15) * wanted, atol=1e-5)
+    # A scalar times a vector is that vector, in the same order.
+    np.testing.assert_allclose(clebsch_gordan(0, 1, 1)[0], np.eye(3), atol=1e-7)
 
 
 def test_zero_vector():
