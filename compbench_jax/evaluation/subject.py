@@ -29,5 +29,7 @@ class Subject:
 def subject_of_run(run: LoadedRun) -> Subject:
     """The subject that a trained run is."""
     seed = run.seed if run.member else run.config["seed"]
-    more = {"parameters": n_parameters(run.params)}
+    more: dict[str, Any] = {"parameters": n_parameters(run.params)}
+    if run.damaged:
+        more["damaged_checkpoints"] = list(run.damaged)
     return Subject(run.config["preset"], seed, run.config, run.step, more)

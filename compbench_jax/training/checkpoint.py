@@ -3,10 +3,15 @@
 A checkpoint is one folder ``RUN/checkpoints/STEP`` with two items: ``parameters``, the moving averages to evaluate (the
 best one and the latest one), and ``state``, the rest of what a run needs to go on. Orbax writes both under a temporary
 name and renames the folder when it is whole: they always fit each other, and a kill leaves the checkpoint before it.
-Arrays only, nothing is pickled.
+Arrays only, nothing is pickled. A third item, ``checksums``, has the SHA-256 of each of the two, which is compared
+whenever one is read: a damaged checkpoint is named on stderr, and the one before it is used.
 """
 
+import hashlib
+import logging
 import shutil
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +34,8 @@ FOLDER = "checkpoints"
 KEPT = 2
 """Checkpoints kept: the last, and the one before it in case the last turns out to be damaged."""
 
-ITEMS = ("parameters", "state")
+CHECKSUMS = "checksums"
+"""Item with the checksum of each other item; checkpoints of older versions lack it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class LoadedRun:
         learning_rate: of this member.
         validation_loss: the lowest that this member reached; infinity before the first validation.
         stopped: step at which its loss or gradient was not finite for the second time, while others went on; 0: none.
+        damaged: steps of later checkpoints, which are damaged, so that this one was read in their place.
     """
 
     config: dict[str, Any]
@@ -99,6 +106,7 @@ class LoadedRun:
     learning_rate: float = 0.0
     validation_loss: float = float("inf")
     stopped: int = 0
+    damaged: tuple[int, ...] = ()
 
 
 class Checkpoints:
@@ -107,12 +115,18 @@ class Checkpoints:
     Args:
         run: the run folder.
         read_only: change nothing, since a training run may be writing there.
+
+    Attributes:
+        damaged: steps of checkpoints later than the one that was read, which are damaged.
     """
 
     def __init__(self, run: Path, *, read_only: bool = False):
-        # Orbax tells at length how each save went, and prints what goes wrong as well as raising it.
+        # Orbax tells at length how each save went, and prints what goes wrong as well as raising it; so does asyncio
+        # for the other arrays of a damaged checkpoint.
         absl_logging.set_verbosity(absl_logging.FATAL)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         self.folder = (run / FOLDER).absolute()
+        self.damaged: tuple[int, ...] = ()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT,
             create=not read_only,
@@ -152,12 +166,16 @@ class Checkpoints:
             self.manager.save(
                 step,
                 args=ocp.args.Composite(
-                    parameters=ocp.args.StandardSave(parameters), state=ocp.args.StandardSave(rest)
+                    parameters=ocp.args.StandardSave(parameters),
+                    state=ocp.args.StandardSave(rest),
+                    checksums=ocp.args.JsonSave({"parameters": checksum(parameters), "state": checksum(rest)}),
                 ),
             )
 
     def restore(self, template: TrainState) -> Checkpoint | None:
-        """The latest checkpoint that is whole, or None if there is none at all; damaged ones after it are removed.
+        """The latest checkpoint that is whole, or None if there is none at all.
+
+        Damaged ones after it are named on stderr and removed.
 
         Args:
             template: shapes and dtypes of the state.
@@ -167,7 +185,7 @@ class Checkpoints:
         """
         if not self.steps():
             return None
-        step, read = self._read_latest()
+        _, read = self.read_latest("parameters", "state")
         if "cursors" not in read["state"]:
             raise RunError(OTHER_POTENTIAL)
         cursors = tuple(Cursor(int(epoch), int(position)) for epoch, position in read["state"].pop("cursors"))
@@ -178,7 +196,7 @@ class Checkpoints:
         best = no_best(len(cursors))
         if parameters["best_step"].any():
             best = Best(parameters["best_step"], parameters["best_loss"], parameters["best"])
-        for damaged in self.steps()[: self.steps().index(step)]:
+        for damaged in self.damaged:
             if processes.is_first():
                 shutil.rmtree(self.folder / str(damaged), ignore_errors=True)
         processes.wait_for_all("damaged checkpoints are gone")
@@ -197,7 +215,7 @@ class Checkpoints:
         Raises:
             RunError: no checkpoint can be read.
         """
-        step, read = self._read_latest()
+        step, read = self.read_latest("parameters")
         parameters = read["parameters"]
         if np.ndim(parameters["best_step"]) == 0:  # written before runs had members
             parameters |= {name: jax.tree.map(lambda x: x[None], parameters[name]) for name in ("latest", "best")}
@@ -210,20 +228,55 @@ class Checkpoints:
             found.append((step if latest else best_step, float(parameters["best_loss"][k]), stopped, params))
         return found
 
-    def _read_latest(self) -> tuple[int, dict[str, Any]]:
-        """Step and items of the latest checkpoint that can be read as a whole."""
-        failure = "there is none"
+    def read_latest(self, *items: str) -> tuple[int, dict[str, Any]]:
+        """Step and these items of the latest checkpoint in which they are whole; damaged ones are named on stderr."""
+        failures: dict[int, str] = {}
         for step in self.steps():
-            try:
-                read = self.manager.restore(
-                    step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore() for item in ITEMS})
+            with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of what orbax leaves unfinished
+                try:
+                    read = self._read(step, items)
+                except Exception as error:  # orbax and tensorstore raise whatever they like for a damaged folder
+                    failures[step] = one_line(error)
+                    continue
+            self.damaged = tuple(failures)
+            for damaged, reason in failures.items() if processes.is_first() else ():
+                print(
+                    f"warning: the checkpoint {self.folder / str(damaged)} is damaged ({reason}): that of step {step} "
+                    "is used in its place",
+                    file=sys.stderr,
                 )
-                if int(read["parameters"]["step"]) != step:
-                    raise ValueError(f"it is that of step {int(read['parameters']['step'])}")
-                return step, {item: read[item] for item in ITEMS}
-            except Exception as error:  # orbax and tensorstore raise whatever they like for a damaged folder
-                failure = failure if step != self.steps()[0] else f"that of step {step}: {one_line(error)}"
-        raise RunError(f"{self.folder} has no checkpoint that can be read ({failure}): train in a new folder")
+            return step, read
+        failure = next((f"that of step {step}: {reason}" for step, reason in failures.items()), "there is none")
+        raise RunError(
+            f"{self.folder} has no checkpoint that can be read ({failure}): restore one, or train in a new folder"
+        )
+
+    def _read(self, step: int, items: Sequence[str]) -> dict[str, Any]:
+        """These items of one checkpoint.
+
+        Raises:
+            Exception: of any kind, if they are damaged.
+        """
+        wanted: dict[str, Any] = {item: ocp.args.StandardRestore() for item in items}
+        if checked := (self.folder / str(step) / CHECKSUMS).exists():
+            wanted[CHECKSUMS] = ocp.args.JsonRestore()
+        read = self.manager.restore(step, args=ocp.args.Composite(**wanted))
+        for item in items if checked else ():
+            if read[CHECKSUMS][item] != checksum(read[item]):
+                raise ValueError(f"{item} are not those that were written")
+        if int(read["parameters"]["step"]) != step:
+            raise ValueError(f"it is that of step {int(read['parameters']['step'])}")
+        return {item: read[item] for item in items}
+
+
+def checksum(tree: Any) -> str:
+    """SHA-256 of a tree of arrays: their paths, dtypes, shapes and bytes."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def load_run(run: str | Path, which: str = "best", member: int | None = None) -> LoadedRun:
@@ -292,7 +345,18 @@ def load_members(run: str | Path, which: str = "best") -> list[LoadedRun]:
             f"{run} has checkpoints of {len(found)} members, its configuration has {len(members)}: train again"
         )
     return [
-        LoadedRun(config, potential, params, step, k, members[k].seed, members[k].learning_rate, loss, stopped)
+        LoadedRun(
+            config,
+            potential,
+            params,
+            step,
+            k,
+            members[k].seed,
+            members[k].learning_rate,
+            loss,
+            stopped,
+            checkpoints.damaged,
+        )
         for k, (step, loss, stopped, params) in enumerate(found)
     ]
 

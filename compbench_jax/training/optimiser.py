@@ -1,11 +1,13 @@
 """The optimiser: clipping, an optimiser of optax by name, the learning rate, and the moving average of parameters."""
 
+import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from compbench_jax.errors import RunError
 from compbench_jax.models.potential import Params
 from compbench_jax.training.settings import OptimiserSettings
 
@@ -42,18 +44,45 @@ def learning_rate(settings: OptimiserSettings, steps: int, count: Any, peak: Any
     return jnp.where(t < warmup, peak * (t + 1) / (warmup + 1), decayed)
 
 
-def make_optimiser(settings: OptimiserSettings) -> optax.GradientTransformation:
+def make_optimiser(settings: OptimiserSettings, frozen: Params | None = None) -> optax.GradientTransformation:
     """Clipping by global norm, the optimiser, and decoupled weight decay (Loshchilov and Hutter, 2019).
 
     Its updates are those of a learning rate of 1: the step multiplies them by the learning rate of the moment, which
     may differ between members of a run.
+
+    Args:
+        settings: of the run.
+        frozen: see :func:`frozen_parameters`. Frozen parameters have no state and no part in the norm; their updates
+            are zero.
     """
     name = "adam" if settings.name == "adamw" else settings.name
     options: dict[str, Any] = {"momentum": 0.9} if name == "sgd" else NO_DECAY.get(name, {})
     parts = [optax.clip_by_global_norm(settings.clip_norm), getattr(optax, name)(1.0, **options)]
     if settings.weight_decay:
         parts.append(optax.add_decayed_weights(-settings.weight_decay))
-    return optax.chain(*parts)
+    chain = optax.chain(*parts)
+    return chain if frozen is None else optax.transforms.selective_transform(chain, freeze_mask=frozen)
+
+
+def frozen_parameters(patterns: tuple[str, ...], params: Params) -> Params | None:
+    """Which parameters stay as they are, a tree of bool: those whose path, e.g. ``params/embedding/kernel``, contains
+    one of these regular expressions. None without expressions.
+
+    Raises:
+        RunError: an expression that is not valid, or that no parameter fits.
+    """
+    if not patterns:
+        return None
+    leaves, structure = jax.tree_util.tree_flatten_with_path(params)
+    names = ["/".join(str(getattr(key, "key", key)) for key in path) for path, _ in leaves]
+    for pattern in patterns:
+        try:
+            fits = any(re.search(pattern, name) for name in names)
+        except re.error as error:
+            raise RunError(f"--freeze {pattern!r} is not a regular expression ({error})") from error
+        if not fits:
+            raise RunError(f"--freeze {pattern!r} fits no parameter: there are {', '.join(sorted(names))[:300]}")
+    return jax.tree.unflatten(structure, [any(re.search(pattern, name) for pattern in patterns) for name in names])
 
 
 def ema_rate(decay: float, step: jax.Array) -> jax.Array:

@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 
 from compbench_jax import __version__
 from compbench_jax.models.potential import Params, Potential
@@ -35,9 +34,9 @@ from compbench_jax.training.loop import train
 from compbench_jax.training.loop_parts import Parts, Progress, Watcher
 from compbench_jax.training.loss import Graphs
 from compbench_jax.training.mesh import MEMBERS, make_layout
-from compbench_jax.training.optimiser import make_optimiser
+from compbench_jax.training.optimiser import frozen_parameters, make_optimiser
 from compbench_jax.training.progress import Display
-from compbench_jax.training.start_from import carry_over, freezing, load_start, normalisation_from, refit_references
+from compbench_jax.training.start_from import carry_over, load_start, normalisation_from, refit_references
 from compbench_jax.training.state import Cursor, TrainState, initial_state, state_template
 from compbench_jax.training.validation import make_evaluator
 
@@ -148,9 +147,7 @@ def _train_prepared(
 
     init = jax.jit(initial, compiler_options=quick_compilation())
     shapes = init.eval_shape(jax.random.key(0), first_batch(configuration.seed))
-    optimiser = make_optimiser(configuration.optimiser)
-    if configuration.freeze:
-        optimiser = optax.chain(optimiser, freezing(configuration.freeze, shapes))
+    optimiser = make_optimiser(configuration.optimiser, frozen_parameters(configuration.freeze, shapes))
     template = state_template(shapes, optimiser, len(members))
     checkpoints = Checkpoints(run)
     start = checkpoints.restore(template)

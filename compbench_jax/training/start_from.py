@@ -1,7 +1,6 @@
 """Fine-tuning: a run that starts from the parameters of another one."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 
 from compbench_jax.batching.dataset import GraphDataset, compositions
 from compbench_jax.errors import RunError
@@ -134,31 +132,3 @@ def carry_over(start: Params, fresh: Params, before: Sequence[int], after: Seque
         return joined
 
     return jax.tree.map(join, start, fresh)
-
-
-def freezing(patterns: tuple[str, ...], params: Params) -> optax.GradientTransformation:
-    """Keep parameters as they are whose path, e.g. ``params/embedding/kernel``, contains one of these expressions.
-
-    Raises:
-        RunError: an expression that is not valid, or that no parameter fits.
-    """
-    paths = {path: name for path, name in _names(params)}
-    for pattern in patterns:
-        try:
-            fits = [name for name in paths.values() if re.search(pattern, name)]
-        except re.error as error:
-            raise RunError(f"--freeze {pattern!r} is not a regular expression ({error})") from error
-        if not fits:
-            raise RunError(
-                f"--freeze {pattern!r} fits no parameter: there are {', '.join(sorted(paths.values()))[:300]}"
-            )
-    mask = jax.tree_util.tree_map_with_path(
-        lambda path, _: any(re.search(pattern, paths[path]) for pattern in patterns), params
-    )
-    return optax.masked(optax.set_to_zero(), mask)
-
-
-def _names(params: Params) -> list[tuple[Any, str]]:
-    """Path and readable path of each parameter."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return [(path, "/".join(str(getattr(key, "key", key)) for key in path)) for path, _ in leaves]

@@ -10,7 +10,7 @@ import optax
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.training.configuration import Configuration
 from compbench_jax.training.loss import Graphs, LossSums, loss_sums, real_parts
-from compbench_jax.training.optimiser import ema_rate, learning_rate, update_ema
+from compbench_jax.training.optimiser import ema_rate, frozen_parameters, learning_rate, update_ema
 from compbench_jax.training.state import Interval, MemberState
 
 Total = Callable[[Any], Any]
@@ -71,6 +71,9 @@ def make_member_step(
             (loss, sums), gradient = jax.value_and_grad(whole_batch, has_aux=True)(state.params, first(parts))
         else:
             loss, sums, gradient = accumulated(state.params, parts)
+        frozen = frozen_parameters(configuration.freeze, state.params)
+        if frozen is not None:
+            gradient = jax.tree.map(lambda g, still: jnp.zeros_like(g) if still else g, gradient, frozen)
         norm = optax.tree.norm(gradient)
         updates, opt_state = optimiser.update(gradient, state.opt_state, state.params)
         rate = learning_rate(configuration.optimiser, configuration.steps, count, peak)

@@ -6,7 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from compbench_jax.training.optimiser import ema_rate, learning_rate, make_optimiser, update_ema
+from compbench_jax.errors import RunError
+from compbench_jax.training.optimiser import ema_rate, frozen_parameters, learning_rate, make_optimiser, update_ema
 from compbench_jax.training.settings import OptimiserSettings
 
 
@@ -99,3 +100,25 @@ def test_every_optimiser_goes_downhill(name):
         updates, state = step(params, state)
         params = jax.tree.map(lambda p, u: p + 0.02 * u, params, updates)
     assert float(optax.tree.norm(params)) < 3.6
+
+
+def test_frozen_parameters_have_no_part_in_the_clipping_norm():
+    params = {"params": {"a": jnp.ones(1), "b": jnp.ones(1)}}
+    gradient = {"params": {"a": jnp.array([1000.0]), "b": jnp.array([1.0])}}
+    frozen = frozen_parameters(("/a",), params)
+    optimiser = make_optimiser(OptimiserSettings(name="sgd", clip_norm=100.0), frozen)
+    updates, _ = optimiser.update(gradient, optimiser.init(params), params)
+    assert {name: float(x[0]) for name, x in updates["params"].items()} == {"a": 0.0, "b": -1.0}
+    decaying = make_optimiser(OptimiserSettings(weight_decay=0.5), frozen)
+    updates, _ = decaying.update(gradient, decaying.init(params), params)
+    assert float(updates["params"]["a"][0]) == 0.0
+
+
+def test_freezing_by_path():
+    params = {"params": {"embed": {"w": jnp.ones(2)}, "out": {"w": jnp.ones(3)}}}
+    assert frozen_parameters((), params) is None
+    assert frozen_parameters(("^params/embed",), params) == {"params": {"embed": {"w": True}, "out": {"w": False}}}
+    with pytest.raises(RunError, match="fits no parameter: there are params/embed/w, params/out/w"):
+        frozen_parameters(("embedding",), params)
+    with pytest.raises(RunError, match="not a regular expression"):
+        frozen_parameters(("(",), params)
