@@ -27,6 +27,7 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Draw the figure."""
+    from compbench_jax.cli.validate import problems_alone
     from compbench_jax.errors import RunError
     from compbench_jax.report.figure import force_mae_figure
     from compbench_jax.report.leaderboard import leaderboard, read_sources
@@ -37,7 +38,7 @@ def run(arguments: Arguments) -> None:
         raise RunError(
             "no results are given: name one results.json or more, e.g. compbench figure runs/*/results.json --out f.png"
         )
-    sources = read_sources(arguments.results)
+    sources = read_sources(arguments.results, problems_alone)
     if arguments.kind == "overview":
         print(overview_figure(leaderboard(sources, [*ALL_TASKS, *CONTROLS]), arguments.out))
     else:

@@ -28,6 +28,7 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Write or print."""
+    from compbench_jax.cli.validate import problems_alone
     from compbench_jax.report.findings import findings
     from compbench_jax.report.findings_figures import draw_findings
     from compbench_jax.report.findings_material import material
@@ -36,7 +37,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.site_published import published_facts
     from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 
-    found = material(read_sources(arguments.results), list(ALL_TASKS), published_facts(), MAIN_TASKS)
+    found = material(read_sources(arguments.results, problems_alone), list(ALL_TASKS), published_facts(), MAIN_TASKS)
     blocks = findings(found)
     for page in arguments.page:
         print(f"{page}: {'written' if fill_page(page, blocks) else 'as it was'}")

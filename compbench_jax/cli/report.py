@@ -18,7 +18,10 @@ class Arguments:
     """
 
     results: tyro.conf.Positional[tuple[Path, ...]]
-    """Files results.json, folders that hold one, or folders of such folders."""
+    """Files results.json, folders that hold one, submissions, or folders of such folders.
+
+    Submissions that `compbench validate` refuses are left out, and named.
+    """
 
     out: Path = Path("report")
     """Folder of the report; an earlier report in it is replaced."""
@@ -35,6 +38,7 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Build it."""
+    from compbench_jax.cli.validate import problems_alone
     from compbench_jax.errors import CompBenchError
     from compbench_jax.models.registry import presets
     from compbench_jax.report.exports import write_csv, write_figures, write_latex
@@ -42,7 +46,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.site import TaskText, build_site
     from compbench_jax.tasks import ALL_TASKS, CONTROLS, get_task
 
-    sources = read_sources(arguments.results)
+    sources = read_sources(arguments.results, problems_alone)
     rows = leaderboard(sources, [*ALL_TASKS, *CONTROLS])
     about = {}
     for name in tasks_of(rows):

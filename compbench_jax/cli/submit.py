@@ -40,7 +40,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.cli.validate import problems_of
     from compbench_jax.errors import RunError
     from compbench_jax.report.leaderboard import read_sources
-    from compbench_jax.report.submission import write_submission
+    from compbench_jax.report.submit import write_submission
 
     sources = read_sources(arguments.results)
     path = write_submission(

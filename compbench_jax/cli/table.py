@@ -11,7 +11,7 @@ class Arguments:
     """One table from several results.json: task × model, with ID, OOD and their ratio.
 
     Runs of one model on one task that differ in their seed only become one row: the mean over seeds, the
-    interval bootstrapped over molecules, then seeds.
+    interval over molecules and seeds.
     """
 
     results: tyro.conf.Positional[tuple[Path, ...]]
@@ -26,12 +26,12 @@ def run(arguments: Arguments) -> None:
     from rich.console import Console
 
     from compbench_jax.errors import RunError
-    from compbench_jax.evaluation.results import read_results
+    from compbench_jax.report.leaderboard import checked_results
     from compbench_jax.report.table import across_table, markdown_table
 
     if not arguments.results:
         raise RunError("no results are given: name one results.json or more, e.g. compbench table runs/*/results.json")
-    results = [read_results(path) for path in arguments.results]
+    results = [checked_results(path) for path in arguments.results]
     if arguments.markdown:
         print(markdown_table(results), end="")
     else:

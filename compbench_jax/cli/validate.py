@@ -25,7 +25,10 @@ def run(arguments: Arguments) -> None:
         raise RunError("no submission is given: compbench validate leaderboard/*")
     bad = 0
     for path in arguments.submissions:
-        problems = problems_of(path)
+        try:
+            problems = problems_of(path)
+        except RunError as error:
+            problems = [str(error)]
         bad += bool(problems)
         for line in problems:
             print(f"{path}: {line}")
@@ -36,9 +39,18 @@ def run(arguments: Arguments) -> None:
 
 
 def problems_of(path: Path) -> list[str]:
-    """Problems of one submission."""
+    """Problems of one submission, clashes with those next to it among them."""
     from compbench_jax.report.submission import validate_submission
     from compbench_jax.store.published import PUBLISHED
     from compbench_jax.tasks import get_task
 
     return validate_submission(path, lambda text: get_task(text).name, PUBLISHED)
+
+
+def problems_alone(path: Path) -> list[str]:
+    """Problems of one submission by itself."""
+    from compbench_jax.report.submission import submission_problems
+    from compbench_jax.store.published import PUBLISHED
+    from compbench_jax.tasks import get_task
+
+    return submission_problems(path, lambda text: get_task(text).name, PUBLISHED)

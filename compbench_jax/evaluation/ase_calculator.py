@@ -1,7 +1,9 @@
 """Trained potentials as an ASE calculator, for one molecule at a time: dynamics, relaxation, whatever ASE does."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from compbench_jax.batching.dataset import GraphDataset, symbol
+from compbench_jax.batching.geometry import centred, refuse_overlapping, refuse_unresolved
 from compbench_jax.batching.packing import BatchShape, Packed
 from compbench_jax.batching.topology import Topology, topology_of
 from compbench_jax.batching.triplets import most_incoming
 from compbench_jax.errors import CompBenchError
+from compbench_jax.evaluation.forked import refuse_fork
 from compbench_jax.evaluation.skin import SkinList
 from compbench_jax.models.potential import Potential
 from compbench_jax.models.precision import dtype_of
@@ -35,12 +39,16 @@ class CompBenchCalculator(Calculator):
     (eV/Å ``[n_atoms, 3]``) and, of an ensemble, ``energy_std`` (eV) and ``forces_std`` (eV/Å ``[n_atoms, 3]``): the
     sample standard deviations (n − 1) over its members.
 
+    A pickled calculator is its arguments: whoever unpickles it loads the runs again from their folders. Threads may
+    share one: they take turns (``atoms.get_forces()`` is whole; ``results`` is that of the last turn). In a process
+    that was forked after JAX had started it says so.
+
     Args:
         run: folder of a run (or a run from ``load_run``).
         ensemble: further runs, on whose mean and spread it reports; usually the same potential with other seeds. Equal
             potentials are evaluated in one program.
         which: parameters of each run, ``"best"`` or ``"latest"``.
-        skin: Å, of the neighbour list; it is searched anew when an atom has moved half of this.
+        skin: Å, of the neighbour list; it is searched again when an atom has moved half of this.
         graph: the molecule with its bonds in the order of the atoms, for potentials that are told bonds. Without it:
             perceived from the first geometry, which needs RDKit.
 
@@ -50,7 +58,8 @@ class CompBenchCalculator(Calculator):
 
     Raises:
         RunError: a run is missing or damaged.
-        CompBenchError: an element that a run was not trained on, a periodic cell, or a negative skin.
+        CompBenchError: an element that a run was not trained on, a periodic cell, no atoms, positions that are not
+            finite or not resolved, atoms nearer than 0.2 Å to each other, a forked process, or a negative skin.
     """
 
     implemented_properties = ["energy", "free_energy", "forces"]  # noqa: RUF012
@@ -65,9 +74,11 @@ class CompBenchCalculator(Calculator):
         graph: MolecularGraph | None = None,
     ):
         super().__init__()
-        runs = [
-            item if isinstance(item, LoadedRun) else with_precision(load_run(item, which)) for item in (run, *ensemble)
-        ]
+        refuse_fork()
+        given = [item if isinstance(item, LoadedRun) else Path(item).absolute() for item in (run, *ensemble)]
+        self._remade = partial(type(self), ensemble=given[1:], which=which, skin=skin, graph=graph), (given[0],)
+        self._lock = threading.RLock()
+        runs = [item if isinstance(item, LoadedRun) else with_precision(load_run(item, which)) for item in given]
         self._members = group_members(runs, skin, graph)
         self._n = len(runs)
 
@@ -76,12 +87,29 @@ class CompBenchCalculator(Calculator):
         """Programs compiled so far."""
         return sum(member.compilations for member in self._members)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The runs and settings that it was made of."""
+        return self._remade
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """As ASE does, one thread at a time: atoms and results of two must not mix."""
+        refuse_fork()
+        with self._lock:
+            return super().get_property(name, atoms, allow_calculation)
+
     def calculate(
         self, atoms: Atoms | None = None, properties: Any = ("energy",), system_changes: Any = all_changes
     ) -> None:
         """Compute energy and forces (both always, since they come together)."""
+        refuse_fork()
+        with self._lock:
+            self._calculate(atoms, properties, system_changes)
+
+    def _calculate(self, atoms: Atoms | None, properties: Any, system_changes: Any) -> None:
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
+        if not len(self.atoms):
+            raise CompBenchError("the geometry has no atoms: give at least one")
         if self.atoms.pbc.any():
             raise CompBenchError("the potential is for isolated molecules: set atoms.pbc = False")
         answers = [member(self.atoms.numbers, self.atoms.positions) for member in self._members]
@@ -128,16 +156,20 @@ class Members:
                 "take a run that was trained on a set with this element"
             )
         n_atoms, dtype = len(numbers), dtype_of(self.potential.precision)
-        # Centred: far from the origin float32 has no digits left for small displacements.
         frames = Frames(
             np.asarray(numbers, np.int32),
-            (positions - positions.mean(axis=0)).astype(dtype),
+            np.asarray(positions, np.float64),
             np.zeros((n_atoms, 3), np.float32),
             np.zeros(1),
             np.zeros(1, np.int32),
             np.array([0, n_atoms]),
         )
+        refuse_unresolved(frames)
         edges = self._list.edges(frames)
+        refuse_overlapping(frames, edges)
+        topology = self._topology(frames) if self.potential.bonded else None
+        bonds = None if topology is None else topology.neighbours
+        frames = centred(frames, edges, dtype, whole=self.potential.long_range, bonds=bonds)
         self._grow(n_atoms, len(edges.senders), most_incoming(edges.receivers) if self.potential.triplets else 0)
         species = np.searchsorted(elements, numbers)
         dataset = GraphDataset(
@@ -150,7 +182,7 @@ class Members:
             cutoff=self.potential.cutoff,
             batch_size=1,
             shape=self._shape,
-            topology=self._topology(frames) if self.potential.bonded else None,
+            topology=topology,
         )
         energy, forces = jax.device_get(self._step(self._params, dataset.batch(Packed(self._shape, np.array([0])))))
         totals = energy[:, 0].astype(np.float64) + self.references[:, species].sum(axis=1)

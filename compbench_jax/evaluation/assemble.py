@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.evaluation import provenance
-from compbench_jax.evaluation.bootstrap import LEVEL, Comparison, compare_sets
 from compbench_jax.evaluation.breakdown import (
-    Bootstrap,
     TestSet,
     by_atom,
     by_end_fragment,
@@ -17,6 +15,7 @@ from compbench_jax.evaluation.breakdown import (
     by_molecule,
     counts_of,
 )
+from compbench_jax.evaluation.intervals import LEVEL, Comparison, compare_sets
 from compbench_jax.evaluation.labels import Labelled, label_atoms, methylenes
 from compbench_jax.evaluation.results import NOTES, SCHEMA_VERSION, section
 from compbench_jax.evaluation.subject import Subject
@@ -44,13 +43,12 @@ def assemble(
         store: where the frames are.
         split: which frames these are; its test sets are the frames that were evaluated.
         tests: the evaluated sets ``"id"`` and ``"ood"``.
-        samples: bootstrap draws.
-        seed: of the draws.
+        samples: without effect.
+        seed: of the choice of train frames.
         fit_frames: train frames in the per-element fit of the energy errors.
     """
-    bootstrap = Bootstrap(samples, seed)
     sums = {part: test.sums() for part, test in tests.items()}
-    sets = comparison(sums["id"][1], sums["ood"][1], samples, seed)
+    sets = comparison(sums["id"][1], sums["ood"][1])
     labelled = label_atoms(store, split, tests)
     results = {
         "schema_version": SCHEMA_VERSION,
@@ -61,8 +59,8 @@ def assemble(
         "date": provenance.now(),
         "checkpoint_step": subject.step,
         **blocks(sets, sums["id"][1], sums["ood"][1]),
-        "ratio_largest_id": ratio_largest_id(store, *sums["id"], sums["ood"][1], samples, seed),
-        **breakdowns(store, split, tests, labelled, bootstrap),
+        "ratio_largest_id": ratio_largest_id(store, *sums["id"], sums["ood"][1]),
+        **breakdowns(store, split, tests, labelled),
         "by_molecule": {part: by_molecule(test, store.graphs) for part, test in tests.items()},
         "train": trained(store, split),
         "molecule_sums": {
@@ -91,11 +89,9 @@ def unidentifiable(store: FrameStore, split: Split) -> list[str]:
     return list(composition(*sides).unidentifiable)
 
 
-def comparison(id_sums: np.ndarray, ood_sums: np.ndarray, samples: int, seed: int, seed_stream: int = 2) -> Comparison:
+def comparison(id_sums: np.ndarray, ood_sums: np.ndarray, *_: object) -> Comparison:
     """ID, OOD and ratio of all metrics; sums ``[n_molecules, n_columns]``, or ``[n_runs, …]`` for several seeds."""
-    return compare_sets(
-        id_sums, ood_sums, metrics_from_sums, LARGER_IS_BETTER, samples=samples, seed=seed, seed_stream=seed_stream
-    )
+    return compare_sets(id_sums, ood_sums, metrics_from_sums, LARGER_IS_BETTER)
 
 
 def blocks(sets: Comparison, id_sums: np.ndarray, ood_sums: np.ndarray) -> dict[str, Any]:
@@ -110,12 +106,7 @@ def blocks(sets: Comparison, id_sums: np.ndarray, ood_sums: np.ndarray) -> dict[
 
 
 def ratio_largest_id(
-    store: FrameStore,
-    molecules: np.ndarray,
-    id_sums: np.ndarray,
-    ood_sums: np.ndarray,
-    samples: int,
-    seed: int,
+    store: FrameStore, molecules: np.ndarray, id_sums: np.ndarray, ood_sums: np.ndarray
 ) -> dict[str, Any]:
     """The ratio against the largest ID molecules only, since small ones are easy and flatter the ratio.
 
@@ -125,7 +116,7 @@ def ratio_largest_id(
     by_n = all(value is not None for value in n)
     size = np.array(n if by_n else [store.graphs[m].n_atoms for m in molecules])
     largest = size == size.max()
-    sets = comparison(id_sums[largest], ood_sums, samples, seed)
+    sets = comparison(id_sums[largest], ood_sums)
     return {
         **blocks(sets, id_sums[largest], ood_sums)["ratio"],
         "id_molecules": [store.graphs[m].molecule.name for m in molecules[largest]],
@@ -133,13 +124,7 @@ def ratio_largest_id(
     }
 
 
-def breakdowns(
-    store: FrameStore,
-    split: Split,
-    tests: Mapping[str, TestSet],
-    labelled: Labelled,
-    bootstrap: Bootstrap,
-) -> dict[str, Any]:
+def breakdowns(store: FrameStore, split: Split, tests: Mapping[str, TestSet], labelled: Labelled) -> dict[str, Any]:
     """All blocks but those of single molecules; empty ones where a breakdown does not apply."""
     graphs = store.graphs
 
@@ -151,12 +136,12 @@ def breakdowns(
         return None if count is None else str(count)
 
     def of_molecules(label: Callable[[int], str | None]) -> dict[str, Any]:
-        blocks = {part: by_label_of_molecule(test, label, part, bootstrap) for part, test in tests.items()}
+        blocks = {part: by_label_of_molecule(test, label) for part, test in tests.items()}
         return {part: dict(sorted(found.items(), key=lambda item: int(item[0]))) for part, found in blocks.items()}
 
     def of_atoms(name: str) -> dict[str, Any]:
         labels = {part: found[name] for part, found in labelled.atoms.items() if name in found}
-        return {part: by_atom(tests[part], item.text(), item.names, part, bootstrap) for part, item in labels.items()}
+        return {part: by_atom(tests[part], item.text(), item.names) for part, item in labels.items()}
 
     ood = tests["ood"]
     known = known_environments([graphs[m] for m in molecules_of(store, split.train)], 1)
@@ -165,13 +150,11 @@ def breakdowns(
         "by_n": of_molecules(n),
         "by_ch2": of_molecules(ch2),
         "by_element": of_atoms("element"),
-        "by_end_fragment": {part: by_end_fragment(test, graphs, part, bootstrap) for part, test in tests.items()},
+        "by_end_fragment": {part: by_end_fragment(test, graphs) for part, test in tests.items()},
         "by_force": of_atoms("force"),
         "by_distance": of_atoms("distance"),
-        "by_contact": {"ood": by_frame(ood, np.where(labelled.novel_contact, "novel", "known"), "ood", bootstrap)},
-        "by_touching": {
-            "ood": by_label_of_molecule(ood, lambda m: "touching" if new_at_1[m] else "apart", "ood", bootstrap)
-        },
+        "by_contact": {"ood": by_frame(ood, np.where(labelled.novel_contact, "novel", "known"))},
+        "by_touching": {"ood": by_label_of_molecule(ood, lambda m: "touching" if new_at_1[m] else "apart")},
     }
 
 

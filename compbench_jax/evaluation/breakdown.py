@@ -7,9 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from compbench_jax.evaluation.bootstrap import Estimate, Metrics, draw_counts, generator, resample
+from compbench_jax.evaluation.intervals import Estimate, Metrics, measure
 from compbench_jax.evaluation.results import section
-from compbench_jax.metrics.aggregate import SUM_COLUMNS, force_metrics, metrics_from_sums, molecule_sums
+from compbench_jax.metrics.aggregate import (
+    LARGER_IS_BETTER,
+    SUM_COLUMNS,
+    force_metrics,
+    metrics_from_sums,
+    molecule_sums,
+)
 from compbench_jax.metrics.sums import ATOM_COLUMNS, atom_terms
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.store.frames import Frames
@@ -64,19 +70,9 @@ class TestSet:
         return replace(self, molecule=self.molecule[chosen], table=self.table[chosen])
 
 
-@dataclass(frozen=True)
-class Bootstrap:
-    """How every block gets its intervals."""
-
-    samples: int
-    seed: int
-
-    def estimates(self, sums: np.ndarray, metrics: Metrics, part: str) -> dict[str, Estimate]:
-        """Metrics with intervals of molecule sums ``[n_molecules, n_columns]`` of ``part``, ``"id"`` or
-        ``"ood"``.
-        """
-        counts = draw_counts(len(sums), self.samples, generator(self.seed, ("id", "ood").index(part)))
-        return resample(sums, metrics, counts).estimates()
+def estimates(sums: np.ndarray, metrics: Metrics) -> dict[str, Estimate]:
+    """Metrics with intervals of molecule sums ``[n_molecules, n_columns]``."""
+    return measure(sums, metrics, LARGER_IS_BETTER, "all").estimates()
 
 
 def all_atom_terms(predicted: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -107,10 +103,10 @@ def counts_of(sums: np.ndarray) -> dict[str, int]:
     }
 
 
-def whole(test: TestSet, part: str, bootstrap: Bootstrap) -> dict[str, Any]:
+def whole(test: TestSet) -> dict[str, Any]:
     """The block of a test set, or of some of its frames."""
     _, sums = test.sums()
-    return section(bootstrap.estimates(sums, metrics_from_sums, part), counts_of(sums))
+    return section(estimates(sums, metrics_from_sums), counts_of(sums))
 
 
 def by_molecule(test: TestSet, graphs: Sequence[MolecularGraph]) -> dict[str, Any]:
@@ -119,7 +115,7 @@ def by_molecule(test: TestSet, graphs: Sequence[MolecularGraph]) -> dict[str, An
     blocks = {}
     for molecule, sums in zip(*test.sums(), strict=True):
         identity = graphs[molecule].molecule
-        estimates = {name: Estimate(finite(value)) for name, value in metrics_from_sums(sums).items()}
+        values = {name: Estimate(finite(value)) for name, value in metrics_from_sums(sums).items()}
         spread = np.quantile(frame_mae[test.molecule == molecule], list(SPREAD.values()))
         blocks[identity.inchikey] = {
             "name": identity.name,
@@ -127,46 +123,40 @@ def by_molecule(test: TestSet, graphs: Sequence[MolecularGraph]) -> dict[str, An
             "family": identity.family,
             "n": identity.n,
             "ends": identity.ends,
-            **section(estimates, counts_of(sums[None])),
+            **section(values, counts_of(sums[None])),
             "force_mae_frames": dict(zip(SPREAD, spread, strict=True)),
         }
     return blocks
 
 
-def by_frame(test: TestSet, labels: Labels, part: str, bootstrap: Bootstrap) -> dict[str, Any]:
+def by_frame(test: TestSet, labels: Labels) -> dict[str, Any]:
     """A block for each label of frames, in the order of their first occurrence."""
-    return {
-        label: whole(test.select(labels == label), part, bootstrap) for label in dict.fromkeys(labels.tolist()) if label
-    }
+    return {label: whole(test.select(labels == label)) for label in dict.fromkeys(labels.tolist()) if label}
 
 
-def by_label_of_molecule(
-    test: TestSet, label: Callable[[int], str | None], part: str, bootstrap: Bootstrap
-) -> dict[str, Any]:
+def by_label_of_molecule(test: TestSet, label: Callable[[int], str | None]) -> dict[str, Any]:
     """A block for each label of molecules; ``label`` takes the index of a graph, None leaves the molecule out."""
     of = {int(molecule): label(int(molecule)) or "" for molecule in np.unique(test.molecule)}
-    return by_frame(test, np.array([of[int(m)] for m in test.molecule], str), part, bootstrap)
+    return by_frame(test, np.array([of[int(m)] for m in test.molecule], str))
 
 
-def by_end_fragment(test: TestSet, graphs: Sequence[MolecularGraph], part: str, bootstrap: Bootstrap) -> dict[str, Any]:
+def by_end_fragment(test: TestSet, graphs: Sequence[MolecularGraph]) -> dict[str, Any]:
     """A block for each end fragment: the molecules that have it at one end at least."""
     ends = {int(m): graphs[m].molecule.ends or () for m in np.unique(test.molecule)}
     blocks = {}
     for fragment in dict.fromkeys(end for pair in ends.values() for end in pair):
         having = [m for m, pair in ends.items() if fragment in pair]
-        blocks[fragment] = whole(test.select(np.isin(test.molecule, having)), part, bootstrap)
+        blocks[fragment] = whole(test.select(np.isin(test.molecule, having)))
     return blocks
 
 
-def by_atom(test: TestSet, labels: Labels, order: Iterable[str], part: str, bootstrap: Bootstrap) -> dict[str, Any]:
-    """A block of force metrics for each label of atoms.
+def by_atom(test: TestSet, labels: Labels, order: Iterable[str]) -> dict[str, Any]:
+    """A block of force metrics for each label of atoms; intervals are over the molecules that have such atoms.
 
     Args:
         test: the test set, uncut.
         labels: str ``[n_atoms]``.
         order: the labels in the order wanted; those that no atom has are left out.
-        part: ``"id"`` or ``"ood"``.
-        bootstrap: over the molecules that have such atoms.
     """
     owner = np.repeat(test.molecule, test.frames.n_atoms)
     frame = np.repeat(np.arange(test.frames.n_frames), test.frames.n_atoms)
@@ -183,7 +173,7 @@ def by_atom(test: TestSet, labels: Labels, order: Iterable[str], part: str, boot
             "n_atoms": round(sums[:, atoms].sum()),
             "skipped_atoms": round((sums[:, atoms] - sums[:, directed]).sum()),
         }
-        blocks[label] = section(bootstrap.estimates(sums, force_metrics, part), counts)
+        blocks[label] = section(estimates(sums, force_metrics), counts)
     return blocks
 
 

@@ -174,6 +174,7 @@ def header_of(
         "elements": list(normalisation.elements),
         "reference_energies": list(normalisation.reference_energies),
         "cutoff": run.potential.cutoff,
+        "long_range": run.potential.long_range,
         "units": {"positions": "angstrom", "energy": "eV", "forces": "eV/angstrom", "reference_energies": "eV"},
         "dtype": np.dtype(dtype_of(run.potential.precision)).name,
         "precision": run.potential.precision,

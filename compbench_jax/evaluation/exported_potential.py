@@ -8,6 +8,7 @@ cuda and tpu.
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import numpy as np
 
 from compbench_jax.batching.arrays import arrays_of
 from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.batching.geometry import centred, refuse_overlapping, refuse_unresolved
 from compbench_jax.batching.packing import BatchShape
 from compbench_jax.errors import DataError, optional_import
+from compbench_jax.evaluation.forked import refuse_fork
 from compbench_jax.store.frames import Frames, offsets_of
 
 FORMAT, VERSION = "compbench-program", 1
@@ -29,16 +32,22 @@ Structure = tuple[np.ndarray, np.ndarray]
 
 
 class ExportedPotential:
-    """Energies and forces by an exported program; made by :func:`load`.
+    """Energies and forces by an exported program; made by :func:`load`. Threads may share it.
+
+    A pickle of it is the path of its file, which whoever unpickles it loads again.
 
     Attributes:
+        path: of the file.
         header: what the file says about itself.
     """
 
-    def __init__(self, header: dict[str, Any], program: jax.export.Exported):
-        self.header = header
-        self._program = program
+    def __init__(self, path: Path, header: dict[str, Any], program: jax.export.Exported):
+        self.path, self.header = path, header
         self._call = jax.jit(program.call)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The file that it was loaded from."""
+        return load, (self.path,)
 
     def call(self, batch: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
         """One padded batch, as ``docs/conventions.md`` lays it out.
@@ -51,7 +60,9 @@ class ExportedPotential:
 
         Raises:
             DataError: an array is missing.
+            CompBenchError: this process was forked after JAX had started.
         """
+        refuse_fork()
         names = [item["name"] for item in self.header["inputs"]]
         missing = [name for name in names if name not in batch]
         if missing:
@@ -68,7 +79,8 @@ class ExportedPotential:
             total energies, eV, float64 ``[n_structures]``, and the forces of each, eV/Å ``[n_atoms, 3]``.
 
         Raises:
-            DataError: an element that the potential does not know, or a structure larger than the program's arrays.
+            DataError: an element that the potential does not know, a structure larger than the program's arrays,
+                positions that are not finite or not resolved, or atoms nearer than 0.2 Å to each other.
         """
         dataset = self._dataset(frames_of(structures))
         energies = np.array(dataset.reference, np.float64)
@@ -84,6 +96,7 @@ class ExportedPotential:
     def _dataset(self, frames: Frames) -> GraphDataset:
         """The structures with neighbours and a shape of batches that the program takes."""
         header = self.header
+        refuse_unresolved(frames)
         settings: dict[str, Any] = {
             "elements": header["elements"],
             "reference_energies": header["reference_energies"],
@@ -93,7 +106,11 @@ class ExportedPotential:
             "dtype": np.dtype(header["dtype"]).type,
         }
         sizes = header["sizes"]
-        return GraphDataset.build(frames, **settings, shape=None if sizes is None else BatchShape(**sizes))
+        dataset = GraphDataset.build(frames, **settings, shape=None if sizes is None else BatchShape(**sizes))
+        refuse_overlapping(frames, dataset.edges)
+        # Programs written before the header said so may be of a potential with long-range terms.
+        whole = header.get("long_range", True)
+        return replace(dataset, frames=centred(frames, dataset.edges, settings["dtype"], whole=whole))
 
 
 def load(path: str | Path) -> ExportedPotential:
@@ -101,8 +118,10 @@ def load(path: str | Path) -> ExportedPotential:
 
     Raises:
         DataError: no such file, one that is none of these or damaged, or one that this JAX cannot run.
+        CompBenchError: this process was forked after JAX had started.
     """
-    path = Path(path)
+    path = Path(path).absolute()
+    refuse_fork()
     optional_import("flatbuffers", "export", "reading an exported program")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -126,7 +145,7 @@ def load(path: str | Path) -> ExportedPotential:
             f"the program in {path} cannot be read by jax {jax.__version__} ({text}): it was written with "
             f"jax {header['versions']['jax']}; export it again"
         ) from error
-    return ExportedPotential(header, program)
+    return ExportedPotential(path, header, program)
 
 
 def frames_of(structures: Sequence[Structure]) -> Frames:
@@ -142,7 +161,7 @@ def frames_of(structures: Sequence[Structure]) -> Frames:
             raise DataError(
                 f"structure {k} has numbers {np.shape(numbers)}, positions {np.shape(positions)}: give [n] and [n, 3]"
             )
-    positions = np.concatenate([np.asarray(positions) for _, positions in structures])
+    positions = np.concatenate([np.asarray(positions, np.float64) for _, positions in structures])
     return Frames(
         numbers=np.concatenate([np.asarray(numbers, np.int32) for numbers, _ in structures]),
         positions=positions,

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from compbench_jax.errors import RunError
-from compbench_jax.evaluation.bootstrap import Estimate
-from compbench_jax.files import write_atomically
+from compbench_jax.errors import DataError, RunError
+from compbench_jax.evaluation.intervals import Estimate
+from compbench_jax.files import read_json, write_atomically
 
 SCHEMA_VERSION = 1
 FILE = "results.json"
@@ -30,9 +30,8 @@ REQUIRED = (
     "ratio",
 )
 NOTES = {
-    "interval": "low and high bound a 95% interval, an expanded percentile bootstrap over molecules (ID and OOD "
-    "independently); "
-    "null with fewer than two molecules, and wherever a value is not defined",
+    "interval": "low and high bound a 95% interval over molecules (ID and OOD independently), jackknife and Student's "
+    "t; null with fewer than four molecules, and wherever a value is not defined; one run says nothing of other seeds",
     "ratio": "OOD / ID; of force_cosine, force_cosine_weighted and efwt it is (1 - OOD) / (1 - ID), so that "
     "above 1 always means worse on OOD; its counts are those of ID and OOD together",
     "ratio_largest_id": "the same against only those ID molecules that have the largest n of ID",
@@ -40,7 +39,7 @@ NOTES = {
     "per element is taken out",
     "energy_mae_centred": "errors after each molecule's own mean error is taken out (conformational energies)",
     "force_cosine": "atoms whose reference force is below 1e-8 eV/angstrom are left out, and counted in skipped_atoms",
-    "efwt": "share of frames with |energy error| below 0.02 eV and every |force component error| below 0.03 "
+    "efwt": "share of frames with |referenced energy error| below 0.02 eV and every |force component error| below 0.03 "
     "eV/angstrom",
     "by_end_fragment": "molecules with this fragment at one end at least; two different ends count for both",
     "by_ch2": "molecules by their number of CH2: with a fragment at either end, those between the ends",
@@ -151,11 +150,11 @@ def read_results(path: str | Path) -> dict[str, Any]:
     file = Path(path)
     file = file / FILE if file.is_dir() else file
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{file} does not exist: make it with `python evaluate.py --run {file.parent}`") from error
-    except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read as JSON ({error}): rerun evaluate.py for this run") from error
+        if not file.exists():
+            raise RunError(f"{file} does not exist: make it with `python evaluate.py --run {file.parent}`")
+        results = read_json(file)
+    except (OSError, DataError) as error:
+        raise RunError(f"{error}; or rerun evaluate.py for this run") from error
     version = results.get("schema_version") if isinstance(results, dict) else None
     if not isinstance(version, int):
         raise RunError(f"{file} is not a {FILE} (it has no schema_version): give a file that evaluate.py wrote")
@@ -178,15 +177,28 @@ def estimate_of(block: Mapping[str, Any], metric: str) -> Estimate:
 def molecule_sums(results: Mapping[str, Any], part: str, columns: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Molecule sums stored with the results: InChIKeys in order, and sums ``[n_molecules, n_columns]``.
 
+    Columns are read by name: one that the results do not have, since they are of another version, is NaN.
+
     Raises:
-        RunError: the sums are absent or have other columns (written by another version).
+        RunError: the sums are absent or damaged.
     """
     stored = results.get("molecule_sums")
-    if not isinstance(stored, Mapping) or list(stored.get("columns", [])) != list(columns) or part not in stored:
+    try:
+        keys = list(stored[part])  # type: ignore[index]
+        names = list(stored["columns"])  # type: ignore[index]
+        sums = np.array([stored[part][key] for key in keys], np.float64).reshape(len(keys), len(names))  # type: ignore[index]
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise RunError(
-            f"the results of {results.get('model')} on {results.get('task')} hold no molecule sums of this "
-            "version: rerun evaluate.py"
-        )
-    keys = list(stored[part])
-    sums = np.array([stored[part][key] for key in keys], np.float64).reshape(len(keys), len(columns))
-    return keys, sums
+            f"the results of {results.get('model')} on {results.get('task')} hold no molecule sums of the "
+            f"{part.upper()} set, or damaged ones: rerun evaluate.py"
+        ) from error
+    return keys, by_name(sums, names, columns)
+
+
+def by_name(sums: np.ndarray, names: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+    """Columns of sums ``[..., n_names]`` in another order, ``[..., n_columns]``; NaN where the name is not there."""
+    if sums.shape[-1] != len(names):
+        raise ValueError(f"{sums.shape[-1]} numbers for {len(names)} columns")
+    place = {name: k for k, name in enumerate(names)}
+    absent = np.full(sums.shape[:-1], np.nan)
+    return np.stack([sums[..., place[name]] if name in place else absent for name in columns], axis=-1)

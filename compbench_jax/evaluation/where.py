@@ -10,7 +10,7 @@ import numpy as np
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.breakdown import TestSet
 from compbench_jax.evaluation.labels import AtomLabels, Labelled, methylenes
-from compbench_jax.evaluation.results import plain, save
+from compbench_jax.evaluation.results import by_name, plain, save
 from compbench_jax.metrics.aggregate import molecule_sums
 from compbench_jax.metrics.sums import ATOM_COLUMNS
 from compbench_jax.molecules.molecule import MolecularGraph
@@ -106,6 +106,22 @@ def read_where(path: str | Path) -> dict[str, Any]:
     missing = [key for key in REQUIRED if not isinstance(content, dict) or key not in content]
     if missing:
         raise RunError(f"{file} lacks {', '.join(missing)}: evaluate again")
-    if content["schema_version"] > SCHEMA_VERSION or tuple(content["columns"]) != ATOM_COLUMNS:
-        raise RunError(f"{file} is of another version of this program: use that, or evaluate again")
-    return content
+    if content["schema_version"] > SCHEMA_VERSION:
+        raise RunError(f"{file} is of a newer version of this program: use that, or evaluate again")
+    if tuple(content["columns"]) == ATOM_COLUMNS:
+        return content
+    try:
+        return _with_our_columns(content)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise RunError(f"{file} is damaged ({error}): evaluate again") from error
+
+
+def _with_our_columns(content: dict[str, Any]) -> dict[str, Any]:
+    """Contents of another version with the columns of this one, NaN where it lacks one."""
+
+    def rows(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: rows(item) for key, item in value.items()}
+        return by_name(np.array(value, np.float64), content["columns"], ATOM_COLUMNS).tolist()
+
+    return {**content, "columns": ATOM_COLUMNS, "sums": rows(content["sums"])}

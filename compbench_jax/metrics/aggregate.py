@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from compbench_jax.metrics.sums import ATOM_COLUMNS, COLUMNS
+from compbench_jax.metrics.sums import ATOM_COLUMNS, COLUMNS, ENERGY_THRESHOLD
 from compbench_jax.models.normalisation import fit_reference_energies
 
 ENERGY_COLUMNS = (
@@ -18,8 +18,8 @@ ENERGY_COLUMNS = (
 SUM_COLUMNS = COLUMNS + ENERGY_COLUMNS
 """Columns that :func:`metrics_from_sums` works on."""
 
-LARGER_IS_BETTER = frozenset({"force_cosine", "force_cosine_weighted", "efwt"})
-"""Metrics of which 1 is the best; all others are errors."""
+LARGER_IS_BETTER = {"force_cosine": -1.0, "force_cosine_weighted": -1.0, "efwt": 0.0}
+"""Metrics of which 1 is the best, and their smallest value; all others are errors."""
 
 
 def referenced_errors(
@@ -60,7 +60,10 @@ def centred_errors(errors: np.ndarray, molecule: np.ndarray) -> np.ndarray:
 
 
 def complete_table(table: np.ndarray, referenced: np.ndarray, centred: np.ndarray) -> np.ndarray:
-    """Append the energy errors to the per-frame sums.
+    """Append the energy errors to the per-frame sums, and hold ``within_threshold`` to the referenced energies.
+
+    Raw energies are another zero of energy for every calculator, so the threshold is for referenced ones, of runs as
+    well.
 
     Args:
         table: ``[n_frames, len(COLUMNS)]`` from the device.
@@ -70,9 +73,10 @@ def complete_table(table: np.ndarray, referenced: np.ndarray, centred: np.ndarra
     Returns:
         float64 ``[n_frames, len(SUM_COLUMNS)]``.
     """
-    table = np.asarray(table, np.float64)
+    table = np.array(table, np.float64)
     if not (table[:, COLUMNS.index("frames")] == 1).all():
         raise ValueError("some frames have no sums: evaluate every frame of the set before taking metrics")
+    table[:, COLUMNS.index("within_threshold")] *= np.abs(referenced) < ENERGY_THRESHOLD
     n_atoms = table[:, COLUMNS.index("atoms")]
     columns = []
     for errors in (table[:, COLUMNS.index("energy_error")], referenced, centred):
@@ -104,8 +108,8 @@ def metrics_from_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     Units: eV/Å for forces, eV a molecule for energies, meV an atom for the keys that end in ``_per_atom``.
 
     Args:
-        sums: ``[..., len(SUM_COLUMNS)]``, summed over the frames of each set; leading dimensions (draws of a
-            bootstrap, say) are kept.
+        sums: ``[..., len(SUM_COLUMNS)]``, summed over the frames of each set; leading dimensions (runs, say) are kept.
+            A column of NaN, where the sums are of a version that did not have it, gives metrics of NaN.
     """
     column = {name: sums[..., index] for index, name in enumerate(SUM_COLUMNS)}
     frames = column["frames"]

@@ -1,9 +1,11 @@
 """The figures of a report as Plotly's JSON: data and layout only; colours of text and grid are the page's."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.intervals import Estimate
+from compbench_jax.evaluation.results import estimate_of
 from compbench_jax.report.leaderboard import METRIC, Row
 
 MEV = 1000.0
@@ -59,21 +61,34 @@ def dumbbells(rows: Sequence[Row]) -> Figure:
     return {"data": data, "layout": layout}
 
 
+def over_seeds(row: Row, key: str, part: str) -> dict[str, Estimate]:
+    """Force MAE of the labels of one breakdown of ``results.json``, in their order.
+
+    Of one run with its interval; of several the mean, and only labels that all of them have.
+    """
+    runs = [run.get(key, {}).get(part, {}) for run in row.group.runs]
+    found = {label: [estimate_of(run.get(label, {}), METRIC) for run in runs] for label in runs[0]}
+    if len(runs) == 1:
+        return {label: item for label, (item,) in found.items() if item.value is not None}
+    values = {label: [item.value for item in items if item.value is not None] for label, items in found.items()}
+    return {label: Estimate(statistics.fmean(item)) for label, item in values.items() if len(item) == len(runs)}
+
+
 def by_n(rows: Sequence[Row]) -> Figure | None:
     """Force MAE against the number of carbons, the range trained on shaded; None for molecules without n."""
     data: list[Figure] = []
-    trained = sorted({int(n) for row in rows for n in row.group.runs[0]["train"].get("n", [])})
+    trained = sorted({int(n) for row in rows for n in row.group.runs[0].get("train", {}).get("n", [])})
     for index, row in enumerate(rows):
-        blocks = row.group.runs[0].get("by_n", {})
+        lines = {part: {int(n): item for n, item in over_seeds(row, "by_n", part).items()} for part in ("id", "ood")}
         for part, dash, fill in (("id", "solid", True), ("ood", "dot", False)):
-            own = {int(n): block[METRIC]["value"] for n, block in blocks.get(part, {}).items() if METRIC in block}
+            own = lines[part]
             if not own:
                 continue
             ns = sorted(own)
             symbol = SYMBOLS[(index + index // len(PALETTE)) % len(SYMBOLS)]  # another one where colours come again
             data.append(
                 {"type": "scatter", "mode": "lines+markers", "name": row.label, "legendgroup": row.label,
-                 "showlegend": fill or not blocks.get("id"), "x": ns, "y": [_mev(own[n]) for n in ns],
+                 "showlegend": fill or not lines["id"], "x": ns, "y": [scaled(own[n]) for n in ns],
                  "line": {"color": PALETTE[index % len(PALETTE)], "dash": dash, "width": 2},
                  "marker": {"symbol": symbol if fill else f"{symbol}-open", "size": 8},
                  "hovertemplate": f"{_plain(row.label)}, {part.upper()}, n = %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
@@ -98,17 +113,13 @@ def by_n(rows: Sequence[Row]) -> Figure | None:
 
 def breakdown(rows: Sequence[Row], key: str, part: str, axis: str) -> Figure | None:
     """Force MAE of one breakdown of ``results.json`` on one set, grouped by label; None where there is none."""
-    labels: list[str] = []
-    for row in rows:
-        labels += [name for name in row.group.runs[0].get(key, {}).get(part, {}) if name not in labels]
-    if not labels:
-        return None
+    found = [over_seeds(row, key, part) for row in rows]
+    labels = list(dict.fromkeys(label for own in found for label in own))
     data = []
-    for index, row in enumerate(rows):
-        blocks = row.group.runs[0].get(key, {}).get(part, {})
-        values = [_estimate(blocks.get(label)) for label in labels]
-        if all(value.value is None for value in values):
+    for index, (row, own) in enumerate(zip(rows, found, strict=True)):
+        if not own:
             continue
+        values = [own.get(label, Estimate(None)) for label in labels]
         data.append(
             {"type": "bar", "name": row.label, "x": labels, "y": [scaled(value) for value in values],
              "marker": {"color": PALETTE[index % len(PALETTE)]}, **error_bar(values, MEV, "y"),
@@ -196,7 +207,7 @@ def training_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float], S
     for index, (task, (steps, inside, outside)) in enumerate(curves.items()):
         for values, dash, part in ((inside, "solid", "ID"), (outside, "dot", "OOD")):
             data.append(
-                {"type": "scatter", "mode": "lines", "name": f"{_plain(task)}, {part}", "x": list(steps),
+                {"type": "scatter", "mode": "lines", "name": f"{task}, {part}", "x": list(steps),
                  "y": [_mev(v) for v in values],
                  "line": {"color": PALETTE[index % len(PALETTE)], "dash": dash, "width": 2},
                  "hovertemplate": f"{_plain(task)}, {part}, step %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
@@ -209,13 +220,6 @@ def training_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float], S
         "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
     }
     return {"data": data, "layout": layout}
-
-
-def _estimate(block: Mapping[str, Any] | None) -> Estimate:
-    if not block or METRIC not in block:
-        return Estimate(None)
-    found = block[METRIC]
-    return Estimate(found["value"], found.get("low"), found.get("high"))
 
 
 def _mev(value: float | None) -> float | None:
@@ -241,6 +245,8 @@ def _plain(text: str) -> str:
 def escape_names(figure: Figure) -> Figure:
     """The figure with names and categories that come from results made harmless to Plotly's markup."""
     for trace in figure["data"]:
+        if isinstance(trace.get("name"), str):
+            trace["name"] = _plain(trace["name"])
         for key in ("x", "y"):
             if isinstance(trace.get(key), list):
                 trace[key] = [_plain(v) if isinstance(v, str) else v for v in trace[key]]

@@ -9,18 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.bootstrap import Comparison, paired_difference
-from compbench_jax.evaluation.permutation import SwapTest, swap_test
-from compbench_jax.metrics.aggregate import metrics_from_sums
+from compbench_jax.evaluation.intervals import FEWEST, Comparison, paired_difference
 from compbench_jax.report.curves import match, read_curve
-from compbench_jax.report.runs import PARTS, Results, check_comparable, group_runs, pool, stacked_sums
-from compbench_jax.report.table import COMPARED, MARK, MARKED, MEV, ROWS, is_marked, significant, with_interval
+from compbench_jax.report.runs import PARTS, Results, check_comparable, group_runs, kind_of, pool
+from compbench_jax.report.table import COMPARED, MARK, MARKED, MEV, ROWS, is_marked, over, significant, with_interval
 
 WIDE_PAIRED = 92
 """Columns of a terminal that the table needs with differences and intervals side by side."""
-
-ALPHA = 0.05
-"""A difference is told from chance if its p value is below this and its 95% interval leaves out zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +25,17 @@ class Paired:
     Attributes:
         a: metrics of A; of several seeds the mean.
         b: of B.
-        difference: B − A, on the same draws of the same molecules, the seeds of each drawn by themselves.
-        tests: permutation tests of ``"id"`` and ``"ood"``.
+        difference: B − A on the same molecules.
+        n_seeds: the smaller number of seeds; calculators, which have none, are left out.
     """
 
     a: Comparison
     b: Comparison
     difference: Comparison
-    tests: dict[str, SwapTest]
+    n_seeds: int
 
 
-def paired(a: Sequence[Results], b: Sequence[Results], samples: int, seed: int) -> Paired:
+def paired(a: Sequence[Results], b: Sequence[Results], *_: object) -> Paired:
     """Compare two models, each of one run or of several that differ in their seed.
 
     Raises:
@@ -53,10 +48,9 @@ def paired(a: Sequence[Results], b: Sequence[Results], samples: int, seed: int) 
             )
     for run in (*a[1:], *b):
         check_comparable(a[0], run)
-    both = [pool(runs, samples, seed, a[0], stream) for runs, stream in ((a, 2), (b, 3))]
-    sums = {part: (stacked_sums(a, part, a[0]), stacked_sums(b, part, a[0])) for part in PARTS}
-    tests = {part: swap_test(*sums[part], metrics_from_sums, seed) for part in PARTS}
-    return Paired(both[0], both[1], paired_difference(both[0], both[1]), tests)
+    both = [pool(runs, like=a[0]) for runs in (a, b)]
+    n_seeds = min((len(runs) for runs in (a, b) if kind_of(runs[0]) != "calculator"), default=2)
+    return Paired(both[0], both[1], paired_difference(*both), n_seeds)
 
 
 def seeds_of(runs: Sequence[Results]) -> str:
@@ -68,9 +62,8 @@ def paired_table(a: Sequence[Results], b: Sequence[Results], found: Paired, widt
     """Every metric of A and B and their difference B − A, ID, OOD and ratio, with paired 95% intervals and p values."""
     table = Table(
         title=escape(f"{a[0]['task']}: A = {seeds_of(a)}; B = {seeds_of(b)}"),
-        caption="[95% interval of the difference: paired bootstrap over molecules, then seeds]; p: permutation test, "
-        "errors of whole molecules exchanged between A and B"
-        + (f"; {MARKED.format(n=len(a[0]['unidentifiable']))}" if a[0].get("unidentifiable") else ""),
+        caption=f"[95% interval of the difference, paired by molecule, {over(found.n_seeds)}]; p: t test of the same "
+        "difference" + (f"; {MARKED.format(n=len(a[0]['unidentifiable']))}" if a[0].get("unidentifiable") else ""),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -98,43 +91,39 @@ def paired_table(a: Sequence[Results], b: Sequence[Results], found: Paired, widt
                 part.upper() if part != "ratio" else "ratio",
                 *(value + MARK * marked for value in shown),
                 "not compared" if marked else gap,
-                p_text(found.tests[part].p[row.metric]) if part in found.tests and not marked else "",
+                "" if marked else p_text(getattr(found.difference, part).p(row.metric)),
                 end_section=part == "ratio",
             )
     return table
 
 
 def p_text(p: float | None, equals: str = "") -> str:
-    """A p value to two digits; below 0.0002, which 10 000 exchanges hardly tell, as a bound."""
+    """A p value to two digits; below 0.0002, where it rests on the shape of the tails, as a bound."""
     if p is None:
         return "–"
     return "< 0.0002" if p < 0.0002 else f"{equals}{p:.2g}"
 
 
 def verdict(found: Paired, part: str) -> str:
-    """Which has the smaller force MAE on ``"id"`` or ``"ood"``, or the smaller ratio, or that it cannot be told.
-
-    B or A is called better if the paired interval leaves out zero and, of a force MAE, the p of the permutation test is
-    below ``ALPHA``. The test is about these molecules with these trained copies, the interval also about other
-    molecules and seeds: a difference must stand both. Of a ratio there is the interval alone.
+    """Which has the smaller force MAE on ``"id"`` or ``"ood"``, or the smaller ratio, or that the two are not
+    significantly different (:meth:`compbench_jax.evaluation.intervals.Measured.differs`).
     """
     metric, ratio = "force_mae", part == "ratio"
     values = [getattr(side, part).values[metric] for side in (found.a, found.b)]
-    difference = getattr(found.difference, part).estimate(metric)
+    item = getattr(found.difference, part)
     name = {"id": "ID force MAE", "ood": "OOD force MAE", "ratio": "OOD / ID of the force MAE"}[part]
     scale, unit = (1.0, "") if ratio else (MEV, " meV/Å")
-    p = None if ratio else found.tests[part].p[metric]
-    figures = f"B − A = {with_interval(difference, scale)}{unit}" + ("" if p is None else f", p {p_text(p, '= ')}")
-    told = difference.low is not None and difference.high is not None and not difference.low <= 0 <= difference.high
-    if told and (ratio or (p is not None and p < ALPHA)):
-        better = "B" if values[1] < values[0] else "A"
-        shown = [significant(scale * value) for value in values]
-        return f"{name}: {better} is better, A {shown[0]}, B {shown[1]}{unit} ({figures})"
-    few = ""
-    if not ratio and found.tests[part].smallest >= ALPHA:
-        test = found.tests[part]
-        few = f"; with {test.n_molecules} molecules p cannot fall below {test.smallest:.2g}"
-    return f"{name}: which is better cannot be told ({figures}{few})"
+    p = item.p(metric)
+    figures = f"B − A = {with_interval(item.estimate(metric), scale)}{unit}" + (
+        f"; fewer than {FEWEST} molecules: no interval" if p is None else f", p {p_text(p, '= ')}"
+    )
+    if found.n_seeds < 2:
+        figures += "; molecules only, other seeds may differ"
+    if not item.differs(metric):
+        return f"{name}: not significantly different ({figures})"
+    better = "B" if values[1] < values[0] else "A"
+    shown = [significant(scale * value) for value in values]
+    return f"{name}: {better} is better, A {shown[0]}, B {shown[1]}{unit} ({figures})"
 
 
 def matched_line(runs: Sequence[Path]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from compbench_jax.errors import RunError, optional_import
-from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.evaluation.results import save
 
 COLOURS = {"id": "#0072B2", "ood": "#D55E00"}
@@ -62,11 +62,16 @@ def bars(estimate: Estimate, scale: float = MEV) -> list[list[float]] | None:
 
 
 def save_figure(figure: Any, path: Path, dpi: int = DPI) -> Path:
-    """Write a matplotlib figure, whole or not at all.
+    """Write a matplotlib figure, whole or not at all. Dollar signs in names are shown as they are.
 
     Raises:
         RunError: the file could not be written.
     """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if "$" in text.get_text():
+            text.set_parse_math(False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=path.suffix[1:], dpi=dpi)
     save(path, buffer.getvalue())

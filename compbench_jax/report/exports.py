@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.evaluation.results import save
 from compbench_jax.report.figure import force_mae_figure
 from compbench_jax.report.leaderboard import Row, as_records, slug, tasks_of
@@ -49,7 +49,7 @@ def latex_table(rows: Sequence[Row]) -> str:
         return f"{text} {{\\scriptsize [{significant(scale * estimate.low)}, {significant(scale * estimate.high)}]}}"
 
     lines = [
-        "% needs \\usepackage{booktabs}; bold: lowest OOD error of a task, dagger: cannot be told from it",
+        "% needs \\usepackage{booktabs}; bold: lowest OOD error of a task, dagger: not significantly different",
         "\\begin{tabular}{llrrr}",
         "\\toprule",
         "task & potential & ID & OOD & OOD/ID \\\\",
@@ -63,7 +63,7 @@ def latex_table(rows: Sequence[Row]) -> str:
             cells = [number(row.estimate("id"), MEV), ood, number(row.estimate("ratio"))]
             name = latex_text(task) if index == 0 else ""
             lines.append(f"{name} & {latex_text(row.label)} & " + " & ".join(cells) + " \\\\")
-    lines += ["\\bottomrule", "\\end{tabular}", "% force MAE in meV/\\AA, 95\\% intervals over molecules, then seeds"]
+    lines += ["\\bottomrule", "\\end{tabular}", "% force MAE in meV/\\AA, 95\\% intervals over molecules and seeds"]
     return "\n".join(lines) + "\n"
 
 

@@ -27,6 +27,8 @@ from compbench_jax.report.table import MARK, is_marked, significant, with_interv
 TWO_ENDS = ("fragment_duplication", "fragment_combination")
 """Tasks whose OOD molecules have a fragment at both ends, and training none with both."""
 
+INTERVALS = "meV/Å; [95% interval over molecules and seeds; of one seed over molecules only]."
+
 FAR = 4
 """Bonds to the novelty from which on distances are put together."""
 
@@ -86,7 +88,7 @@ def intervals(found: Material) -> str:
         for row in found.rows
     ]  # fmt: skip
     headings = ("task", "potential", "seeds", "force MAE, ID", "force MAE, OOD", "OOD / ID")
-    return markdown(headings, lines, 2) + "\n\nmeV/Å; [95% bootstrap interval over molecules, then seeds]."
+    return markdown(headings, lines, 2) + f"\n\n{INTERVALS}"
 
 
 def cost(found: Material) -> str:
@@ -267,7 +269,7 @@ def of_each_seed(trio: Trio) -> str:
     prices = []
     for seed in sorted({run["seed"] for run in trio.runs}):
         runs, oracles = (tuple(run for run in group if run["seed"] == seed) for group in (trio.runs, trio.oracles))
-        alone = gap_of(replace(trio, runs=runs, oracles=oracles), samples=1)
+        alone = gap_of(replace(trio, runs=runs, oracles=oracles))
         prices.append(significant(alone.unseen.estimate(METRIC).value))
     return ", ".join(prices)
 

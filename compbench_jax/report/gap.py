@@ -1,4 +1,4 @@
-"""The compositional gap of runs on a task beside its controls, as a table."""
+"""The compositional gap of runs on a task and its controls, as a table."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.gap import Gap, compositional_gap
+from compbench_jax.evaluation.gap import Control, Gap, compositional_gap
 from compbench_jax.evaluation.results import molecule_sums
 from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, SUM_COLUMNS, metrics_from_sums
 from compbench_jax.report.runs import Results, recipe, stacked_sums
-from compbench_jax.report.table import COMPARED, ROWS, is_marked, with_interval
+from compbench_jax.report.table import COMPARED, ROWS, is_marked, over, with_interval
 
 WIDE_GAP = 130
 """Columns of a terminal that the table needs with values and intervals side by side."""
@@ -27,7 +27,7 @@ class Trio:
     Attributes:
         task: name of the task.
         runs: on the task; copies that differ in their seed.
-        controls: on deals of its random control; seeds and deals may differ.
+        controls: on its random control; seeds and random splits may differ.
         oracles: on its oracle.
     """
 
@@ -74,17 +74,15 @@ def trios_of(results: Sequence[Results]) -> list[Trio]:
     return trios
 
 
-def gap_of(trio: Trio, samples: int = 1000, seed: int = 0) -> Gap:
+def gap_of(trio: Trio, *_: object) -> Gap:
     """The gap of one model on one task, see :func:`compbench_jax.evaluation.gap.compositional_gap`."""
     first = trio.runs[0]
     return compositional_gap(
         stacked_sums(trio.runs, "ood", first),
-        [molecule_sums(item, "ood", SUM_COLUMNS)[1] for item in trio.controls],
+        [Control(*molecule_sums(item, "ood", SUM_COLUMNS)) for item in trio.controls],
         stacked_sums(trio.oracles, "ood", first),
         metrics_from_sums,
         LARGER_IS_BETTER,
-        samples=samples,
-        seed=seed,
     )
 
 
@@ -98,8 +96,8 @@ def gap_table(trio: Trio, gap: Gap, width: int = WIDE_GAP) -> Table:
         title=escape(f"{trio.runs[0]['model']} on {trio.task}: compositional gap ({copies})"),
         caption=escape(
             "OOD error of the task, of a random split of the same molecules, and of training on the OOD molecules too; "
-            "task / oracle: the price of not having seen them; gap = (task − control) / oracle; [95% interval over "
-            "molecules, then runs]"
+            "task / oracle: the price of not having seen them; gap = (task − control) / oracle; "
+            f"[95% interval {over(len(trio.runs), len(trio.controls), len(trio.oracles))}]"
         ),
         box=box.SIMPLE_HEAD,
         show_edge=False,

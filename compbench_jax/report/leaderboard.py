@@ -1,25 +1,32 @@
-"""The leaderboard: one row a task and model, with what it took, which is best, and which cannot be told from it."""
+"""The leaderboard: one row a task and model, what it took, which is best, which are not significantly different."""
 
-import json
 import re
 import statistics
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.errors import RunError
-from compbench_jax.evaluation.bootstrap import Estimate, paired_difference
+from compbench_jax.errors import CompBenchError, RunError
+from compbench_jax.evaluation.intervals import Estimate, paired_difference
 from compbench_jax.evaluation.results import FILE as RESULTS_FILE
 from compbench_jax.evaluation.results import read_results
 from compbench_jax.report.curves import LOG
 from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, kind_of, pool
+from compbench_jax.report.submission import (
+    clashes,
+    marks_of,
+    name_mark,
+    read_submission,
+    schema_problems,
+    submission_problems,
+    submissions_in,
+)
 from compbench_jax.store.published import PUBLISHED
+from compbench_jax.training.log import read_log
 
 METRIC = "force_mae"
-
-
-SUBMISSION_FILE = "submission.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +52,7 @@ class Row:
         partial: some frames could not be computed.
         other: where the frames are not those that most rows of the task were tested on, what they are; else empty.
         best: lowest OOD force MAE of the task among complete results on the same frames.
-        tied: the paired 95% interval of the difference to the best holds zero.
+        tied: not significantly different from the best: the paired 95% interval of the difference holds zero.
     """
 
     task: str
@@ -72,40 +79,81 @@ class Row:
         return found
 
 
-def read_sources(paths: Sequence[Path]) -> list[Source]:
+def check_alone(folder: Path) -> list[str]:
+    """:func:`compbench_jax.report.submission.submission_problems` where the tasks of the benchmark are not known."""
+    return submission_problems(folder, str, PUBLISHED)
+
+
+def read_sources(paths: Sequence[Path], check: Callable[[Path], list[str]] = check_alone) -> list[Source]:
     """Results files, folders that hold them (themselves, or one level down), submissions, or folders of submissions.
+
+    A submission that is not valid, or has the name or results of another, is left out, which a line on standard error
+    says.
+
+    Args:
+        paths: where the results are.
+        check: what is wrong with the submission in a folder.
 
     Raises:
         RunError: nothing there, or files that are no results.
     """
-    sources = []
-    for path in paths:
-        names = submitted(path)
-        if names:
-            sources += [Source(folder, {**read_results(folder), "model": name}) for folder, name in names.items()]
+    found: list[list[Source] | list[Path]] = [list(submissions_in(path)) or plain_sources(path) for path in paths]
+    taken = [item for items in found for item in items if isinstance(item, Source)]
+    seen = {name_mark(source.results): source.folder for source in taken}
+    sources: list[Source] = []
+    for item in (item for items in found for item in items):
+        if isinstance(item, Source):
+            sources.append(item)
             continue
-        if path.is_dir() and not (path / RESULTS_FILE).exists():
-            files = sorted(path.glob(f"*/{RESULTS_FILE}"))
-            if not files:
-                raise RunError(f"{path} holds no {RESULTS_FILE}: give results.json files, or folders of them")
-        else:
-            files = [path / RESULTS_FILE if path.is_dir() else path]
-        sources += [Source(file.parent, read_results(file)) for file in files]
+        try:
+            problems = check(item)
+            marks = [] if problems else marks_of(item)
+            problems = problems or clashes(marks, seen)
+        except RunError as error:
+            problems = [str(error)]
+        if problems:
+            more = f" (and {len(problems) - 1} more: compbench validate {item})" if len(problems) > 1 else ""
+            print(f"{item} is left out: {problems[0]}{more}", file=sys.stderr)
+            continue
+        seen |= dict.fromkeys(marks, item)
+        content = read_submission(item)
+        folders = [item / entry["folder"] for entry in content["results"]]
+        sources += [Source(folder, {**read_results(folder), "model": content["name"]}) for folder in folders]
     if not sources:
         raise RunError("no results are given: name one results.json or more")
     return sources
 
 
-def submitted(path: Path) -> dict[Path, str]:
-    """Folder of results → name of the potential, of the submissions in a folder or one level down."""
-    names: dict[Path, str] = {}
-    for file in sorted([*path.glob(SUBMISSION_FILE), *path.glob(f"*/{SUBMISSION_FILE}")]) if path.is_dir() else []:
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            names |= {file.parent / item["folder"]: str(content["name"]) for item in content["results"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{file} cannot be read ({error}): compbench validate {file.parent} says more") from error
-    return names
+def plain_sources(path: Path) -> list[Source]:
+    """Results of a file, or of a folder that holds them (itself, or one level down).
+
+    Raises:
+        RunError: nothing there, or files that are no results.
+    """
+    files = [path / RESULTS_FILE if path.is_dir() else path]
+    if path.is_dir() and not files[0].exists():
+        files = sorted(path.glob(f"*/{RESULTS_FILE}"))
+        if not files:
+            raise RunError(f"{path} holds no {RESULTS_FILE}: give results.json files, or folders of them")
+    return [Source(file.parent, checked_results(file)) for file in files]
+
+
+def checked_results(path: Path) -> Results:
+    """A ``results.json``, given the file or its folder, held against its schema where jsonschema is installed.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    results = read_results(path)
+    try:
+        problems = schema_problems(results, "results")
+    except RunError:
+        raise
+    except CompBenchError:
+        return results
+    if problems:
+        raise RunError(f"{path} is damaged ({problems[0]}): evaluate again")
+    return results
 
 
 def leaderboard(sources: Sequence[Source], order: Sequence[str] = ()) -> list[Row]:
@@ -148,31 +196,21 @@ def speed_of(sources: Sequence[Source]) -> float | None:
     per_frame = sources[0].results.get("seconds_per_frame")
     if per_frame:
         return 1.0 / float(per_frame if isinstance(per_frame, (int, float)) else statistics.median(per_frame.values()))
-    rates = []
-    for source in sources:
-        try:
-            lines = (source.folder / LOG).read_text(encoding="utf-8").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(entry, dict) and entry.get("event") == "train" and entry.get("structures_per_second"):
-                rates.append(float(entry["structures_per_second"]))
-    return statistics.median(rates) if rates else None
+    lines = [line for source in sources for line in read_log(source.folder / LOG) if line["event"] == "train"]
+    rates = [line.get("structures_per_second") for line in lines]
+    known = [float(rate) for rate in rates if isinstance(rate, int | float) and 0 < rate < float("inf")]
+    return statistics.median(known) if known else None
 
 
 def marked(rows: Sequence[Row]) -> list[Row]:
-    """The rows with the best of each task marked, those that cannot be told from it, and those on other frames."""
+    """The rows with marks: the best of each task, those not significantly different from it, those on other frames."""
     usual = {task: usual_frames([row for row in rows if row.task == task]) for task in tasks_of(rows)}
     rows = [replace(row, other=other_frames(row, usual[row.task])) for row in rows]
     done = []
     for row in rows:
         rivals = [r for r in rows if r.task == row.task and _competes(r)]
         best = min(rivals, key=lambda r: _value(r), default=None)
-        tied = best is not None and best is not row and _competes(row) and not _told_apart(row, best)
+        tied = best is not None and best is not row and _competes(row) and not _differ(row, best)
         done.append(replace(row, best=row is best, tied=tied))
     return done
 
@@ -210,21 +248,14 @@ def _value(row: Row) -> float:
     return float("inf") if value is None else value
 
 
-def _told_apart(row: Row, best: Row) -> bool:
-    """Whether the paired interval of the difference of the OOD force MAE leaves out zero."""
+def _differ(row: Row, best: Row) -> bool:
+    """Whether the OOD force MAE of two rows differs significantly on the same frames."""
     try:
         check_comparable(best.group.runs[0], row.group.runs[0])
-        bootstrap = best.group.runs[0]["bootstrap"]
-        pair = [
-            pool(runs, bootstrap["samples"], bootstrap["seed"], best.group.runs[0], stream)
-            for runs, stream in ((best.group.runs, 2), (row.group.runs, 3))
-        ]
+        pair = [pool(runs, like=best.group.runs[0]) for runs in (best.group.runs, row.group.runs)]
     except RunError:
         return True
-    difference = paired_difference(*pair).ood.estimate(METRIC)
-    if difference.low is None or difference.high is None:
-        return True
-    return not difference.low <= 0 <= difference.high
+    return paired_difference(*pair).ood.differs(METRIC)
 
 
 def slug(text: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from compbench_jax.errors import CompBenchError, RunError
 from compbench_jax.evaluation.assemble import comparison
-from compbench_jax.evaluation.bootstrap import Comparison
+from compbench_jax.evaluation.intervals import Comparison
 from compbench_jax.evaluation.members import MEMBERS
 from compbench_jax.evaluation.results import FILE, molecule_sums, read_results
 from compbench_jax.metrics.aggregate import SUM_COLUMNS
@@ -31,7 +31,7 @@ class Group:
         task: canonical name.
         model: name of the preset.
         runs: their results, by ascending seed.
-        comparison: ID, OOD and ratio; of several runs the mean, the interval over molecules, then seeds.
+        comparison: ID, OOD and ratio; of several runs the mean, the interval over molecules and seeds.
     """
 
     task: str
@@ -144,20 +144,12 @@ def pool(
 
     Args:
         runs: results that differ in their seed only.
-        samples: bootstrap draws; by default as in the first run's own results.
-        seed: of the draws, likewise.
-        like: results whose order of molecules to take, so that two pools can be compared draw by draw.
-        seed_stream: random stream of the draws of runs.
+        samples: without effect.
+        seed: without effect.
+        like: results whose order of molecules to take, so that two pools can be compared.
+        seed_stream: without effect.
     """
-    stacked = {part: stacked_sums(runs, part, runs[0] if like is None else like) for part in PARTS}
-    drawn = runs[0]["bootstrap"]
-    return comparison(
-        stacked["id"],
-        stacked["ood"],
-        drawn["samples"] if samples is None else samples,
-        drawn["seed"] if seed is None else seed,
-        seed_stream,
-    )
+    return comparison(*(stacked_sums(runs, part, runs[0] if like is None else like) for part in PARTS))
 
 
 def stacked_sums(runs: Sequence[Results], part: str, like: Results) -> np.ndarray:

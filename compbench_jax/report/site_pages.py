@@ -1,18 +1,21 @@
 """What stands on the pages of a report, as plain values for the templates."""
 
 import json
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compbench_jax.errors import CompBenchError, RunError
-from compbench_jax.evaluation.bootstrap import Estimate
-from compbench_jax.evaluation.showcase import read_showcase
+from compbench_jax.evaluation.intervals import Estimate
+from compbench_jax.evaluation.showcase import FILE as SHOWCASE
+from compbench_jax.files import read_json
 from compbench_jax.report import charts
-from compbench_jax.report.curves import read_curve
 from compbench_jax.report.depict import drawing
+from compbench_jax.report.findings_material import mean_curve
 from compbench_jax.report.leaderboard import Row, tasks_of
 from compbench_jax.report.spread_charts import calibration, sparsification
+from compbench_jax.report.submission import SCHEMAS, schema_problems
 from compbench_jax.report.table import MEV, significant
 from compbench_jax.training.configuration import flatten
 
@@ -98,13 +101,13 @@ def index_page(site: "Site") -> Page:
 def headline(rows: Sequence[Row]) -> str:
     """The results in a sentence: how much larger OOD errors are, and which model has the smallest."""
     ratios = [row.estimate("ratio").value for row in rows if row.kind not in ("calculator", "zero-shot")]
-    known = sorted(value for value in ratios if value is not None)
+    known = [value for value in ratios if value is not None]
     tasks = tasks_of(rows)
     text = f"{len({row.model for row in rows})} potentials on {len(tasks)} task{'s' * (len(tasks) != 1)}. "
     if known:
         text += (
-            f"Force errors on unseen molecules are {significant(known[0], 2)} to {significant(known[-1], 2)} times "
-            f"those on unseen frames of training molecules (median {significant(known[len(known) // 2], 2)}). "
+            f"Force errors on unseen molecules are {significant(min(known), 2)} to {significant(max(known), 2)} times "
+            f"those on unseen frames of training molecules (median {significant(statistics.median(known), 2)}). "
         )
     wins: dict[str, int] = {}
     for row in rows:
@@ -121,7 +124,7 @@ def task_page(site: "Site", task: str) -> Page:
     rows = sorted(site.of_task(task), key=lambda row: row.estimate("ood").value or 1e9)
     about = site.about.get(task)
     figures = ((key, title, text, charts.breakdown(rows, key, part, title)) for key, part, title, text in WHERE)
-    shows = ((row, first(read_showcase(source.folder) for source in row.sources)) for row in rows)
+    shows = ((row, first(read_beside(source.folder / SHOWCASE) for source in row.sources)) for row in rows)
     return {
         "page": "task",
         "title": task,
@@ -154,7 +157,7 @@ def first(items: Iterable[Any]) -> Any:
 
 def audit_part(rows: Sequence[Row]) -> Page | None:
     """The audit of the split, from the first run that kept it, and how far each model sees."""
-    audits = [(row, first(read_json(source.folder / "audit.json") for source in row.sources)) for row in rows]
+    audits = [(row, first(read_beside(source.folder / "audit.json") for source in row.sources)) for row in rows]
     audit = first(audit for _, audit in audits)
     if audit is None:
         return None
@@ -173,23 +176,24 @@ def audit_part(rows: Sequence[Row]) -> Page | None:
     reach = [
         {"model": row.model, **{key: f"{own['receptive_field'][key]:g}" for key in ("layers", "cutoff", "reach")}}
         for row, own in audits
-        if own and own.get("receptive_field")
+        if own and own.get("receptive_field") and row.kind != "calculator"
     ]
     return {"text": text, "figure": charts.radius_profile(audit), "reach": reach}
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file, None where there is none.
+def read_beside(path: Path) -> Any:
+    """A JSON file next to results that has a schema, None where there is none.
 
     Raises:
-        RunError: it is damaged.
+        CompBenchError: it is damaged, or jsonschema is not installed.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunError(f"{path} cannot be read ({error}): restore it or take it out of the folder") from error
+    content = read_json(path)
+    problems = schema_problems(content, SCHEMAS[path.name])
+    if problems:
+        raise RunError(f"{path} is damaged ({problems[0]}): evaluate again or take it out of the folder")
+    return content
 
 
 def molecule_lists(rows: Sequence[Row]) -> list[Page]:
@@ -220,11 +224,9 @@ def model_page(site: "Site", model: str) -> Page:
     rows = site.of_model(model)
     curves = {}
     for row in rows:
-        try:
-            curve = read_curve(row.sources[0].folder)
-        except RunError:
-            continue
-        curves[row.task] = (curve.step.tolist(), curve.id.tolist(), curve.ood.tolist())
+        curve = mean_curve(row)
+        if curve is not None:
+            curves[row.task] = (curve.step.tolist(), curve.id.tolist(), curve.ood.tolist())
     worst = worst_frames(rows)
     return {
         "page": "model",
@@ -232,7 +234,7 @@ def model_page(site: "Site", model: str) -> Page:
         "model": model,
         "citation": site.citations.get(model, ""),
         "rows": [table_row(site, row) for row in rows],
-        "curves": charts.training_curves(curves) if curves else None,
+        "curves": escaped(charts.training_curves(curves)) if curves else None,
         "spread": spread_charts_of(rows),
         "worst": worst,
         "viewer": bool(worst),
@@ -256,7 +258,7 @@ def worst_frames(rows: Sequence[Row]) -> list[Page]:
     """Frames with the largest force errors: of each task the worst of the OOD set and of the ID set."""
     found = []
     for row in rows:
-        show = first(read_showcase(source.folder) for source in row.sources)
+        show = first(read_beside(source.folder / SHOWCASE) for source in row.sources)
         for part, most in (("ood", 2), ("id", 1)):
             for frame in (show or {"worst": {}})["worst"].get(part, [])[:most]:
                 content = {key: frame[key] for key in ("numbers", "positions", "label", "prediction")}

@@ -53,10 +53,19 @@ METRICS = (
 
 
 def rows_of(rows: Sequence[Row], table: Mapping[str, Any]) -> dict[str, Row]:
-    """The rows here on the task of a published table, by potential: that of the published size where there is one."""
-    fitting = [row for row in rows if row.task in table["names"]]
-    fitting.sort(key=lambda row: row.model.endswith("-paper"))
-    return {row.model.removesuffix("-paper"): row for row in fitting}
+    """The rows here on the task of a published table, by potential: that of the published size where there is one, then
+    that of the lowest OOD error.
+
+    Potentials go by their presets, since submissions have names of their own.
+    """
+    fitting = [(preset_of(row), row) for row in rows if row.task in table["names"] and row.kind == "trained"]
+    fitting.sort(key=lambda item: (item[0].endswith("-paper"), -(item[1].estimate("ood").value or float("inf"))))
+    return {preset.removesuffix("-paper"): row for preset, row in fitting}
+
+
+def preset_of(row: Row) -> str:
+    """The preset that a row was trained from."""
+    return str(row.group.runs[0]["config"].get("preset") or row.model)
 
 
 def published_cells(table: Mapping[str, Any], name: str, row: Row | None) -> list[str]:
@@ -81,13 +90,8 @@ def published_by_n(item: Mapping[str, Any], rows: Sequence[Row]) -> charts.Figur
     """Errors relative to the smallest n, so that different trainings can be looked at side by side."""
     lines: dict[str, dict[int, float]] = {item["model"]: {int(n): v for n, v in item["force_mae"].items()}}
     for row in rows:
-        blocks = row.group.runs[0].get("by_n", {})
-        own = {
-            int(n): block["force_mae"]["value"]
-            for part in ("id", "ood")
-            for n, block in blocks.get(part, {}).items()
-            if "force_mae" in block
-        }
+        found = charts.over_seeds(row, "by_n", "id") | charts.over_seeds(row, "by_n", "ood")
+        own = {int(n): item.value for n, item in found.items() if item.value}
         if own:
             lines[f"{row.model} (here)"] = own
     data = []

@@ -6,7 +6,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.report.table import with_interval
 
 ROWS = (

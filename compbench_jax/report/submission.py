@@ -1,152 +1,159 @@
 """Submissions to the leaderboard: a folder of results with a description, checked before it is shown."""
 
-import datetime
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from compbench_jax.errors import CompBenchError, RunError, optional_import
 from compbench_jax.evaluation.results import FILE as RESULTS_FILE
-from compbench_jax.evaluation.results import save
-from compbench_jax.report.leaderboard import SUBMISSION_FILE as FILE
-from compbench_jax.report.leaderboard import Source, slug
-from compbench_jax.report.runs import PARTS, pool
+from compbench_jax.evaluation.results import read_results
+from compbench_jax.files import read_json
+from compbench_jax.report.recompute import number_problems
+from compbench_jax.report.runs import kind_of
 
+FILE = "submission.json"
 FORMAT = "compbench-submission"
 VERSION = 1
-COPIED = (RESULTS_FILE, "config.json", "audit.json", "log.jsonl", "where.json", "showcase.json")
+SCHEMAS = {RESULTS_FILE: "results", "audit.json": "audit", "showcase.json": "showcase"}
+"""Files of a results folder that have a schema, and its name."""
+
+COPIED = (*SCHEMAS, "config.json", "log.jsonl", "where.json")
 """Files of a results folder that a submission may hold; others are refused."""
 
 MOST_BYTES = 20 << 20
-AGREEMENT = 1e-4
-"""Relative difference between a metric and what its molecule sums give (results keep six digits)."""
+MOST_BYTES_OF_JSON = 1 << 20
+"""Of ``submission.json``; it is read before anything else is known of the folder."""
 
-CHECKED = ("force_mae", "force_rmse", "force_cosine", "force_magnitude_mae", "energy_mae_centred")
+MOST_FILES = 10_000
+SHOWN = 20
+"""Problems of one file that are named."""
 
-
-def write_submission(
-    sources: Sequence[Source], out: Path, name: str, description: str, pretraining: str, url: str = ""
-) -> Path:
-    """Copy results into a folder and describe them.
-
-    Args:
-        sources: results of one potential: tasks, seeds.
-        out: folder, not there yet.
-        name: of the potential on the leaderboard.
-        description: what it is.
-        pretraining: data it saw before, or ``"none"``.
-        url: of code or paper.
-
-    Returns:
-        the path of ``submission.json``.
-
-    Raises:
-        RunError: the folder exists, or a text is missing.
-    """
-    for flag, text in (("--name", name), ("--description", description), ("--pretraining", pretraining)):
-        if not text.strip():
-            raise RunError(f"{flag} is empty: readers need it")
-    if out.exists() and any(out.iterdir()):
-        raise RunError(f"--out {out} is not empty: give a new folder")
-    listed = []
-    for source in sources:
-        run = source.results
-        folder = out / f"{slug(run['task'])}-seed{run['seed']}"
-        if folder.exists():
-            raise RunError(f"{run['task']} with seed {run['seed']} is given twice: give each result once")
-        folder.mkdir(parents=True)
-        for file in COPIED:
-            if (source.folder / file).exists():
-                shutil.copyfile(source.folder / file, folder / file)
-        listed.append(
-            {"folder": folder.name, "task": run["task"], "seed": run["seed"], "sha256": _sum(folder / RESULTS_FILE)}
-        )
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
-        "name": name,
-        "description": description,
-        "pretraining": pretraining,
-        "url": url,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "results": listed,
-    }
-    save(out / FILE, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-    return out / FILE
+Canonical = Callable[[str], str]
+"""From the name of a task to how it is written, or a CompBenchError."""
 
 
-def validate_submission(folder: Path, canonical: Callable[[str], str], known_data: dict[str, str]) -> list[str]:
-    """Everything that is wrong with a submission, one line each; empty if it can be shown.
-
-    Checked are: the schemas of ``submission.json`` and of every ``results.json``; sums; that nothing else lies there;
-    that each metric is what its molecule sums give; that the split was sound and the task is one of the benchmark's.
-
-    Args:
-        folder: that holds ``submission.json``.
-        canonical: name of a task, or a CompBenchError.
-        known_data: name of every data set of the benchmark by the hash of its manifest.
+def validate_submission(folder: Path, canonical: Canonical, known_data: Mapping[str, str]) -> list[str]:
+    """:func:`submission_problems`, and what clashes with the submissions in the folders next to this one.
 
     Raises:
         RunError: there is no submission, or it is not JSON.
         CompBenchError: jsonschema is not installed.
     """
     folder = folder.parent if folder.name == FILE else folder
-    content = _read(folder / FILE)
-    problems = [f"{FILE}: {line}" for line in schema_problems(content, "submission")]
+    problems = submission_problems(folder, canonical, known_data)
     if problems:
         return problems
-    problems += strangers(folder, [item["folder"] for item in content["results"]])
+    seen: dict[str, Path] = {}
+    for other in submissions_in(folder.absolute().parent):
+        if not other.samefile(folder):
+            try:
+                seen |= dict.fromkeys(marks_of(other), other)
+            except RunError:
+                continue  # that one is refused by itself
+    return clashes(marks_of(folder), seen)
+
+
+def submission_problems(folder: Path, canonical: Canonical, known_data: Mapping[str, str]) -> list[str]:
+    """Everything that is wrong with a submission by itself, one line each; empty if it can be shown.
+
+    Checked are: the schemas of ``submission.json`` and of what lies with it; sums; that nothing else lies there and
+    nothing is listed twice; that every number is what its molecule sums give; that the split was sound and the task is
+    one of the benchmark's.
+
+    Args:
+        folder: that holds ``submission.json``.
+        canonical: see :data:`Canonical`.
+        known_data: name of every data set of the benchmark by the hash of its manifest.
+
+    Raises:
+        RunError: there is no submission, or it is not JSON.
+        CompBenchError: jsonschema is not installed.
+    """
+    content = read_submission(folder)
+    problems = [f"{FILE}: {line}" for line in schema_problems(content, "submission")]
+    problems = problems or repeated_results(content)
+    problems = problems or unexpected_files(folder, [item["folder"] for item in content["results"]])
     if problems:
         return problems
     for item in content["results"]:
-        path = folder / item["folder"] / RESULTS_FILE
-        where = f"{item['folder']}/{RESULTS_FILE}"
+        problems += item_problems(folder / item["folder"], item, canonical, known_data)
+    return problems
+
+
+def item_problems(
+    folder: Path, item: Mapping[str, Any], canonical: Canonical, known_data: Mapping[str, str]
+) -> list[str]:
+    """What is wrong with one result of a submission and with the files next to it."""
+    contents: dict[str, Any] = {}
+    problems = []
+    for file, schema in SCHEMAS.items():
+        if file == "showcase.json" and not (folder / file).exists():
+            continue
         try:
-            found = _read(path)
-        except RunError as error:
+            contents[file] = read_json(folder / file, most_bytes=MOST_BYTES)
+        except CompBenchError as error:
             problems.append(str(error))
             continue
-        if _sum(path) != item["sha256"]:
-            problems.append(f"{where}: its SHA-256 is not the one in {FILE}: run compbench submit again")
-        own = schema_problems(found, "results")
-        if not own:
-            own = result_problems(found, item, canonical, known_data) + audit_problems(path.parent, found)
-        problems += [f"{where}: {line}" for line in own]
-    return problems
+        problems += [f"{folder.name}/{file}: {line}" for line in schema_problems(contents[file], schema)]
+    if problems:
+        return problems
+    results = contents[RESULTS_FILE]
+    found = result_problems(results, item, canonical, known_data) + audit_problems(contents["audit.json"], results)
+    if hashlib.sha256((folder / RESULTS_FILE).read_bytes()).hexdigest() != item["sha256"]:
+        found.insert(0, f"its SHA-256 is not the one in {FILE}: run compbench submit again")
+    if len(found) > SHOWN:
+        found = [*found[:SHOWN], f"and {len(found) - SHOWN} problems more"]
+    return [f"{folder.name}/{RESULTS_FILE}: {line}" for line in found]
 
 
 def schema_problems(content: Any, name: str) -> list[str]:
     """How JSON content differs from a schema of ours, one line a difference."""
     jsonschema: Any = optional_import("jsonschema", "report", "checking submissions")
     schema = json.loads(files("compbench_jax.report").joinpath("assets", f"{name}.schema.json").read_text("utf-8"))
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(content), key=lambda error: list(error.path))
-    return [f"{'/'.join(map(str, error.path)) or 'top level'}: {error.message[:200]}" for error in errors]
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(content), key=lambda error: str(error.path))
+    lines = [f"{'/'.join(map(str, error.path)) or 'top level'}: {error.message[:200]}" for error in errors]
+    return lines[:SHOWN]
 
 
-def strangers(folder: Path, listed: Sequence[str]) -> list[str]:
-    """Files that have no business in a submission, links, and sizes."""
+def repeated_results(content: Mapping[str, Any]) -> list[str]:
+    """Folders, results or pairs of task and seed that a submission lists more than once."""
+    problems = []
+    for what, keys in (("the folder", ("folder",)), ("task and seed", ("task", "seed")), ("the results", ("sha256",))):
+        values = [tuple(item[key] for key in keys) for item in content["results"]]
+        twice = dict.fromkeys(value for value in values if values.count(value) > 1)
+        problems += [f"{FILE}: {what} {' '.join(map(str, value))} are listed twice" for value in twice]
+    return problems
+
+
+def unexpected_files(folder: Path, listed: Sequence[str]) -> list[str]:
+    """Files that have no business in a submission, links, devices, and sizes."""
     problems, total = [], 0
     allowed = {folder / FILE, folder / "README.md", *(folder / name / file for name in listed for file in COPIED)}
-    for path in sorted(folder.rglob("*")):
+    paths = sorted(folder.rglob("*"))
+    if len(paths) > MOST_FILES:
+        return [f"it holds {len(paths)} files: take out those that do not belong to it"]
+    for path in (folder, *paths):
+        name = path.relative_to(folder) if path != folder else "the folder"
         if path.is_symlink():
-            problems.append(f"{path.relative_to(folder)} is a link: copy the file")
+            problems.append(f"{name} is a link: copy what it points to")
         elif path.is_file():
             total += path.stat().st_size
             if path not in allowed:
-                problems.append(f"{path.relative_to(folder)} does not belong into a submission: take it out")
+                problems.append(f"{name} does not belong into a submission: take it out")
+        elif not path.is_dir():
+            problems.append(f"{name} is no regular file: take it out")
     if total > MOST_BYTES:
         problems.append(f"it holds {total / 2**20:.0f} MB, {MOST_BYTES >> 20} are allowed: leave out showcase.json")
     return problems
 
 
 def result_problems(
-    results: dict[str, Any], item: dict[str, Any], canonical: Callable[[str], str], known_data: dict[str, str]
+    results: Mapping[str, Any], item: Mapping[str, Any], canonical: Canonical, known_data: Mapping[str, str]
 ) -> list[str]:
-    """What is wrong in the numbers of one result."""
+    """What is wrong in one result: another task, seed or data set, or numbers that its molecule sums do not give."""
     problems = []
     for key in ("task", "seed"):
         if results[key] != item[key]:
@@ -159,44 +166,71 @@ def result_problems(
     if results["data"] not in known_data:
         names = ", ".join(known_data.values())
         problems.append(f"data {results['data'][:12]}… are none of the benchmark's ({names}): evaluate on one of them")
-    try:
-        pooled = pool([results])
-    except (RunError, KeyError, ValueError, IndexError) as error:
-        return [*problems, f"molecule_sums: {error}"]
-    for part in PARTS:
-        for metric in CHECKED:
-            stated = results[part].get(metric, {}).get("value")
-            given = getattr(pooled, part).estimate(metric).value
-            if (stated is None) != (given is None) or (
-                stated is not None and given is not None and abs(stated - given) > AGREEMENT * max(abs(given), 1e-6)
-            ):
-                problems.append(f"{part}/{metric} is {stated}, its molecule sums give {given}")
-    return problems
+    return problems + number_problems(results)
 
 
-def audit_problems(folder: Path, results: dict[str, Any]) -> list[str]:
+def audit_problems(audit: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
     """Whether the split was audited and sound."""
-    path = folder / "audit.json"
-    if not path.exists():
-        return ["there is no audit.json beside it: copy it from the run"]
-    audit = _read(path)
-    if audit.get("data") != results["data"] or audit.get("task") != results["task"]:
+    if audit["data"] != results["data"] or audit["task"] != results["task"]:
         return ["audit.json is of another split"]
-    return [f"the split is not sound: {line}" for line in audit.get("failures", ["it was not audited"])]
+    return [f"the split is not sound: {line}" for line in audit["failures"]]
 
 
-def _read(path: Path) -> Any:
+def submissions_in(folder: Path) -> Iterator[Path]:
+    """Folders of submissions: this one, or those one level down."""
+    if folder.is_dir():
+        for file in sorted([*folder.glob(FILE), *folder.glob(f"*/{FILE}")]):
+            yield file.parent
+
+
+def read_submission(folder: Path) -> Any:
+    """Contents of ``submission.json``.
+
+    Raises:
+        RunError: there is none, or it is not JSON.
+    """
+    path = folder / FILE
+    if not path.exists():
+        raise RunError(f"there is no {path}: make it with compbench submit")
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except FileNotFoundError as error:
-        raise RunError(f"there is no {path}: make it with compbench submit") from error
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}): make it again with compbench submit") from error
+        return read_json(path, most_bytes=MOST_BYTES_OF_JSON)
+    except CompBenchError as error:
+        raise RunError(f"{error} (make it again with compbench submit)") from error
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+def marks_of(folder: Path) -> list[str]:
+    """What no two submissions may share: the name of a potential, and each of the results.
+
+    Raises:
+        RunError: the folder holds no submission.
+    """
+    content = read_submission(folder)
+    if schema_problems(content, "submission"):
+        raise RunError(f"{folder / FILE} is no submission")
+    marks = []
+    for item in content["results"]:
+        results = read_results(folder / item["folder"])
+        marks += [name_mark({**results, "model": content["name"]}), f"the results {item['sha256']}"]
+    return list(dict.fromkeys(marks))
 
 
-def _sum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def name_mark(results: Mapping[str, Any]) -> str:
+    """The name of a potential, without regard to case and spaces, and how it came to be.
+
+    Raises:
+        RunError: the results have no such thing.
+    """
+    try:
+        return f"the name {' '.join(str(results['model']).split()).casefold()!r} ({kind_of(results)})"
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RunError(f"the results of {results.get('model')} have no readable config: rerun evaluate.py") from error
+
+
+def clashes(marks: Sequence[str], seen: Mapping[str, Path]) -> list[str]:
+    """What a submission shares with others.
+
+    Args:
+        marks: of the submission.
+        seen: the submission that has a mark, by mark.
+    """
+    return [f"{FILE}: {mark} is that of {seen[mark]} too" for mark in marks if mark in seen]

@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.evaluation.results import estimate_of
 from compbench_jax.report.runs import Group, group_runs
 
@@ -93,6 +93,13 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{rounded:.{max(decimals, 0)}f}"
 
 
+def over(*n_runs: int) -> str:
+    """What an interval is over, for these numbers of runs that differ in their seed: one run says nothing of others."""
+    if max(n_runs) == 1:
+        return "over molecules only"
+    return "over molecules and seeds" + (", where there are several" if min(n_runs) == 1 else "")
+
+
 def with_interval(estimate: Estimate, scale: float = 1.0, cosine: bool = False) -> str:
     """``"12.0 [10.9, 13.4]"``; the value alone where there is no interval.
 
@@ -128,7 +135,7 @@ def copy_of(results: Mapping[str, Any]) -> str:
 
 
 def metric_table(results: Mapping[str, Any], width: int = WIDE) -> Table:
-    """Every metric of one run, ID, OOD and their ratio, with 95% intervals over molecules.
+    """Every metric of one run, ID, OOD and their ratio, with 95% intervals over molecules only.
 
     Args:
         results: contents of ``results.json``.
@@ -140,7 +147,7 @@ def metric_table(results: Mapping[str, Any], width: int = WIDE) -> Table:
             f"{name}: {results[part]['n_molecules']} molecules, {results[part]['n_frames']} frames"
             for name, part in (("ID", "id"), ("OOD", "ood"))
         )
-        + "; [95% interval over molecules]"
+        + f"; [95% interval {over(1)}]"
         + (f"\n{MARKED.format(n=len(results['unidentifiable']))}" if results.get("unidentifiable") else ""),
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -234,8 +241,8 @@ FORCE_COLUMNS = 6
 
 CAPTION = (
     "Force MAE and |F| MAE in meV/Å, energies in meV an atom (referenced: a per-element fit on train taken "
-    "out; centred: each molecule's mean taken out); ID → OOD; [95% bootstrap interval over molecules, then "
-    "seeds]; † not identifiable from the training compositions."
+    "out; centred: each molecule's mean taken out); ID → OOD; [95% interval over molecules and seeds; of one seed over "
+    "molecules only]; † not identifiable from the training compositions."
 )
 
 

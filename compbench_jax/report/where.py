@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.bootstrap import Estimate, draw_counts, generator, resample
+from compbench_jax.evaluation.intervals import Estimate, measure
 from compbench_jax.evaluation.results import save
-from compbench_jax.metrics.aggregate import force_metrics
+from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, force_metrics
 from compbench_jax.metrics.sums import ATOM_COLUMNS
-from compbench_jax.report.table import MEV, with_interval
+from compbench_jax.report.table import MEV, over, with_interval
 
 PARTS = ("id", "ood")
 BREAKDOWNS = {
@@ -45,7 +45,7 @@ class WhereRow:
         part: ``"id"`` or ``"ood"``.
         by: key of ``BREAKDOWNS``.
         label: which atoms.
-        n_molecules: molecules that have such atoms; the interval is over these, then over seeds.
+        n_molecules: molecules that have such atoms; intervals are over these, and over seeds where there are several.
         n_atoms: atoms over all frames of one run.
         atom_share: of all atoms of the set; end fragments overlap, so theirs do not add up to 1.
         error_share: of the sum of |ΔF| over the set, likewise.
@@ -64,13 +64,11 @@ class WhereRow:
     force_rmse: Estimate
 
 
-def where_rows(runs: Sequence[Where], samples: int = 1000, seed: int = 0) -> list[WhereRow]:
-    """All breakdowns of runs that differ in their seed only, with 95% intervals over molecules, then seeds.
+def where_rows(runs: Sequence[Where], *_: object) -> list[WhereRow]:
+    """All breakdowns of runs that differ in their seed only, with 95% intervals over molecules and seeds.
 
     Args:
         runs: contents of their ``where.json``.
-        samples: bootstrap draws.
-        seed: of the draws.
 
     Raises:
         RunError: the runs are of other atoms.
@@ -86,15 +84,13 @@ def where_rows(runs: Sequence[Where], samples: int = 1000, seed: int = 0) -> lis
             total = sum(np.sum(list(_molecule_sums(run, part).values()), axis=0) for run in runs)
             for label in found[0]:
                 sums = np.array([list(item[label].values()) for item in found])
-                rows.append(_row(part, by, label, sums, total, samples, seed))
+                rows.append(_row(part, by, label, sums, total))
     return rows
 
 
-def _row(part: str, by: str, label: str, sums: np.ndarray, total: np.ndarray, samples: int, seed: int) -> WhereRow:
+def _row(part: str, by: str, label: str, sums: np.ndarray, total: np.ndarray) -> WhereRow:
     """One row from sums ``[n_runs, n_molecules, n_columns]`` and those of the whole set, over all runs."""
-    counts = draw_counts(sums.shape[1], samples, generator(seed, PARTS.index(part)))
-    seed_counts = draw_counts(len(sums), samples, generator(seed, 2))
-    found = resample(sums, force_metrics, counts, seed_counts)
+    found = measure(sums, force_metrics, LARGER_IS_BETTER, part)
     own = sums.sum(axis=(0, 1))
     return WhereRow(
         part,
@@ -139,7 +135,7 @@ def where_table(runs: Sequence[Where], rows: Sequence[WhereRow]) -> Table:
     seeds = f"seed {first['seed']}" if len(runs) == 1 else f"{len(runs)} seeds"
     table = Table(
         title=escape(f"{first['model']} on {first['task']}, {seeds}: where the force error lives"),
-        caption="force MAE in meV/Å [95% interval over molecules, then seeds]; share of the set's atoms → of its error",
+        caption=f"force MAE in meV/Å [95% interval {over(len(runs))}]; share of the set's atoms → of its error",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,

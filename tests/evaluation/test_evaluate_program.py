@@ -117,7 +117,7 @@ def test_members_are_evaluated_with_their_mean_spread_and_ensemble(run, trained,
     assert metric["values"] == values
     assert metric["mean"] == pytest.approx(np.mean(values), rel=1e-4)
     assert metric["spread"] == pytest.approx(np.std(values, ddof=1), rel=1e-4)
-    assert metric["low"] <= metric["mean"] <= metric["high"]
+    assert metric["low"] is metric["high"] is None  # three molecules
     folders = [together / "members" / name / "predictions" for name in ("2", "3", "ensemble")]
     two, three, mean = (np.load(folder / "ood_forces.npy", allow_pickle=False) for folder in folders)
     np.testing.assert_allclose(mean, (two + three) / 2, rtol=1e-4, atol=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from compbench_jax.evaluation.breakdown import Bootstrap, TestSet, all_atom_terms
+from compbench_jax.evaluation.breakdown import TestSet, all_atom_terms, estimates
 from compbench_jax.evaluation.calculator_spec import parse_spec
 from compbench_jax.evaluation.evaluate_calculator import Work, compute, evaluate_calculator, frame_table
 from compbench_jax.evaluation.perturb import Perturb
@@ -78,9 +78,9 @@ def test_intervals_hold_the_noise_as_often_as_they_promise():
         test = TestSet(frames, frames.molecule, np.zeros((len(sizes), 0)), all_atom_terms(forces, labels))
         table = complete_table(frame_table(test, forces, errors, errors), errors, errors)
         _, sums = molecule_sums(table, frames.molecule)
-        estimates = Bootstrap(200, seed).estimates(sums, metrics_from_sums, "ood")
+        intervals = estimates(sums, metrics_from_sums)
         for name, truth in told.items():
-            held[name] += estimates[name].low <= truth <= estimates[name].high
+            held[name] += intervals[name].low <= truth <= intervals[name].high
     # 95 expected; a binomial count of 100 lies outside 88 … 100 once in 250 times.
     assert all(count >= 88 for count in held.values()), held
     assert min(held.values()) < 100, "intervals that never miss are too wide"

@@ -5,7 +5,7 @@ import pytest
 
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation import results as module
-from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.evaluation.results import (
     REQUIRED,
     SCHEMA_VERSION,
@@ -91,7 +91,7 @@ def test_a_full_disk_leaves_the_old_results_and_says_so(tmp_path, monkeypatch):
     ("content", "message"),
     [
         (None, "does not exist: make it with `python evaluate.py --run"),
-        ("{not json", "cannot be read as JSON"),
+        ("{not json", "is not valid JSON"),
         ("[1]", "not a results.json"),
         ('{"task": "x"}', "no schema_version"),
         (json.dumps({**minimal(), "schema_version": 99}), "upgrade compbench_jax"),
@@ -114,6 +114,6 @@ def test_molecule_sums_are_read_back_in_order_or_refused():
     assert keys == ["KEY-2", "KEY-1"]
     np.testing.assert_array_equal(sums, [[1, 2], [3, 4]])
     assert molecule_sums({"molecule_sums": stored}, "ood", ("a", "b"))[1].shape == (0, 2)
-    for bad in ({}, {"molecule_sums": stored}):
+    for bad in ({}, {"molecule_sums": {"columns": ["a"], "id": stored["id"]}}, {"molecule_sums": 3}):
         with pytest.raises(RunError, match=r"rerun evaluate\.py"):
-            molecule_sums({**bad, "model": "m", "task": "t"}, "id", ("a", "other"))
+            molecule_sums({**bad, "model": "m", "task": "t"}, "id", ("a", "b"))

@@ -15,6 +15,7 @@ from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.where import FILE, read_where, write_where
 from compbench_jax.metrics.aggregate import force_metrics
 from compbench_jax.metrics.sums import ATOM_COLUMNS
+from compbench_jax.report.where import where_rows
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def from_predictions(store, folder, part, fit):
         "energy_mae_raw_per_atom": 1000 * np.mean(np.abs(errors) / sizes),
         "energy_mae_referenced": np.abs(referenced).mean(),
         "energy_mae_centred": np.abs(centred).mean(),
-        "efwt": np.mean((np.abs(errors) < 0.02) & (np.array(largest) < 0.03)),
+        "efwt": np.mean((np.abs(referenced) < 0.02) & (np.array(largest) < 0.03)),
     }
 
 
@@ -126,12 +127,26 @@ def test_predictions_of_another_evaluation_are_refused(store, folder, tmp_path):
         load_saved(tmp_path, "id")
 
 
+def test_breakdowns_without_a_column_of_today_are_read_by_name(folder, tmp_path):
+    content, dropped = json.loads((folder / FILE).read_text()), ATOM_COLUMNS.index("squared_force")
+
+    def without(value):
+        if isinstance(value, dict):
+            return {key: without(item) for key, item in value.items()}
+        return [x for k, x in enumerate(value) if k != dropped]
+
+    content |= {"columns": without(content["columns"]), "sums": without(content["sums"])}
+    (tmp_path / FILE).write_text(json.dumps(content))
+    row, old = where_rows([read_where(folder)])[0], where_rows([read_where(tmp_path)])[0]
+    assert (old.force_mae, old.force_rmse.value) == (row.force_mae, None)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (None, "does not exist: evaluate again with this version"),
-        ({"schema_version": 2}, "another version"),
-        ({"columns": ["atoms"]}, "another version"),
+        ({"schema_version": 2}, "newer version"),
+        ({"columns": ["atoms"]}, "damaged"),
         ({"sums": None}, "lacks sums"),
     ],
 )

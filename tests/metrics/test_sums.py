@@ -75,7 +75,7 @@ def by_loops(dataset: GraphDataset, energy: np.ndarray, forces: np.ndarray) -> n
                 row["cosine_atoms"] += 1
                 row["weighted_cosine"] += cosine * norm
                 row["force_norm"] += norm
-        row["within_threshold"] = float(abs(row["energy_error"]) < 0.02 and largest < 0.03)
+        row["within_threshold"] = float(largest < 0.03)
         table[i] = [row[name] for name in COLUMNS]
     return table
 
@@ -150,10 +150,9 @@ def test_cosines_of_known_directions():
 
 
 @pytest.mark.parametrize(
-    ("energy", "force", "within"),
-    [(0.019, 0.029, 1), (-0.019, -0.029, 1), (0.021, 0.0, 0), (-0.021, 0.0, 0), (0.0, 0.031, 0), (0.0, -0.031, 0)],
+    ("energy", "force", "within"), [(0.0, 0.029, 1), (9.0, -0.029, 1), (0.0, 0.031, 0), (0.0, -0.031, 0)]
 )
-def test_thresholds_on_energy_and_on_each_component(energy, force, within):
+def test_threshold_on_each_component_of_the_forces(energy, force, within):
     dataset = ragged_set()
     item = dataset.epoch(0, 0)[0]
     predicted = dataset.frames.forces.copy()

@@ -1,13 +1,23 @@
 """Results for tests of the report: the committed ones, some with other names, seeds and showcases."""
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 
-RESULTS = Path(__file__).parents[2] / "results" / "mini"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results" / "mini"
 HOSTILE = "<script>alert(1)</script>"
+
+
+def benchmark(name):
+    """A program of ``benchmarks/`` as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def showcase(seed=0):

@@ -40,7 +40,7 @@ def test_runs_seeds_deals_and_models_are_sorted_out():
     found = trios_of([*trio(), *trio(seed=1), *trio("mace"), other_deal])
     assert [(len(t.runs), len(t.controls), len(t.oracles)) for t in found] == [(2, 3, 2), (1, 1, 1)]
     task, control, oracle = trio()
-    value = gap_of(trios_of([task, control, oracle])[0], 200).gap.estimate("force_mae")
+    value = gap_of(trios_of([task, control, oracle])[0]).gap.estimate("force_mae")
     errors = [item["ood"]["force_mae"]["value"] for item in (task, control, oracle)]
     assert value.value == pytest.approx((errors[0] - errors[1]) / errors[2], rel=1e-4)
     assert value.low < value.value < value.high

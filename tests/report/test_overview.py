@@ -5,7 +5,7 @@ from report_results import RESULTS, copy_results
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
-from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.report.drawing import bars
 
 

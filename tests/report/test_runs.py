@@ -7,7 +7,9 @@ import pytest
 from toy_results import extension, make_results
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.results import write_results
+from compbench_jax.evaluation.intervals import Estimate
+from compbench_jax.evaluation.results import molecule_sums, write_results
+from compbench_jax.metrics.aggregate import SUM_COLUMNS
 from compbench_jax.report.comparison import matched_line, paired, verdict
 from compbench_jax.report.runs import group_runs, identity, pool, read_copies
 from compbench_jax.training import configuration
@@ -54,15 +56,15 @@ def test_the_order_of_molecules_in_the_file_does_not_matter():
     straight = extension()
     turned = copy.deepcopy(straight)
     turned["molecule_sums"]["ood"] = dict(reversed(turned["molecule_sums"]["ood"].items()))
-    found = paired([straight], [turned], 100, 0)
+    found = paired([straight], [turned])
     assert found.a.ood.estimate("force_mae") == found.b.ood.estimate("force_mae")
-    assert found.tests["ood"].p["force_mae"] == 1
+    assert found.difference.ood.p("force_mae") == 1
     assert found.difference.ood.estimate("force_mae").high == pytest.approx(0)
 
 
 def test_paired_difference_of_two_models():
     a, b = extension("schnet"), extension("mace", scale=0.015)
-    estimate = paired([a], [b], 500, 0).difference.ood.estimate("force_mae")
+    estimate = paired([a], [b]).difference.ood.estimate("force_mae")
     assert estimate.value == pytest.approx(b["ood"]["force_mae"]["value"] - a["ood"]["force_mae"]["value"], rel=1e-3)
     assert estimate.low < estimate.value < estimate.high < 0
 
@@ -70,17 +72,34 @@ def test_paired_difference_of_two_models():
 def test_runs_on_other_frames_are_not_paired():
     a = extension()
     with pytest.raises(RunError, match="different tasks"):
-        paired([a], [make_results()], 10, 0)
+        paired([a], [make_results()])
     other = extension("mace")
     other["data"] = "e" * 64
     with pytest.raises(RunError, match="different data sets"):
-        paired([a], [other], 10, 0)
+        paired([a], [other])
     with pytest.raises(RunError, match=r"(OOD|ID) frames"):
-        paired([a], [extension("mace", n_frames=19)], 10, 0)
+        paired([a], [extension("mace", n_frames=19)])
     renamed = extension("mace")
     renamed["molecule_sums"]["id"]["KEY-other"] = renamed["molecule_sums"]["id"].pop("KEY-alkane-3")
     with pytest.raises(RunError, match="ID molecules of mace"):
-        paired([a], [renamed], 10, 0)
+        paired([a], [renamed])
+
+
+def test_a_new_column_leaves_old_results_readable():
+    """Sums are read by name: a column that was not there is not a number, its metrics are absent in tables."""
+    old = extension()
+    columns = (*SUM_COLUMNS[:3], "new", *SUM_COLUMNS[3:])
+    _, sums = molecule_sums(old, "ood", columns)
+    assert np.isnan(sums[:, 3]).all()
+    np.testing.assert_array_equal(np.delete(sums, 3, axis=1), molecule_sums(old, "ood", SUM_COLUMNS)[1])
+    squared = list(old["molecule_sums"]["columns"]).index("squared_force")
+    for part in ("id", "ood"):
+        old["molecule_sums"][part] = {k: np.delete(row, squared) for k, row in old["molecule_sums"][part].items()}
+    old["molecule_sums"]["columns"] = [name for name in SUM_COLUMNS if name != "squared_force"]
+    (group,) = group_runs([old])
+    assert group.comparison.ood.estimate("force_rmse") == Estimate(None)
+    assert group.comparison.ood.estimate("force_mae").value == pytest.approx(old["ood"]["force_mae"]["value"], rel=1e-4)
+    assert group.comparison.ratio.estimate("force_mae").low is not None
 
 
 def test_results_without_sums_are_refused():
@@ -104,29 +123,38 @@ def test_matched_error_in_words(tmp_path):
     assert "not available" in matched_line([tmp_path / "a", tmp_path / "nowhere"])
 
 
-def test_several_seeds_of_a_side_are_pooled_and_drawn_by_themselves():
+def test_several_seeds_of_a_side_are_pooled_and_independent():
     a = [extension("schnet", seed=seed) for seed in (0, 1)]
     b = [extension("mace", seed=seed, scale=0.015) for seed in (0, 1, 2)]
-    found = paired(a, b, 300, 0)
+    found = paired(a, b)
     values = [np.mean([run["ood"]["force_mae"]["value"] for run in side]) for side in (a, b)]
     assert found.difference.ood.estimate("force_mae").value == pytest.approx(values[1] - values[0], rel=1e-3)
-    # Seven molecules: all exchanges are tried, and B is better on every one of them.
-    assert found.tests["ood"].p["force_mae"] == pytest.approx(2 / 2**7)
+    assert found.n_seeds == 2
+    assert found.difference.ood.differs("force_mae")
+    assert "molecules only" not in verdict(found, "ood")
     with pytest.raises(RunError, match="differ in more than their seed"):
-        paired([a[0], b[0]], b, 10, 0)
+        paired([a[0], b[0]], b)
 
 
 def test_the_verdict_is_plain():
     a, b = extension("schnet"), extension("mace", scale=0.015)
-    found = paired([a], [b], 300, 0)
+    found = paired([a], [b])
     assert verdict(found, "ood").startswith("OOD force MAE: B is better, A ")
-    assert "p = 0.016)" in verdict(found, "ood")
-    # Five ID molecules allow no p below 1/16.
-    assert "cannot be told" in verdict(found, "id")
-    assert "with 5 molecules p cannot fall below 0.062" in verdict(found, "id")
-    same = paired([a], [copy.deepcopy(a)], 100, 0)
-    assert "cannot be told (B − A = 0 [0, 0] meV/Å, p = 1)" in verdict(same, "ood")
-    assert "p =" not in verdict(same, "ratio")
+    assert verdict(found, "ood").endswith("; molecules only, other seeds may differ)")
+    same = paired([a], [copy.deepcopy(a)])
+    assert "OOD force MAE: not significantly different (B − A = 0 [0, 0] meV/Å, p = 1;" in verdict(same, "ood")
+    assert "not significantly different" in verdict(same, "ratio")
+    few = {"train": (("alkane", range(2, 7)),), "ood": (("alkane", range(7, 10)),)}
+    three = [make_results("chain_extension", model, penalty=p, **few) for model, p in (("schnet", 1.5), ("mace", 9.0))]
+    assert "not significantly different" in verdict(paired(three[:1], three[1:]), "ood")
+    assert "fewer than 4 molecules: no interval" in verdict(paired(three[:1], three[1:]), "ood")
+
+
+def test_a_calculator_has_no_seeds():
+    a, b = extension("schnet"), extension("xtb", scale=0.015)
+    b["config"]["model"]["kind"] = "calculator"
+    assert paired([a, extension("schnet", seed=1)], [b]).n_seeds == 2
+    assert paired([a], [b]).n_seeds == 1
 
 
 def test_members_of_a_run_count_as_its_seeds(tmp_path):

@@ -61,7 +61,7 @@ def test_a_submission_is_valid_and_shown_under_its_name(submission, capsys):
 @pytest.mark.parametrize(
     ("part", "new", "message"),
     [
-        ("ood/force_mae/value", lambda x: x / 2, "ood/force_mae is"),
+        ("ood/force_mae/value", lambda x: x / 2, "ood/force_mae/value is"),
         ("seed", 3, "seed is 3"),
         ("task", "chain_extention", "did you mean"),
         ("data", "0" * 64, "none of the benchmark's"),
@@ -98,7 +98,7 @@ def test_a_split_that_is_not_sound_is_refused(submission, capsys):
     assert "butane is in both sets" in capsys.readouterr().out
     path.unlink()
     assert code("validate", submission) == 2
-    assert "no audit.json" in capsys.readouterr().out
+    assert "audit.json: check the name, or restore it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", ""])
@@ -117,7 +117,7 @@ def test_bad_words_are_one_line(submission, tmp_path, capsys):
     assert code("submit", tmp_path / "runs", *WORDS[:-1], " ", "--out", tmp_path / "new") == 2
     assert "--pretraining is empty" in capsys.readouterr().err
     assert code("validate", tmp_path) == 2
-    assert "there is no" in capsys.readouterr().err
+    assert "submission.json: make it with compbench submit" in capsys.readouterr().out
     assert code("validate") == 2
 
 

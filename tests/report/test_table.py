@@ -5,12 +5,13 @@ import pytest
 from rich.console import Console
 from toy_results import extension, make_results
 
-from compbench_jax.evaluation.bootstrap import Estimate
+from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.report.table import (
     across_table,
     markdown_table,
     metric_table,
     n_table,
+    over,
     significant,
     where_table,
     with_interval,
@@ -126,3 +127,10 @@ def test_seeds_become_one_row():
     mean = sum(item["ood"]["force_mae"]["value"] for item in seeds) / 3
     assert f"| {significant(1000 * mean)} [" in lines[2]
     assert "3 seeds" in printed(across_table(seeds))
+
+
+def test_tables_of_one_seed_say_that_intervals_are_over_molecules_only(results):
+    assert "[95% interval over molecules only]" in " ".join(printed(metric_table(results)).split())
+    assert "of one seed over molecules only" in markdown_table([results])
+    assert (over(1), over(2, 3)) == ("over molecules only", "over molecules and seeds")
+    assert over(1, 2) == "over molecules and seeds, where there are several"

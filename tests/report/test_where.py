@@ -20,7 +20,7 @@ def pick(rows, part, by, label):
 
 
 def test_rows_are_sums_over_molecules_divided_once():
-    rows = where_rows([make_where(extension())], 200)
+    rows = where_rows([make_where(extension())])
     mean = np.mean([0.01 + 0.001 * index for index in range(7)])
     novel = pick(rows, "ood", "distance", "0")
     assert novel.force_mae.value == pytest.approx(3 * mean)
@@ -41,20 +41,20 @@ def test_rows_are_sums_over_molecules_divided_once():
 
 def test_seeds_are_pooled_and_widen_the_interval():
     runs = [make_where(extension(seed=seed), scale) for seed, scale in enumerate((0.5, 1.5))]
-    one = pick(where_rows([make_where(extension())], 300), "ood", "distance", "0").force_mae
-    two = pick(where_rows(runs, 300), "ood", "distance", "0")
+    one = pick(where_rows([make_where(extension())]), "ood", "distance", "0").force_mae
+    two = pick(where_rows(runs), "ood", "distance", "0")
     assert two.force_mae.value == pytest.approx(one.value)
     assert two.force_mae.high - two.force_mae.low > 1.5 * (one.high - one.low)
     assert two.n_atoms == 28
     runs[1]["sums"]["ood"]["distance"]["0"].popitem()
     with pytest.raises(RunError, match="differ in the OOD atoms that bonds to novelty divides"):
-        where_rows(runs, 10)
+        where_rows(runs)
 
 
 def test_the_table_shows_id_beside_ood():
     where = make_where(extension())
     text = io.StringIO()
-    Console(file=text, width=118).print(where_table([where], where_rows([where], 50)))
+    Console(file=text, width=118).print(where_table([where], where_rows([where])))
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert any(line[:4] == ["bonds", "to", "novelty", "0"] for line in lines)
     assert any(line[:2] == ["element", "H"] and line.count("→") == 2 for line in lines)

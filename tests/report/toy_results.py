@@ -6,7 +6,7 @@ import numpy as np
 
 from compbench_jax.evaluation import breakdown
 from compbench_jax.evaluation.assemble import blocks, comparison, units
-from compbench_jax.evaluation.breakdown import Bootstrap, TestSet
+from compbench_jax.evaluation.breakdown import TestSet
 from compbench_jax.evaluation.results import NOTES, SCHEMA_VERSION, plain
 from compbench_jax.metrics.aggregate import SUM_COLUMNS, complete_table
 from compbench_jax.metrics.sums import ATOM_COLUMNS, COLUMNS
@@ -76,8 +76,7 @@ def make_results(
         "ood": test_set(graphs, np.arange(n_train, len(graphs)), ood_error, rng, n_frames + 10),
     }
     sums = {part: test.sums() for part, test in tests.items()}
-    bootstrap = Bootstrap(SAMPLES, 0)
-    sets = comparison(sums["id"][1], sums["ood"][1], SAMPLES, 0)
+    sets = comparison(sums["id"][1], sums["ood"][1])
     ood_frames = np.arange(tests["ood"].frames.n_frames)
     close = np.array([graphs[m].molecule.n < 6 for m in tests["ood"].frames.molecule])
     trained = [graphs[m].molecule for m in range(n_train)]
@@ -91,22 +90,18 @@ def make_results(
             "date": "2026-01-01T00:00:00+00:00",
             **blocks(sets, sums["id"][1], sums["ood"][1]),
             "by_n": {
-                part: breakdown.by_label_of_molecule(test, lambda m: str(graphs[m].molecule.n), part, bootstrap)
+                part: breakdown.by_label_of_molecule(test, lambda m: str(graphs[m].molecule.n))
                 for part, test in tests.items()
             },
             "by_element": {
                 part: breakdown.by_atom(
-                    test, np.array(["", "H", "", "", "", "", "C", "", "O"])[test.frames.numbers], "HCO", part, bootstrap
+                    test, np.array(["", "H", "", "", "", "", "C", "", "O"])[test.frames.numbers], "HCO"
                 )
                 for part, test in tests.items()
             },
-            "by_end_fragment": {
-                part: breakdown.by_end_fragment(test, graphs, part, bootstrap) for part, test in tests.items()
-            },
+            "by_end_fragment": {part: breakdown.by_end_fragment(test, graphs) for part, test in tests.items()},
             "by_contact": {
-                "ood": breakdown.by_frame(
-                    tests["ood"], np.where(close & (ood_frames % 3 > 0), "novel", "known"), "ood", bootstrap
-                )
+                "ood": breakdown.by_frame(tests["ood"], np.where(close & (ood_frames % 3 > 0), "novel", "known"))
             },
             "by_distance": {"ood": {}},
             "by_molecule": {part: breakdown.by_molecule(test, graphs) for part, test in tests.items()},

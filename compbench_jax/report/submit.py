@@ -1,0 +1,67 @@
+"""Making a submission to the leaderboard from results."""
+
+import datetime
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from compbench_jax.errors import RunError
+from compbench_jax.evaluation.results import FILE as RESULTS_FILE
+from compbench_jax.evaluation.results import save
+from compbench_jax.report.leaderboard import Source, slug
+from compbench_jax.report.submission import COPIED, FILE, FORMAT, VERSION
+
+
+def write_submission(
+    sources: Sequence[Source], out: Path, name: str, description: str, pretraining: str, url: str = ""
+) -> Path:
+    """Copy results into a folder and describe them.
+
+    Args:
+        sources: results of one potential: tasks, seeds.
+        out: folder, not there yet.
+        name: of the potential on the leaderboard.
+        description: what it is.
+        pretraining: data it saw before, or ``"none"``.
+        url: of code or paper.
+
+    Returns:
+        the path of ``submission.json``.
+
+    Raises:
+        RunError: the folder exists, a text is missing, or a file cannot be copied.
+    """
+    for flag, text in (("--name", name), ("--description", description), ("--pretraining", pretraining)):
+        if not text.strip():
+            raise RunError(f"{flag} is empty: readers need it")
+    try:
+        if out.exists() and any(out.iterdir()):
+            raise RunError(f"--out {out} is not empty: give a new folder")
+        listed = []
+        for source in sources:
+            run = source.results
+            folder = out / f"{slug(run['task'])}-seed{run['seed']}"
+            if folder.exists():
+                raise RunError(f"{run['task']} with seed {run['seed']} is given twice: give each result once")
+            folder.mkdir(parents=True)
+            for file in COPIED:
+                if (source.folder / file).exists():
+                    shutil.copyfile(source.folder / file, folder / file)
+            digest = hashlib.sha256((folder / RESULTS_FILE).read_bytes()).hexdigest()
+            listed.append({"folder": folder.name, "task": run["task"], "seed": run["seed"], "sha256": digest})
+    except OSError as error:
+        raise RunError(f"{error.filename or out} cannot be copied ({error.strerror or error})") from error
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": name,
+        "description": description,
+        "pretraining": pretraining,
+        "url": url,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "results": listed,
+    }
+    save(out / FILE, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    return out / FILE
