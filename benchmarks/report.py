@@ -17,7 +17,7 @@ MINI = Path(__file__).parent.parent / "results" / "mini"
 
 def copies(folder: Path, models: int, seeds: int) -> None:
     """Results of that many models and seeds on every task, copied from the committed ones."""
-    for source in sorted(MINI.glob("*-mace")):
+    for source in sorted(MINI.glob("*-mace-seed0")):
         for model in range(models):
             for seed in range(seeds):
                 target = folder / f"{source.name}-{model}-{seed}"

@@ -38,4 +38,4 @@ def test_twenty_lines_are_a_row_of_the_leaderboard(tmp_path):
     # A pair potential knows bonds and no angles: worse than a network, better than silence (0.58 eV/Å).
     mine, network = (float(rows[name]["ood_force_mae"]) for name in ("My Morse", "SchNet (small)"))
     assert network < mine and not any(text in page for text in ("(data", "(other"))  # on the same frames
-    assert rows["My Morse"]["kind"] == "calculator"
+    assert rows["My Morse"]["kind"] == "foreign"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compbench_jax.evaluation.results import read_results
+from compbench_jax.evaluation.derived import read_results
 from compbench_jax.report.drawing import MEV
 from compbench_jax.report.findings import findings
 from compbench_jax.report.findings_material import material
@@ -84,3 +84,20 @@ def test_every_relative_link_leads_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("model", ["schnet", "painn", "nequip"])
+def test_another_version_of_jax_gives_what_the_documentation_says(model):
+    """The same cells under two versions: the table is right, and each value lies within the interval of the other."""
+    cell = f"fragment_fusion-{model}-seed0"
+    committed, again = read_results(RESULTS / "mini" / cell), read_results(RESULTS / "jax-0.10.1" / cell)
+    assert (committed["versions"]["jax"], again["versions"]["jax"]) == ("0.10.2", "0.10.1")
+    assert committed["config"]["steps"] == again["config"]["steps"]
+    shown = []
+    for results in (committed, again):
+        inside, outside = (significant(MEV * results[part]["force_mae"]["value"]) for part in ("id", "ood"))
+        shown.append(f"{inside} → {outside} ({significant(results['ratio']['force_mae']['value'])})")
+    assert f"| {model} | {shown[0]} | {shown[1]} |" in (ROOT / "docs" / "results.md").read_text()
+    for part in ("id", "ood", "ratio"):
+        block = committed[part]["force_mae"]
+        assert block["low"] < again[part]["force_mae"]["value"] < block["high"]

@@ -8,11 +8,11 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Compare two evaluated models on the same frames, and say which is better, or that it cannot be told.
+    """Compare two evaluated models on the same frames: which is better, or that they are not significantly different.
 
-    Differences are B − A: below zero, B is better (but for cosines and shares within threshold). Intervals are a paired
-    bootstrap over molecules, then seeds; p values exchange the errors of whole molecules between A and B. Members of a
-    run count as seeds. Then: the OOD errors at equal ID error, from the training curves.
+    Differences are B − A: below zero, B is better (but for cosines and shares within threshold). Intervals and p
+    values are of a t test of the differences of molecules, with the seeds' own part. Members of a run count as seeds.
+    Then: the OOD errors at equal ID error, from the training curves.
     """
 
     run_a: tyro.conf.Positional[Path]
@@ -27,32 +27,21 @@ class Arguments:
     more_b: tuple[Path, ...] = ()
     """Further runs of B that differ in their seed only."""
 
-    samples: int = 1000
-    """Bootstrap draws."""
-
-    seed: int = 0
-    """Of the draws and of the exchanges."""
-
 
 def run(arguments: Arguments) -> None:
     """Print the comparison."""
     from rich.console import Console
 
-    from compbench_jax.errors import RunError
     from compbench_jax.report.comparison import matched_line, paired, paired_table, verdict
     from compbench_jax.report.runs import read_copies
     from compbench_jax.report.terminal import WIDTH
 
-    if arguments.samples < 1 or arguments.seed < 0:
-        raise RunError(
-            f"--samples {arguments.samples} --seed {arguments.seed}: give 1 or more draws, and a seed of 0 or more"
-        )
     sides = (arguments.run_a, *arguments.more_a), (arguments.run_b, *arguments.more_b)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
     a, b = ([results for _, results in read_copies(paths)] for paths in sides)
-    found = paired(a, b, arguments.samples, arguments.seed)
+    found = paired(a, b)
     console.print(paired_table(a, b, found, console.width))
     console.print()
     for part in ("id", "ood", "ratio"):

@@ -55,7 +55,7 @@ def evaluate_with_controls(arguments: "Arguments", settings: "Settings") -> None
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
     for trio in trios_of([results for _, results in read_copies(runs)]):
-        console.print(gap_table(trio, gap_of(trio, settings.samples, settings.seed), console.width))
+        console.print(gap_table(trio, gap_of(trio), console.width))
 
 
 def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:

@@ -1,6 +1,6 @@
 """``compbench explain``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Where the error of evaluated runs lives: by distance from the novelty, element, end fragment, CH2, |F|, contacts.
+    """Where the error of evaluated runs lives: by bonds to unseen environments, element, fragment, CH2, |F|, contacts.
 
     Beside that: what is new in the task, radius by radius, and how far the potential sees; and, of several seeds or
     members, whether their spread tells the error. Runs that differ in their seed only are pooled, members too.
@@ -21,8 +21,7 @@ class Arguments:
     """Folders of evaluated runs (or their results.json)."""
 
     data: Path | None = None
-    """Folder of the store. With it, the spread of runs that differ in their seed is set against their error, and
-    where.json is made from the kept predictions where an older evaluation wrote none."""
+    """Folder of the data set. With it, the spread of runs that differ in their seed is set against their error."""
 
     csv: Path | None = None
     """Write all rows to this CSV file too, for plots."""
@@ -39,11 +38,11 @@ def run(arguments: Arguments) -> None:
     from rich.console import Console
 
     from compbench_jax.errors import RunError
+    from compbench_jax.report.breakdown_table import breakdown_rows, breakdown_table, write_csv
     from compbench_jax.report.reach import reach_table, read_audit, receptive_field
     from compbench_jax.report.runs import group_runs, read_copies
     from compbench_jax.report.spread import spread_table
     from compbench_jax.report.terminal import WIDTH
-    from compbench_jax.report.where import where_rows, where_table, write_csv
 
     if not arguments.results:
         raise RunError("no results are given: name one run or more, e.g. compbench explain runs/*")
@@ -53,7 +52,6 @@ def run(arguments: Arguments) -> None:
         )
     copies = read_copies(arguments.results)
     folders, results = [folder for folder, _ in copies], [item for _, item in copies]
-    where = [_where(folder, item, arguments.data) for folder, item in zip(folders, results, strict=True)]
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
@@ -61,10 +59,9 @@ def run(arguments: Arguments) -> None:
     found = []
     for group in group_runs(results):
         own = [place[id(item)] for item in group.runs]
-        runs = [where[index] for index in own]
-        rows = where_rows(runs, arguments.samples, arguments.seed)
-        found.append((runs, rows))
-        console.print(where_table(runs, rows))
+        rows = breakdown_rows(group.runs)
+        found.append((group.runs, rows))
+        console.print(breakdown_table(group.runs, rows))
         console.print()
         audit = read_audit(folders[own[0]], results[own[0]])
         if audit is not None:
@@ -76,21 +73,6 @@ def run(arguments: Arguments) -> None:
     if arguments.csv is not None:
         write_csv(arguments.csv, found)
         console.print(f"data: {arguments.csv}", markup=False, soft_wrap=True)
-
-
-def _where(folder: Path, results: Mapping[str, Any], data: Path | None) -> dict[str, Any]:
-    """The breakdown of a run, made from its predictions if need be."""
-    from compbench_jax.evaluation.where import FILE, read_where, write_where
-
-    if (folder / FILE).exists() or data is None:
-        return read_where(folder)
-    from compbench_jax.evaluation.saved import where_from_predictions
-    from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import get_task
-
-    store = open_store(data, checksums=True)
-    write_where(folder / FILE, where_from_predictions(folder, results, store, get_task(results["task"]).split(store)))
-    return read_where(folder)
 
 
 def _spread(folders: Sequence[Path], arguments: Arguments) -> dict[str, Any]:

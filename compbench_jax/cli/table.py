@@ -26,12 +26,12 @@ def run(arguments: Arguments) -> None:
     from rich.console import Console
 
     from compbench_jax.errors import RunError
-    from compbench_jax.report.leaderboard import checked_results
+    from compbench_jax.evaluation.derived import read_results
     from compbench_jax.report.table import across_table, markdown_table
 
     if not arguments.results:
         raise RunError("no results are given: name one results.json or more, e.g. compbench table runs/*/results.json")
-    results = [checked_results(path) for path in arguments.results]
+    results = [read_results(path) for path in arguments.results]
     if arguments.markdown:
         print(markdown_table(results), end="")
     else:

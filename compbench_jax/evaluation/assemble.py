@@ -1,183 +1,181 @@
-"""From evaluated test sets to the contents of ``results.json``."""
+"""From scored test sets to the result that is stored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from compbench_jax.evaluation import provenance
-from compbench_jax.evaluation.breakdown import (
-    TestSet,
-    by_atom,
-    by_end_fragment,
-    by_frame,
-    by_label_of_molecule,
-    by_molecule,
-    counts_of,
+from compbench_jax.evaluation.breakdowns import BREAKDOWNS, Breakdown, Context, Groups
+from compbench_jax.evaluation.identity import kind_of
+from compbench_jax.evaluation.result import (
+    DIGITS,
+    FRAME_DIGITS,
+    GROUP_DIGITS,
+    PARTS,
+    VERSION,
+    Columns,
+    MoleculeResult,
+    Result,
+    Row,
+    SetResult,
+    Trained,
+    stored_row,
 )
-from compbench_jax.evaluation.intervals import LEVEL, Comparison, compare_sets
-from compbench_jax.evaluation.labels import Labelled, label_atoms, methylenes
-from compbench_jax.evaluation.results import NOTES, SCHEMA_VERSION, section
+from compbench_jax.evaluation.results import plain
+from compbench_jax.evaluation.score import TestSet
 from compbench_jax.evaluation.subject import Subject
-from compbench_jax.evaluation.where import where_contents
-from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, SUM_COLUMNS, metrics_from_sums
+from compbench_jax.metrics.aggregate import SUM_COLUMNS, molecule_sums
+from compbench_jax.metrics.sums import ATOM_COLUMNS
+from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.splits.composition import composition
-from compbench_jax.splits.novelty import known_environments, molecules_of
+from compbench_jax.splits.novelty import molecules_of
+from compbench_jax.splits.roles import role_of
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 
+QUANTILES = (0.05, 0.50, 0.95)
+"""Over a molecule's frames of their force MAE."""
+
 
 def assemble(
-    subject: Subject,
-    store: FrameStore,
-    split: Split,
-    tests: Mapping[str, TestSet],
-    samples: int,
-    seed: int,
-    fit_frames: int,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Contents of ``results.json`` and of ``where.json``.
+    subject: Subject, store: FrameStore, split: Split, tests: Mapping[str, TestSet], fit_frames: int
+) -> Result:
+    """The result of an evaluation.
 
     Args:
-        subject: what was evaluated.
+        subject: the model under test.
         store: where the frames are.
         split: which frames these are; its test sets are the frames that were evaluated.
-        tests: the evaluated sets ``"id"`` and ``"ood"``.
-        samples: without effect.
-        seed: of the choice of train frames.
-        fit_frames: train frames in the per-element fit of the energy errors.
+        tests: the scored sets ``"id"`` and ``"ood"``.
+        fit_frames: training frames in the per-element fit of the energy errors.
     """
-    sums = {part: test.sums() for part, test in tests.items()}
-    sets = comparison(sums["id"][1], sums["ood"][1])
-    labelled = label_atoms(store, split, tests)
-    results = {
-        "schema_version": SCHEMA_VERSION,
-        "task": split.task,
-        "model": subject.name,
-        "seed": subject.seed,
-        "data": store.hash,
-        "date": provenance.now(),
-        "checkpoint_step": subject.step,
-        **blocks(sets, sums["id"][1], sums["ood"][1]),
-        "ratio_largest_id": ratio_largest_id(store, *sums["id"], sums["ood"][1]),
-        **breakdowns(store, split, tests, labelled),
-        "by_molecule": {part: by_molecule(test, store.graphs) for part, test in tests.items()},
-        "train": trained(store, split),
-        "molecule_sums": {
-            "columns": SUM_COLUMNS,
-            **{
-                part: {store.graphs[m].molecule.inchikey: row for m, row in zip(*pair, strict=True)}
-                for part, pair in sums.items()
-            },
-        },
-        "bootstrap": {"samples": samples, "seed": seed, "level": LEVEL, "over": "molecules"},
-        "fit_frames": fit_frames,
-        "unidentifiable": unidentifiable(store, split),
-        "units": units(),
-        "notes": NOTES,
-        "config": subject.config,
-        "versions": provenance.versions(),
-        "hardware": provenance.hardware(),
+    context = Context(store, split, tests)
+    sets = {part: tested_set(context, part) for part in PARTS}
+    return Result(
+        version=VERSION,
+        task=split.task,
+        role=role_of(split.task),
+        kind=kind_of(split.task, subject.config),
+        model=subject.name,
+        seed=subject.seed,
+        data=store.hash,
+        date=provenance.now(),
+        checkpoint_step=subject.step,
+        columns=Columns(list(ATOM_COLUMNS), list(SUM_COLUMNS)),
+        id=sets["id"],
+        ood=sets["ood"],
+        train=trained(store, split),
+        fit_frames=fit_frames,
+        unidentifiable=unidentifiable(store, split),
+        config=plain(subject.config),
+        versions={**provenance.versions()},
+        hardware=plain(provenance.hardware()),
         **subject.more,
+    )
+
+
+def tested_set(context: Context, part: str) -> SetResult:
+    """What is stored of a test set."""
+    test, graphs = context.tests[part], context.store.graphs
+    molecules, sums = test.sums()
+    index = {int(molecule): k for k, molecule in enumerate(molecules)}
+    frame_mae = test.frame_mae()
+    described = []
+    for molecule in molecules:
+        quantiles = np.quantile(frame_mae[test.molecule == molecule], QUANTILES)
+        described.append(described_molecule(context, part, graphs[molecule], stored_row(quantiles, FRAME_DIGITS)))
+    groups = {
+        item.name: group_rows(item, item.function(context, part), test, index)  # type: ignore[call-arg, arg-type]
+        for item in BREAKDOWNS.values()
+        if item.of != "molecules" and item.function is not None and part in (item.stored or item.sets)
     }
-    return results, where_contents(results, store.graphs, tests, labelled)
+    return SetResult(described, [stored_row(row, DIGITS) for row in sums], groups)
+
+
+def described_molecule(context: Context, part: str, graph: MolecularGraph, quantiles: Row) -> MoleculeResult:
+    """A molecule with its groups."""
+    record = graph.molecule
+    groups: dict[str, list[str]] = {
+        item.name: item.function(graph, context)  # type: ignore[misc, arg-type]
+        for item in BREAKDOWNS.values()
+        if item.of == "molecules" and item.function is not None and part in item.sets
+    }
+    return MoleculeResult(
+        inchikey=record.inchikey,
+        name=record.name,
+        smiles=record.smiles,
+        family=record.family,
+        n=record.n,
+        ends=None if record.ends is None else list(record.ends),
+        groups={name: item for name, item in groups.items() if item},
+        force_mae_frames=quantiles,
+    )
+
+
+def group_rows(item: Breakdown, groups: Groups, test: TestSet, index: Mapping[int, int]) -> dict[str, dict[int, Row]]:
+    """Sums of each group by molecule; groups that nothing is in stay out."""
+    of_atoms = item.of == "atoms"
+    owner = np.repeat(test.molecule, test.frames.n_atoms) if of_atoms else test.molecule
+    n = max(index) + 1
+    keys, sums = molecule_sums(test.terms if of_atoms else test.table, groups.code * n + owner)
+    found: dict[str, dict[int, Row]] = {}
+    for key, row in zip(keys.tolist(), sums, strict=True):
+        code, molecule = divmod(key, n)
+        found.setdefault(groups.names[code], {})[index[molecule]] = stored_row(row, GROUP_DIGITS)
+    return found
 
 
 def unidentifiable(store: FrameStore, split: Split) -> list[str]:
-    """Names of the OOD molecules whose total energies no training set of these compositions can tell."""
+    """Names of the OOD molecules whose total energies the training compositions do not determine."""
     sides = ([store.graphs[m] for m in molecules_of(store, frames)] for frames in (split.train, split.ood_test))
     return list(composition(*sides).unidentifiable)
 
 
-def comparison(id_sums: np.ndarray, ood_sums: np.ndarray, *_: object) -> Comparison:
-    """ID, OOD and ratio of all metrics; sums ``[n_molecules, n_columns]``, or ``[n_runs, …]`` for several seeds."""
-    return compare_sets(id_sums, ood_sums, metrics_from_sums, LARGER_IS_BETTER)
-
-
-def blocks(sets: Comparison, id_sums: np.ndarray, ood_sums: np.ndarray) -> dict[str, Any]:
-    """The blocks ``id``, ``ood`` and ``ratio``."""
-    counts = {"id": counts_of(id_sums), "ood": counts_of(ood_sums)}
-    both = {key: counts["id"][key] + counts["ood"][key] for key in counts["id"]}
-    return {
-        "id": section(sets.id.estimates(), counts["id"]),
-        "ood": section(sets.ood.estimates(), counts["ood"]),
-        "ratio": section(sets.ratio.estimates(), both),
-    }
-
-
-def ratio_largest_id(
-    store: FrameStore, molecules: np.ndarray, id_sums: np.ndarray, ood_sums: np.ndarray
-) -> dict[str, Any]:
-    """The ratio against the largest ID molecules only, since small ones are easy and flatter the ratio.
-
-    Largest by n; where a molecule has no n, by the number of atoms.
-    """
-    n: list[Any] = [store.graphs[m].molecule.n for m in molecules]
-    by_n = all(value is not None for value in n)
-    size = np.array(n if by_n else [store.graphs[m].n_atoms for m in molecules])
-    largest = size == size.max()
-    sets = comparison(id_sums[largest], ood_sums)
-    return {
-        **blocks(sets, id_sums[largest], ood_sums)["ratio"],
-        "id_molecules": [store.graphs[m].molecule.name for m in molecules[largest]],
-        "n" if by_n else "atoms": int(size.max()),
-    }
-
-
-def breakdowns(store: FrameStore, split: Split, tests: Mapping[str, TestSet], labelled: Labelled) -> dict[str, Any]:
-    """All blocks but those of single molecules; empty ones where a breakdown does not apply."""
-    graphs = store.graphs
-
-    def n(molecule: int) -> str | None:
-        return None if graphs[molecule].molecule.n is None else str(graphs[molecule].molecule.n)
-
-    def ch2(molecule: int) -> str | None:
-        count = methylenes(graphs[molecule])
-        return None if count is None else str(count)
-
-    def of_molecules(label: Callable[[int], str | None]) -> dict[str, Any]:
-        blocks = {part: by_label_of_molecule(test, label) for part, test in tests.items()}
-        return {part: dict(sorted(found.items(), key=lambda item: int(item[0]))) for part, found in blocks.items()}
-
-    def of_atoms(name: str) -> dict[str, Any]:
-        labels = {part: found[name] for part, found in labelled.atoms.items() if name in found}
-        return {part: by_atom(tests[part], item.text(), item.names) for part, item in labels.items()}
-
-    ood = tests["ood"]
-    known = known_environments([graphs[m] for m in molecules_of(store, split.train)], 1)
-    new_at_1 = {m: not np.isin(graphs[m].environments[:, 1], known).all() for m in np.unique(ood.molecule).tolist()}
-    return {
-        "by_n": of_molecules(n),
-        "by_ch2": of_molecules(ch2),
-        "by_element": of_atoms("element"),
-        "by_end_fragment": {part: by_end_fragment(test, graphs) for part, test in tests.items()},
-        "by_force": of_atoms("force"),
-        "by_distance": of_atoms("distance"),
-        "by_contact": {"ood": by_frame(ood, np.where(labelled.novel_contact, "novel", "known"))},
-        "by_touching": {"ood": by_label_of_molecule(ood, lambda m: "touching" if new_at_1[m] else "apart")},
-    }
-
-
-def trained(store: FrameStore, split: Split) -> dict[str, Any]:
-    """What was trained on: molecules by InChIKey, and the n that occur."""
+def trained(store: FrameStore, split: Split) -> Trained:
+    """What was trained on."""
     molecules = [store.graphs[m].molecule for m in molecules_of(store, split.train)]
-    return {
-        "n": sorted({molecule.n for molecule in molecules if molecule.n is not None}),
-        "n_molecules": len(molecules),
-        "n_frames": len(split.train),
-        "molecules": [molecule.inchikey for molecule in molecules],
-    }
+    return Trained(
+        sorted({molecule.n for molecule in molecules if molecule.n is not None}),
+        len(molecules),
+        len(split.train),
+        [molecule.inchikey for molecule in molecules],
+    )
 
 
-def units() -> dict[str, str]:
-    """Unit of every metric."""
-    names = metrics_from_sums(np.ones(len(SUM_COLUMNS)))
+def missing_frames(
+    store: FrameStore, frames: Mapping[str, np.ndarray], good: Mapping[str, np.ndarray], reasons: Mapping[int, str]
+) -> dict[str, Any]:
+    """The entry ``partial`` of a result: frames without a finite prediction, by molecule, and why; empty if none.
 
-    def unit(name: str) -> str:
-        if name in LARGER_IS_BETTER:
-            return "1"
-        if name.startswith("energy"):
-            return "meV/atom" if name.endswith("_per_atom") else "eV"
-        return "eV/angstrom"
+    Args:
+        store: where the frames are.
+        frames: indices of the frames of ``"id"``, ``"ood"`` and ``"fit"``.
+        good: which of them have a prediction.
+        reasons: by index of the frame; those not named are not finite.
+    """
+    missing: dict[str, Any] = {}
+    for part, indices in frames.items():
+        failed = indices[~good[part]]
+        if not len(failed):
+            continue
+        owners, of = store.molecule[failed], store.molecule[indices]
+        missing["train" if part == "fit" else part] = {
+            "n_frames": len(failed),
+            "of_frames": len(indices),
+            "molecules": [
+                {
+                    "name": store.graphs[molecule].molecule.name,
+                    "n_frames": int((owners == molecule).sum()),
+                    "of_frames": int((of == molecule).sum()),
+                    "reason": most_common([reasons.get(int(i), "not finite") for i in failed[owners == molecule]]),
+                }
+                for molecule in dict.fromkeys(owners.tolist())
+            ],
+        }
+    return missing
 
-    return {name: unit(name) for name in names} | {"force_mae_frames": "eV/angstrom", "ratio": "1"}
+
+def most_common(reasons: Sequence[str]) -> str:
+    """The reason given most often, the first of them if there are several."""
+    return max(reasons, key=reasons.count)

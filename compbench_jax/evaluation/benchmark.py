@@ -11,7 +11,6 @@ from compbench_jax.evaluation.ase_calculator import CompBenchCalculator
 from compbench_jax.evaluation.evaluate import test_sample
 from compbench_jax.evaluation.sets import Predictor, datasets_of, predict_sets, step_of
 from compbench_jax.evaluation.settings import Settings
-from compbench_jax.metrics.sums import empty_table
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.checkpoint import LoadedRun
 
@@ -27,7 +26,7 @@ class Speed:
     """Structures a second, compilation left out.
 
     Attributes:
-        batched: neighbour lists, padded batches, predictions and sums of errors, as in an evaluation.
+        batched: neighbour lists, padded batches, and predictions, as in an evaluation.
         bare: the compiled function alone, on batches that wait on the device.
         one_by_one: the ASE calculator, a frame at a time, padded for its molecule.
         n_frames: frames timed.
@@ -78,10 +77,9 @@ def benchmark(
     params = jax.device_put(run.params)
 
     def bare() -> None:
-        table = empty_table(data.n_frames)
         for graph in graphs:
-            table, _, forces = step(params, table, graph)
-        jax.block_until_ready((table, forces))
+            found = step(params, graph)
+        jax.block_until_ready(found)
 
     molecules = store.molecule[frames]
     calculators = {int(m): CompBenchCalculator(run, graph=store.graphs[int(m)]) for m in np.unique(molecules)}

@@ -7,12 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from compbench_jax.evaluation.assemble import comparison
+from compbench_jax.evaluation.derived import Derived, comparison
 from compbench_jax.evaluation.evaluate import TEST_PARTS, Evaluation
-from compbench_jax.evaluation.results import molecule_sums, rounded
+from compbench_jax.evaluation.results import rounded
 from compbench_jax.evaluation.saved import ensemble_uncertainty
 from compbench_jax.evaluation.settings import Settings
-from compbench_jax.metrics.aggregate import SUM_COLUMNS
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.checkpoint import LoadedRun, running
@@ -92,24 +91,22 @@ def evaluate_members(
             }
             for member in members
         ],
-        "metrics": summary([item.results for item in copies], evaluations[ENSEMBLE].results, settings),
+        "metrics": summary([item.results for item in copies], evaluations[ENSEMBLE].results),
     }
     if len(copies) > 1:
         predictions = {part: [item.predictions[part] for item in copies] for part in TEST_PARTS}
         block["uncertainty"] = ensemble_uncertainty(predictions, copies[0].frames, store, settings)
     own = evaluations[str(best.member)]
-    return replace(own, results={**own.results, "members": block}), evaluations
+    return replace(own, results=own.results.replaced(members=block)), evaluations
 
 
-def summary(results: Sequence[Mapping[str, Any]], ensemble: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def summary(results: Sequence[Derived], ensemble: Derived) -> dict[str, Any]:
     """Values, mean, spread and the ensemble's value of each metric of ID, OOD and their ratio.
 
     The spread is the standard deviation over members (n − 1 in the denominator; null for one member). The interval of
-    the mean is a bootstrap over molecules, then members; the mean of a ratio is over ratios, its interval that of the
-    ratio of means.
+    the mean is over molecules and members; the mean of a ratio is over ratios, its interval that of the ratio of means.
     """
-    sums = {part: np.stack([molecule_sums(item, part, SUM_COLUMNS)[1] for item in results]) for part in TEST_PARTS}
-    sets = comparison(sums["id"], sums["ood"], settings.samples, settings.seed)
+    sets = comparison(*(np.stack([item.sums(part) for item in results]) for part in TEST_PARTS))
     return {
         part: {
             metric: {

@@ -1,4 +1,4 @@
-"""Predictions for all frames of a data set, and their errors as per-frame sums accumulated on the device."""
+"""Predictions of a potential for all frames of a data set: padded batches through one compiled program."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,9 +14,8 @@ from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.packing import BatchShape
 from compbench_jax.batching.prefetch import prefetch
 from compbench_jax.labelling.workers import default_workers
-from compbench_jax.metrics.sums import accumulate, empty_table, frame_sums
 from compbench_jax.models.potential import Params, Potential
-from compbench_jax.store.frames import ragged_indices
+from compbench_jax.store.frames import Frames, ragged_indices
 
 BEHIND = 2
 """Batches whose forces stay on the device while the next are computed, so that host and device work at once."""
@@ -31,12 +30,12 @@ SPARE = 1.2
 
 
 class Step(Protocol):
-    """``step(params, table, graph) -> (table, energy, forces)``, jitted, see :func:`make_step`."""
+    """``step(params, graph) -> (energy, forces)``, jitted, see :func:`make_step`."""
 
-    def __call__(self, params: Params, table: jax.Array, graph: Any, /) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def __call__(self, params: Params, graph: Any, /) -> tuple[jax.Array, jax.Array]:
         """Predict one batch."""
 
-    def lower(self, params: Params, table: jax.Array, graph: Any, /) -> Any:
+    def lower(self, params: Params, graph: Any, /) -> Any:
         """The program for arguments of these shapes."""
 
 
@@ -47,12 +46,17 @@ class Predictions:
     Attributes:
         energy: total energies, eV, float64 ``[n_frames]`` (reference energies added back in float64).
         forces: eV/Å, float32 ``[n_atoms, 3]``.
-        sums: per-frame sums of the errors, float32 ``[n_frames, n_columns]``, see ``metrics.sums.COLUMNS``.
     """
 
     energy: np.ndarray
     forces: np.ndarray
-    sums: np.ndarray
+
+    def select(self, frames: Frames, chosen: np.ndarray) -> "Predictions":
+        """Those where ``chosen`` (bool ``[n_frames]``) holds, of predictions for these frames."""
+        if chosen.all():
+            return self
+        atoms = np.repeat(chosen, frames.n_atoms)
+        return Predictions(self.energy[chosen], self.forces[atoms])
 
 
 def shared_shape(sets: Sequence[GraphDataset]) -> BatchShape:
@@ -77,17 +81,10 @@ def make_step(potential: Potential) -> Step:
     """The jitted evaluation of one padded batch; JAX compiles it once for each shape.
 
     Returns:
-        ``step(params, table, graph) -> (table, energy, forces)``: the table of per-frame sums with the rows
-        of this batch written (the old one is donated), interaction energies ``[n_graph]`` and forces
+        ``step(params, graph) -> (energy, forces)``: interaction energies, eV ``[n_graph]``, and forces, eV/Å
         ``[n_node, 3]``.
     """
-
-    def step(params: Params, table: jax.Array, graph: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        energy, forces = potential.energy_and_forces(params, graph)
-        table = accumulate(table, frame_sums(energy, forces, graph), graph.globals["frame"])
-        return table, energy, forces
-
-    return jax.jit(step, donate_argnums=1)
+    return jax.jit(potential.energy_and_forces)
 
 
 def predict(
@@ -95,7 +92,6 @@ def predict(
     params: Params,
     dataset: GraphDataset,
     *,
-    rows: int | None = None,
     progress: Callable[[int], Any] | None = None,
 ) -> Predictions:
     """Predict every frame of a data set.
@@ -104,28 +100,24 @@ def predict(
         step: from :func:`make_step`.
         params: of the potential.
         dataset: batched with the elements, reference energies and cutoff of the potential.
-        rows: rows of the table on the device, at least ``n_frames``. Equal numbers for several sets save
-            compilations.
         progress: called with the number of frames of every finished batch.
     """
-    rows = dataset.n_frames if rows is None else rows
     lanes = lanes_here()
-    tables = [empty_table(rows) for _ in range(lanes)]
-    free: SimpleQueue[int] = SimpleQueue()
+    free: SimpleQueue[None] = SimpleQueue()
     energy = np.zeros(dataset.n_frames)
     forces = np.zeros((len(dataset.frames.numbers), 3), np.float32)
     offsets, n_atoms = dataset.frames.offsets, dataset.frames.n_atoms
     waiting: list[tuple[np.ndarray, Future[tuple[jax.Array, jax.Array]]]] = []
 
     def run(graph: Any) -> tuple[jax.Array, jax.Array]:
-        lane = free.get()
+        free.get()
         try:
-            tables[lane], of_graphs, of_nodes = step(params, tables[lane], graph)
+            of_graphs, of_nodes = step(params, graph)
             if lanes > 1:  # the lane is free when it has finished; a single one queues on the device
                 jax.block_until_ready(of_nodes)
             return of_graphs, of_nodes
         finally:
-            free.put(lane)
+            free.put(None)
 
     def collect() -> None:
         indices, future = waiting.pop(0)
@@ -140,9 +132,9 @@ def predict(
     with ThreadPoolExecutor(lanes) as threads:
         for item, graph in zip(plan, prefetch(dataset.batch(item) for item in plan), strict=True):
             if item is plan[0]:
-                used = lanes if lanes == 1 or not calls_lapack(step, params, tables[0], graph) else 1
-                for lane in range(used):
-                    free.put(lane)
+                used = lanes if lanes == 1 or not calls_lapack(step, params, graph) else 1
+                for _ in range(used):
+                    free.put(None)
             waiting.append((item.indices, threads.submit(run, graph)))
             if item is plan[0]:
                 wait([waiting[0][1]])  # the first one compiles, for all lanes
@@ -150,9 +142,7 @@ def predict(
                 collect()
         while waiting:
             collect()
-    # A frame's row is written in one of the tables and zero in the others.
-    sums = np.sum([np.asarray(table)[: dataset.n_frames] for table in tables], axis=0)
-    return Predictions(energy + dataset.reference, forces, sums)
+    return Predictions(energy + dataset.reference, forces)
 
 
 def calls_lapack(step: Step, *arguments: Any) -> bool:

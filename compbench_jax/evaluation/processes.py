@@ -165,13 +165,9 @@ def joined(store: FrameStore, indices: np.ndarray, shares: list[Predictions | No
     n, n_frames = len(shares), len(indices)
     offsets = offsets_of(store.offsets[indices + 1] - store.offsets[indices])
     lengths = np.diff(offsets)
-    columns = next(item for item in shares if item is not None).sums.shape[1]
-    found = Predictions(
-        np.zeros(n_frames), np.zeros((offsets[-1], 3), np.float32), np.zeros((n_frames, columns), np.float32)
-    )
+    found = Predictions(np.zeros(n_frames), np.zeros((offsets[-1], 3), np.float32))
     for k, share in enumerate(shares):
         if share is not None:
             found.energy[k::n] = share.energy
-            found.sums[k::n] = share.sums
             found.forces[ragged_indices(offsets[:-1][k::n], lengths[k::n])] = share.forces
     return found

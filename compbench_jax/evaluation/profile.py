@@ -10,7 +10,6 @@ from compbench_jax.evaluation.evaluate import test_sample
 from compbench_jax.evaluation.predict import make_step
 from compbench_jax.evaluation.sets import datasets_of
 from compbench_jax.evaluation.settings import Settings
-from compbench_jax.metrics.sums import empty_table
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.checkpoint import LoadedRun
 from compbench_jax.training.profile import TRACED, tracing
@@ -28,11 +27,11 @@ def profile(run: LoadedRun, store: FrameStore, frames: np.ndarray, settings: Set
     (data,) = datasets_of(run, store, [test_sample(store, frames, settings.max_frames or FRAMES)], settings)
     step, params = make_step(run.potential), jax.device_put(run.params)
     plan = data.sequential()
-    table = jax.block_until_ready(step(params, empty_table(data.n_frames), data.batch(plan[0]))[0])
+    jax.block_until_ready(step(params, data.batch(plan[0])))
     items = list(islice(plan, TRACED))
     with tracing(folder):
         for k, item in enumerate(items):
             with jax.profiler.StepTraceAnnotation("batch", step_num=k):
-                table, _, _ = step(params, table, jax.device_put(data.batch(item)))
-        jax.block_until_ready(table)
+                found = step(params, jax.device_put(data.batch(item)))
+        jax.block_until_ready(found)
     return len(items)

@@ -1,28 +1,19 @@
 """Predictions read back from disk, and what can be computed from them without the potential."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.breakdown import TestSet, same_molecules
 from compbench_jax.evaluation.evaluate import PREDICTIONS, TEST_PARTS
-from compbench_jax.evaluation.labels import label_atoms
 from compbench_jax.evaluation.predict import Predictions
+from compbench_jax.evaluation.score import same_molecules
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.uncertainty import items_of, spread_block
-from compbench_jax.evaluation.where import where_contents
-from compbench_jax.metrics.aggregate import force_metrics
-from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
-
-AGREEMENT = 1e-4
-"""Relative difference of a force MAE up to which predictions and results are of one evaluation (results keep six
-digits).
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,39 +45,6 @@ def load_saved(folder: Path, part: str) -> SavedPredictions:
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read ({error}): evaluate again") from error
     return SavedPredictions(**arrays)
-
-
-def where_from_predictions(folder: Path, results: Mapping[str, Any], store: FrameStore, split: Split) -> dict[str, Any]:
-    """Contents of ``where.json`` of an evaluation that kept its predictions.
-
-    Args:
-        folder: of the evaluation.
-        results: contents of its ``results.json``.
-        store: the data that it was made on.
-        split: of its task.
-
-    Raises:
-        RunError: the data are others, or the predictions are not those of the results.
-    """
-    if store.hash != results["data"]:
-        raise RunError(f"{store.path} is not the data of {folder} (manifest {results['data'][:12]}…): give that store")
-    tests: dict[str, TestSet] = {}
-    for part in TEST_PARTS:
-        saved = load_saved(folder, part)
-        frames = store.gather(saved.frames)
-        if saved.forces.shape != frames.forces.shape:
-            raise RunError(f"{folder / PREDICTIONS} holds {part} forces of other frames: evaluate again")
-        test = TestSet.build(store.graphs, frames, saved.forces, np.zeros((frames.n_frames, 0)))
-        found = float(force_metrics(test.terms.sum(axis=0))["force_mae"])
-        wanted = results[part]["force_mae"]["value"]
-        if abs(found - wanted) > AGREEMENT * wanted:
-            raise RunError(
-                f"{folder / PREDICTIONS} has an {part.upper()} force MAE of {found:.6g} eV/Å, the results say "
-                f"{wanted:.6g}: evaluate again"
-            )
-        tests[part] = test
-        split = replace(split, id_test=saved.frames) if part == "id" else replace(split, ood_test=saved.frames)
-    return where_contents(results, store.graphs, tests, label_atoms(store, split, tests))
 
 
 def ensemble_uncertainty(

@@ -50,10 +50,9 @@ def predict_sets(
         DataError: an element that the potential does not know.
     """
     sets = datasets_of(run, store, list(frames.values()), settings)
-    step, rows = step_of(run.potential), max(item.n_frames for item in sets)
+    step = step_of(run.potential)
     return {
-        name: predict(step, run.params, dataset, rows=rows, progress=progress)
-        for name, dataset in zip(frames, sets, strict=True)
+        name: predict(step, run.params, dataset, progress=progress) for name, dataset in zip(frames, sets, strict=True)
     }
 
 

@@ -1,7 +1,8 @@
-"""From per-frame sums to metrics: sums over any set of molecules, then one division (NumPy, float64)."""
+"""Per-frame sums completed by energy errors, and added up over molecules (NumPy, float64)."""
 
 import numpy as np
 
+from compbench_jax.metrics.definitions import METRICS, metrics_of
 from compbench_jax.metrics.sums import ATOM_COLUMNS, COLUMNS, ENERGY_THRESHOLD
 from compbench_jax.models.normalisation import fit_reference_energies
 
@@ -18,8 +19,8 @@ ENERGY_COLUMNS = (
 SUM_COLUMNS = COLUMNS + ENERGY_COLUMNS
 """Columns that :func:`metrics_from_sums` works on."""
 
-LARGER_IS_BETTER = {"force_cosine": -1.0, "force_cosine_weighted": -1.0, "efwt": 0.0}
-"""Metrics of which 1 is the best, and their smallest value; all others are errors."""
+SCORES = {metric.name: metric.smallest for metric in METRICS.values() if metric.smallest is not None}
+"""Metrics whose best value is 1, and their worst value; all others are errors."""
 
 
 def referenced_errors(
@@ -102,43 +103,10 @@ def molecule_sums(table: np.ndarray, molecule: np.ndarray) -> tuple[np.ndarray, 
 
 
 def metrics_from_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """All metrics of sets of frames, NaN where one is not defined.
-
-    Means are over atoms (of forces, also over components) or over frames, never over molecules or batches.
-    Units: eV/Å for forces, eV a molecule for energies, meV an atom for the keys that end in ``_per_atom``.
-
-    Args:
-        sums: ``[..., len(SUM_COLUMNS)]``, summed over the frames of each set; leading dimensions (runs, say) are kept.
-            A column of NaN, where the sums are of a version that did not have it, gives metrics of NaN.
-    """
-    column = {name: sums[..., index] for index, name in enumerate(SUM_COLUMNS)}
-    frames = column["frames"]
-    metrics = force_metrics(sums[..., : len(ATOM_COLUMNS)])
-    for way in ("raw", "referenced", "centred"):
-        metrics[f"energy_mae_{way}"] = _divide(column[f"abs_{way}"], frames)
-        metrics[f"energy_mae_{way}_per_atom"] = 1000 * _divide(column[f"abs_{way}_per_atom"], frames)
-    return metrics | {"efwt": _divide(column["within_threshold"], frames)}
+    """Every metric of sums ``[..., len(SUM_COLUMNS)]``; see :func:`compbench_jax.metrics.definitions.metrics_of`."""
+    return metrics_of(sums, SUM_COLUMNS)
 
 
 def force_metrics(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """The force metrics alone, of any sets of atoms (one element, say), NaN where one is not defined.
-
-    Args:
-        sums: ``[..., len(ATOM_COLUMNS)]``.
-    """
-    column = {name: sums[..., index] for index, name in enumerate(ATOM_COLUMNS)}
-    atoms = column["atoms"]
-    return {
-        "force_mae": _divide(column["abs_force"], 3 * atoms),
-        "force_rmse": np.sqrt(_divide(column["squared_force"], 3 * atoms)),
-        "force_l2": _divide(column["l2_force"], atoms),
-        "force_cosine": _divide(column["cosine"], column["cosine_atoms"]),
-        "force_cosine_weighted": _divide(column["weighted_cosine"], column["force_norm"]),
-        "force_magnitude_mae": _divide(column["abs_magnitude"], atoms),
-    }
-
-
-def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """The quotient in float64, NaN over zero."""
-    numerator, denominator = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
-    return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator != 0)
+    """Every metric that any set of atoms has (one element, say), of sums ``[..., len(ATOM_COLUMNS)]``."""
+    return metrics_of(sums, ATOM_COLUMNS)

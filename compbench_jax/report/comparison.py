@@ -9,10 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.intervals import FEWEST, Comparison, paired_difference
+from compbench_jax.evaluation.intervals import FEWEST, Comparison, Estimate, paired_difference
+from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.report.curves import match, read_curve
-from compbench_jax.report.runs import PARTS, Results, check_comparable, group_runs, kind_of, pool
-from compbench_jax.report.table import COMPARED, MARK, MARKED, MEV, ROWS, is_marked, over, significant, with_interval
+from compbench_jax.report.runs import PARTS, Results, check_comparable, group_runs, pool
+from compbench_jax.report.table import MARK, MARKED, MEV, is_marked, over, significant, with_interval
 
 WIDE_PAIRED = 92
 """Columns of a terminal that the table needs with differences and intervals side by side."""
@@ -35,7 +36,7 @@ class Paired:
     n_seeds: int
 
 
-def paired(a: Sequence[Results], b: Sequence[Results], *_: object) -> Paired:
+def paired(a: Sequence[Results], b: Sequence[Results]) -> Paired:
     """Compare two models, each of one run or of several that differ in their seed.
 
     Raises:
@@ -49,7 +50,7 @@ def paired(a: Sequence[Results], b: Sequence[Results], *_: object) -> Paired:
     for run in (*a[1:], *b):
         check_comparable(a[0], run)
     both = [pool(runs, like=a[0]) for runs in (a, b)]
-    n_seeds = min((len(runs) for runs in (a, b) if kind_of(runs[0]) != "calculator"), default=2)
+    n_seeds = min((len(runs) for runs in (a, b) if runs[0]["kind"] != "foreign"), default=2)
     return Paired(both[0], both[1], paired_difference(*both), n_seeds)
 
 
@@ -70,28 +71,22 @@ def paired_table(a: Sequence[Results], b: Sequence[Results], found: Paired, widt
     )
     for index, heading in enumerate(("metric", "set", "A", "B", "B − A", "p")):
         table.add_column(heading, justify="left" if index < 2 else "right", no_wrap=True)
-    for row in ROWS:
-        if row.metric not in COMPARED:
+    for metric in METRICS.values():
+        if not metric.compared:
             continue
         for part in (*PARTS, "ratio"):
-            marked = is_marked(a[0], row.metric, part)
-            scale = 1.0 if part == "ratio" else row.scale
-            cosine = "cosine" in row.metric and part != "ratio"
-            values = [getattr(side, part).estimate(row.metric) for side in (found.a, found.b)]
-            shown = [
-                f"{v.value:.4f}"
-                if cosine and v.value is not None
-                else significant(None if v.value is None else scale * v.value)
-                for v in values
-            ]
-            gap = with_interval(getattr(found.difference, part).estimate(row.metric), scale, cosine)
+            marked = is_marked(a[0], metric.name, part)
+            scale, decimals = (1.0, None) if part == "ratio" else (metric.scale, metric.decimals)
+            values = [getattr(side, part).estimate(metric.name).value for side in (found.a, found.b)]
+            shown = [with_interval(Estimate(value), scale, decimals) for value in values]
+            gap = with_interval(getattr(found.difference, part).estimate(metric.name), scale, decimals)
             gap = gap if width >= WIDE_PAIRED else gap.replace(" ", "\n", 1)
             table.add_row(
-                row.label if part == "id" else "",
+                metric.heading if part == "id" else "",
                 part.upper() if part != "ratio" else "ratio",
                 *(value + MARK * marked for value in shown),
                 "not compared" if marked else gap,
-                "" if marked else p_text(getattr(found.difference, part).p(row.metric)),
+                "" if marked else p_text(getattr(found.difference, part).p(metric.name)),
                 end_section=part == "ratio",
             )
     return table

@@ -1,7 +1,7 @@
 """Force MAE against the number of carbons, ID beside OOD, with the trained range shaded."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from compbench_jax.report.drawing import (
     plain_log_ticks,
     save_figure,
 )
-from compbench_jax.report.runs import Group, group_runs
+from compbench_jax.report.runs import Group, Results, group_runs
 
 GAP = 1.5
 """Longest step in n along a line: a longer one (interpolation tasks) is a gap in the line too."""
@@ -225,7 +225,7 @@ def annotate(axes: Any, labels: Sequence[tuple[float, float, str, str]], limits:
         )
 
 
-def force_mae_figure(results: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
+def force_mae_figure(results: Sequence[Results], path: str | Path) -> Path:
     """Draw force MAE against n, a panel for each model and task (tasks down, models across), and save it.
 
     Points are molecules, bars the middle 90% of their frames; the shaded range of n was trained on.

@@ -154,13 +154,13 @@ def contacts(found: Material) -> str:
     """OOD force MAE of frames without and with a contact that training never saw."""
     lines = []
     for row in found.rows:
-        known, novel = (mean_of(row, "by_contact", "ood", label) for label in ("known", "novel"))
-        if row.kind in LEARNT and known and novel:
+        seen, unseen = (mean_of(row, "by_contact", "ood", label) for label in ("seen", "unseen"))
+        if row.kind in LEARNT and seen and unseen:
             inside = row.estimate("id").value
-            cells = [significant(None if v is None else MEV * v) for v in (inside, known, novel)]
-            lines.append([f"`{row.task}`", row.model, *cells, significant(novel / known)])
+            cells = [significant(None if v is None else MEV * v) for v in (inside, seen, unseen)]
+            lines.append([f"`{row.task}`", row.model, *cells, significant(unseen / seen)])
     return markdown(
-        ("task", "potential", "ID", "OOD, known contacts", "OOD, a novel contact", "novel / known"), lines, 2
+        ("task", "potential", "ID", "OOD, seen contacts", "OOD, an unseen contact", "unseen / seen"), lines, 2
     )
 
 

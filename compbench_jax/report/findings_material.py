@@ -11,16 +11,16 @@ from compbench_jax.errors import RunError
 from compbench_jax.evaluation.gap import Gap
 from compbench_jax.report.curves import Curve, read_curve
 from compbench_jax.report.drawing import MEV
-from compbench_jax.report.gap import Trio, gap_of, role_of, trios_of
+from compbench_jax.report.gap import Trio, gap_of, place_in_trio, trios_of
 from compbench_jax.report.leaderboard import METRIC, Row, Source, kind_of_task, leaderboard, tasks_of
-from compbench_jax.report.runs import Results, kind_of
+from compbench_jax.report.runs import Results
 from compbench_jax.report.table import significant
 
 NOTHING = "No results for this yet."
 LEARNT = ("trained", "fine-tuned", "zero-shot")
 """Kinds of rows that are potentials that learnt something somewhere; the others are baselines and calculators."""
 
-KINDS = (*LEARNT, "fitted", "calculator")
+KINDS = (*LEARNT, "baseline", "foreign")
 """Kinds of rows in the order to show them."""
 
 
@@ -57,9 +57,9 @@ def material(
         facts: the published numbers.
         main: kinds of the tasks of the headline.
     """
-    plain = [source for source in sources if role_of(source.results["task"])[1] == "runs"]
+    plain = [source for source in sources if source.results["role"] in ("task", "pretraining")]
     # Pre-trained potentials have no controls of their own.
-    compared = [source.results for source in sources if kind_of(source.results) == "trained"]
+    compared = [source.results for source in sources if source.results["kind"] == "trained"]
     trios = trios_of(with_all_roles(compared))
     kinds = [*order, *(kind_of_task(trio.task) for trio in trios)]
     trios.sort(key=lambda trio: (kinds.index(kind_of_task(trio.task)), trio.runs[0]["model"]))
@@ -76,7 +76,7 @@ def with_all_roles(results: Sequence[Results]) -> list[Results]:
     """
     found: dict[tuple[str, str, int], dict[str, list[Results]]] = {}
     for item in results:
-        task, role = role_of(item["task"])
+        task, role = place_in_trio(item)
         found.setdefault((item["model"], task, item["seed"]), {}).setdefault(role, []).append(item)
     return [item for roles in found.values() if len(roles) == 3 for items in roles.values() for item in items]
 

@@ -1,7 +1,6 @@
 """The compositional gap of runs on a task and its controls, as a table."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,10 +10,12 @@ from rich.table import Table
 
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.gap import Control, Gap, compositional_gap
-from compbench_jax.evaluation.results import molecule_sums
-from compbench_jax.metrics.aggregate import LARGER_IS_BETTER, SUM_COLUMNS, metrics_from_sums
-from compbench_jax.report.runs import Results, recipe, stacked_sums
-from compbench_jax.report.table import COMPARED, ROWS, is_marked, over, with_interval
+from compbench_jax.evaluation.identity import recipe
+from compbench_jax.metrics.aggregate import SCORES, metrics_from_sums
+from compbench_jax.metrics.definitions import METRICS
+from compbench_jax.report.runs import Results, stacked_sums
+from compbench_jax.report.table import is_marked, over, with_interval
+from compbench_jax.splits.roles import inner_task
 
 WIDE_GAP = 130
 """Columns of a terminal that the table needs with values and intervals side by side."""
@@ -37,12 +38,10 @@ class Trio:
     oracles: tuple[Results, ...]
 
 
-def role_of(task: str) -> tuple[str, str]:
-    """The task behind a name, and ``"runs"``, ``"controls"`` or ``"oracles"``."""
-    control = re.fullmatch(r"(control_random|oracle)\((.*?)(?:,seed=\d+)?\)", task)
-    if control is None:
-        return task, "runs"
-    return control[2], {"control_random": "controls", "oracle": "oracles"}[control[1]]
+def place_in_trio(results: Results) -> tuple[str, str]:
+    """The task that results are for, and the field of a trio that they belong into."""
+    task, field = results["task"], {"control": "controls", "oracle": "oracles"}.get(results["role"], "runs")
+    return (task if field == "runs" else inner_task(task)), field
 
 
 def trios_of(results: Sequence[Results]) -> list[Trio]:
@@ -53,8 +52,8 @@ def trios_of(results: Sequence[Results]) -> list[Trio]:
     """
     found: dict[str, dict[str, list[Results]]] = {}
     for item in results:
-        task, role = role_of(item["task"])
-        key = json.dumps([task, item["model"], item["data"], recipe(item)], sort_keys=True)
+        task, role = place_in_trio(item)
+        key = json.dumps([task, item["model"], item["data"], recipe(item["config"])], sort_keys=True)
         found.setdefault(key, {"runs": [], "controls": [], "oracles": []})[role].append(item)
     trios = []
     for key, roles in found.items():
@@ -74,15 +73,15 @@ def trios_of(results: Sequence[Results]) -> list[Trio]:
     return trios
 
 
-def gap_of(trio: Trio, *_: object) -> Gap:
+def gap_of(trio: Trio) -> Gap:
     """The gap of one model on one task, see :func:`compbench_jax.evaluation.gap.compositional_gap`."""
     first = trio.runs[0]
     return compositional_gap(
         stacked_sums(trio.runs, "ood", first),
-        [Control(*molecule_sums(item, "ood", SUM_COLUMNS)) for item in trio.controls],
+        [Control(item.inchikeys("ood"), item.sums("ood")) for item in trio.controls],
         stacked_sums(trio.oracles, "ood", first),
         metrics_from_sums,
-        LARGER_IS_BETTER,
+        SCORES,
     )
 
 
@@ -108,13 +107,12 @@ def gap_table(trio: Trio, gap: Gap, width: int = WIDE_GAP) -> Table:
     for heading in ("task", "control", "oracle", "task / oracle", "gap"):
         table.add_column(heading, justify="right")  # where it is too narrow, intervals go on two lines
     break_at = "\n" if width < WIDE_GAP else " "
-    for row in ROWS:
-        if row.metric not in COMPARED:
-            continue
-        cells = [with_interval(item.estimate(row.metric), row.scale) for item in (gap.task, gap.control, gap.oracle)]
-        cells += [with_interval(item.estimate(row.metric)) for item in (gap.unseen, gap.gap)]
-        if is_marked(trio.runs[0], row.metric):
-            continue  # the task's total energies cannot be known, those of its oracle can
-        label = f"1 − {row.label}" if row.metric in LARGER_IS_BETTER else row.label
+    for metric in METRICS.values():
+        if not metric.compared or is_marked(trio.runs[0], metric.name):
+            continue  # where the task's total energies cannot be known, those of its oracle can
+        sets = (gap.task, gap.control, gap.oracle)
+        cells = [with_interval(item.estimate(metric.name), metric.scale) for item in sets]
+        cells += [with_interval(item.estimate(metric.name)) for item in (gap.unseen, gap.gap)]
+        label = f"1 − {metric.heading}" if metric.higher_is_better else metric.heading
         table.add_row(label, *(cell.replace(" ", break_at, 1) for cell in cells))
     return table

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.errors import CompBenchError, RunError
+from compbench_jax.errors import RunError
+from compbench_jax.evaluation.derived import read_results
 from compbench_jax.evaluation.intervals import Estimate, paired_difference
-from compbench_jax.evaluation.results import FILE as RESULTS_FILE
-from compbench_jax.evaluation.results import read_results
+from compbench_jax.evaluation.result import FILE as RESULTS_FILE
 from compbench_jax.report.curves import LOG
-from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, kind_of, pool
+from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, pool
 from compbench_jax.report.submission import (
     clashes,
     marks_of,
     name_mark,
     read_submission,
-    schema_problems,
     submission_problems,
     submissions_in,
 )
@@ -44,7 +43,7 @@ class Row:
     Attributes:
         task: canonical name.
         model: name shown.
-        kind: see :func:`compbench_jax.report.runs.kind_of`.
+        kind: see :func:`compbench_jax.evaluation.identity.kind_of`.
         group: its runs, pooled.
         sources: the runs with their folders, by ascending seed.
         parameters: number of parameters; None where results do not say.
@@ -118,7 +117,7 @@ def read_sources(paths: Sequence[Path], check: Callable[[Path], list[str]] = che
         seen |= dict.fromkeys(marks, item)
         content = read_submission(item)
         folders = [item / entry["folder"] for entry in content["results"]]
-        sources += [Source(folder, {**read_results(folder), "model": content["name"]}) for folder in folders]
+        sources += [Source(folder, read_results(folder).replaced(model=content["name"])) for folder in folders]
     if not sources:
         raise RunError("no results are given: name one results.json or more")
     return sources
@@ -135,25 +134,7 @@ def plain_sources(path: Path) -> list[Source]:
         files = sorted(path.glob(f"*/{RESULTS_FILE}"))
         if not files:
             raise RunError(f"{path} holds no {RESULTS_FILE}: give results.json files, or folders of them")
-    return [Source(file.parent, checked_results(file)) for file in files]
-
-
-def checked_results(path: Path) -> Results:
-    """A ``results.json``, given the file or its folder, held against its schema where jsonschema is installed.
-
-    Raises:
-        RunError: there is none, or it is damaged.
-    """
-    results = read_results(path)
-    try:
-        problems = schema_problems(results, "results")
-    except RunError:
-        raise
-    except CompBenchError:
-        return results
-    if problems:
-        raise RunError(f"{path} is damaged ({problems[0]}): evaluate again")
-    return results
+    return [Source(file.parent, read_results(file)) for file in files]
 
 
 def leaderboard(sources: Sequence[Source], order: Sequence[str] = ()) -> list[Row]:
@@ -174,7 +155,7 @@ def leaderboard(sources: Sequence[Source], order: Sequence[str] = ()) -> list[Ro
             Row(
                 group.task,
                 group.model.removesuffix(" (partial)"),
-                kind_of(group.runs[0]),
+                group.runs[0]["kind"],
                 group,
                 own,
                 group.runs[0].get("parameters"),

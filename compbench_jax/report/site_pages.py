@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compbench_jax.errors import CompBenchError, RunError
+from compbench_jax.evaluation.breakdowns import BREAKDOWNS
 from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.evaluation.showcase import FILE as SHOWCASE
 from compbench_jax.files import read_json
@@ -27,15 +28,6 @@ Page = dict[str, Any]
 ARROW = 1.0
 """eV/Å that an arrow of 1 Å stands for."""
 
-WHERE = (
-    ("by_distance", "ood", "Distance from the novelty", "bonds from the nearest atom whose surroundings are new"),
-    ("by_element", "ood", "Element", "OOD force error by element"),
-    ("by_end_fragment", "ood", "End fragment", "OOD force error of molecules that carry the fragment"),
-    ("by_contact", "ood", "Contacts", "OOD frames in which two groups come close that never met in training"),
-    ("by_ch2", "ood", "CH2 between the ends", "OOD force error by the number of CH2 groups between the end fragments"),
-    ("by_force", "ood", "Size of the force", "OOD force error by the size of the reference force"),
-)  # fmt: skip
-
 
 def cell(value: float | None, interval: Estimate | None = None, scale: float = 1.0, digits: str = "") -> Page:
     """A number of a table: text, interval, and the raw value that sorting goes by."""
@@ -51,7 +43,7 @@ def table_row(site: "Site", row: Row) -> Page:
     """One row of a table of scores."""
     estimates = {part: row.estimate(part) for part in ("id", "ood", "ratio")}
     note = [f"{len(row.sources)} seeds"] if len(row.sources) > 1 else []
-    note += [row.kind] if row.kind == "calculator" else []
+    note += ["calculator"] if row.kind == "foreign" else []
     note += ["partial: frames are missing"] if row.partial else []
     note += [row.other] if row.other else []
     tasks = {r.task for r in site.rows if "(" not in r.task}  # without controls, which few have
@@ -100,7 +92,7 @@ def index_page(site: "Site") -> Page:
 
 def headline(rows: Sequence[Row]) -> str:
     """The results in a sentence: how much larger OOD errors are, and which model has the smallest."""
-    ratios = [row.estimate("ratio").value for row in rows if row.kind not in ("calculator", "zero-shot")]
+    ratios = [row.estimate("ratio").value for row in rows if row.kind not in ("foreign", "zero-shot")]
     known = [value for value in ratios if value is not None]
     tasks = tasks_of(rows)
     text = f"{len({row.model for row in rows})} potentials on {len(tasks)} task{'s' * (len(tasks) != 1)}. "
@@ -123,7 +115,8 @@ def task_page(site: "Site", task: str) -> Page:
     """One task."""
     rows = sorted(site.of_task(task), key=lambda row: row.estimate("ood").value or 1e9)
     about = site.about.get(task)
-    figures = ((key, title, text, charts.breakdown(rows, key, part, title)) for key, part, title, text in WHERE)
+    shown = [item for item in BREAKDOWNS.values() if item.name not in ("n", "distance_element")]
+    figures = ((item, charts.breakdown(rows, f"by_{item.name}", "ood", item.title)) for item in shown)
     shows = ((row, first(read_beside(source.folder / SHOWCASE) for source in row.sources)) for row in rows)
     return {
         "page": "task",
@@ -133,7 +126,7 @@ def task_page(site: "Site", task: str) -> Page:
         "rows": [table_row(site, row) for row in rows],
         "by_n": escaped(charts.by_n(rows)),
         "breakdowns": [
-            {"title": title, "text": text, "figure": escaped(figure)} for _, title, text, figure in figures if figure
+            {"title": item.title, "text": item.note, "figure": escaped(figure)} for item, figure in figures if figure
         ],
         "parity": [
             {"model": row.model, "forces": charts.parity(show, "forces"), "energy": charts.parity(show, "energy")}
@@ -176,7 +169,7 @@ def audit_part(rows: Sequence[Row]) -> Page | None:
     reach = [
         {"model": row.model, **{key: f"{own['receptive_field'][key]:g}" for key in ("layers", "cutoff", "reach")}}
         for row, own in audits
-        if own and own.get("receptive_field") and row.kind != "calculator"
+        if own and own.get("receptive_field") and row.kind != "foreign"
     ]
     return {"text": text, "figure": charts.radius_profile(audit), "reach": reach}
 

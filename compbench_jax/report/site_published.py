@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from compbench_jax.metrics.aggregate import LARGER_IS_BETTER
+from compbench_jax.metrics.aggregate import SCORES
 from compbench_jax.report import charts
 from compbench_jax.report.leaderboard import Row
 from compbench_jax.report.site_pages import Page, cell
@@ -75,7 +75,7 @@ def published_cells(table: Mapping[str, Any], name: str, row: Row | None) -> lis
     for _, column, metric in METRICS:
         inside, outside = (values[column.format(part)] for part in ("id", "ood"))
         own = [None] * 2 if row is None else [row.estimate(part, metric).value for part in ("id", "ood")]
-        if metric in LARGER_IS_BETTER:
+        if metric in SCORES:
             cells += [f"{inside:.4f} → {outside:.4f}", " → ".join(cell(x, digits=".4f")["value"] for x in own)]
         else:
             ratio = None if None in own or row is None else row.estimate("ratio", metric).value

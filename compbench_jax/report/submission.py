@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from compbench_jax.errors import CompBenchError, RunError, optional_import
-from compbench_jax.evaluation.results import FILE as RESULTS_FILE
-from compbench_jax.evaluation.results import read_results
+from compbench_jax.evaluation.derived import Derived, read_results
+from compbench_jax.evaluation.result import FILE as RESULTS_FILE
 from compbench_jax.files import read_json
-from compbench_jax.report.recompute import number_problems
-from compbench_jax.report.runs import kind_of
+from compbench_jax.report.plausibility import plausibility_problems
 
 FILE = "submission.json"
 FORMAT = "compbench-submission"
 VERSION = 1
-SCHEMAS = {RESULTS_FILE: "results", "audit.json": "audit", "showcase.json": "showcase"}
-"""Files of a results folder that have a schema, and its name."""
+SCHEMAS = {"audit.json": "audit", "showcase.json": "showcase"}
+"""Files next to results that have a schema, and its name."""
 
-COPIED = (*SCHEMAS, "config.json", "log.jsonl", "where.json")
+COPIED = (RESULTS_FILE, *SCHEMAS, "config.json", "log.jsonl")
 """Files of a results folder that a submission may hold; others are refused."""
 
 MOST_BYTES = 20 << 20
@@ -60,7 +59,7 @@ def submission_problems(folder: Path, canonical: Canonical, known_data: Mapping[
     """Everything that is wrong with a submission by itself, one line each; empty if it can be shown.
 
     Checked are: the schemas of ``submission.json`` and of what lies with it; sums; that nothing else lies there and
-    nothing is listed twice; that every number is what its molecule sums give; that the split was sound and the task is
+    nothing is listed twice; that the sums of errors are possible; that the split was sound and the task is
     one of the benchmark's.
 
     Args:
@@ -98,9 +97,12 @@ def item_problems(
             problems.append(str(error))
             continue
         problems += [f"{folder.name}/{file}: {line}" for line in schema_problems(contents[file], schema)]
+    try:
+        results = read_results(folder)
+    except RunError as error:
+        return [*problems, str(error)]
     if problems:
         return problems
-    results = contents[RESULTS_FILE]
     found = result_problems(results, item, canonical, known_data) + audit_problems(contents["audit.json"], results)
     if hashlib.sha256((folder / RESULTS_FILE).read_bytes()).hexdigest() != item["sha256"]:
         found.insert(0, f"its SHA-256 is not the one in {FILE}: run compbench submit again")
@@ -151,9 +153,9 @@ def unexpected_files(folder: Path, listed: Sequence[str]) -> list[str]:
 
 
 def result_problems(
-    results: Mapping[str, Any], item: Mapping[str, Any], canonical: Canonical, known_data: Mapping[str, str]
+    results: Derived, item: Mapping[str, Any], canonical: Canonical, known_data: Mapping[str, str]
 ) -> list[str]:
-    """What is wrong in one result: another task, seed or data set, or numbers that its molecule sums do not give."""
+    """What is wrong in one result: another task, seed or data set, or sums that no forces have."""
     problems = []
     for key in ("task", "seed"):
         if results[key] != item[key]:
@@ -166,10 +168,10 @@ def result_problems(
     if results["data"] not in known_data:
         names = ", ".join(known_data.values())
         problems.append(f"data {results['data'][:12]}… are none of the benchmark's ({names}): evaluate on one of them")
-    return problems + number_problems(results)
+    return problems + plausibility_problems(results)
 
 
-def audit_problems(audit: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
+def audit_problems(audit: Mapping[str, Any], results: Derived) -> list[str]:
     """Whether the split was audited and sound."""
     if audit["data"] != results["data"] or audit["task"] != results["task"]:
         return ["audit.json is of another split"]
@@ -210,20 +212,13 @@ def marks_of(folder: Path) -> list[str]:
     marks = []
     for item in content["results"]:
         results = read_results(folder / item["folder"])
-        marks += [name_mark({**results, "model": content["name"]}), f"the results {item['sha256']}"]
+        marks += [name_mark(results.replaced(model=content["name"])), f"the results {item['sha256']}"]
     return list(dict.fromkeys(marks))
 
 
-def name_mark(results: Mapping[str, Any]) -> str:
-    """The name of a potential, without regard to case and spaces, and how it came to be.
-
-    Raises:
-        RunError: the results have no such thing.
-    """
-    try:
-        return f"the name {' '.join(str(results['model']).split()).casefold()!r} ({kind_of(results)})"
-    except (AttributeError, KeyError, TypeError) as error:
-        raise RunError(f"the results of {results.get('model')} have no readable config: rerun evaluate.py") from error
+def name_mark(results: Derived) -> str:
+    """The name of a potential, without regard to case and spaces, and how it came to be."""
+    return f"the name {' '.join(results['model'].split()).casefold()!r} ({results['kind']})"
 
 
 def clashes(marks: Sequence[str], seen: Mapping[str, Path]) -> list[str]:

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from compbench_jax.evaluation.breakdowns import BREAKDOWNS
 from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.evaluation.results import estimate_of
-from compbench_jax.report.runs import Group, group_runs
+from compbench_jax.metrics.definitions import METRICS, Metric
+from compbench_jax.report.runs import Group, Results, group_runs
 
 MEV = 1000.0
 PARTS = ("id", "ood", "ratio")
@@ -23,52 +24,8 @@ WIDE_ACROSS = 116
 """The same for all columns of the table across runs."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A metric as tables show it: its name in results, its label with the unit, and the factor to that unit."""
-
-    metric: str
-    label: str
-    scale: float = 1.0
-
-
-ROWS = (
-    Row("force_mae", "force MAE (meV/Å)", MEV),
-    Row("force_rmse", "force RMSE (meV/Å)", MEV),
-    Row("force_cosine", "force cosine"),
-    Row("force_cosine_weighted", "force cosine, weighted"),
-    Row("force_magnitude_mae", "|F| MAE (meV/Å)", MEV),
-    Row("energy_mae_raw", "E MAE raw (meV)", MEV),
-    Row("energy_mae_referenced", "E MAE referenced (meV)", MEV),
-    Row("energy_mae_centred", "E MAE centred (meV)", MEV),
-    Row("energy_mae_raw_per_atom", "  raw (meV/atom)"),
-    Row("energy_mae_referenced_per_atom", "  referenced (meV/atom)"),
-    Row("energy_mae_centred_per_atom", "  centred (meV/atom)"),
-    Row("efwt", "within thresholds"),
-)
-"""Rows of the terminal table, and the metrics it knows how to name. Short, so that it fits 80 columns."""
-
-COMPARED = (
-    "force_mae",
-    "force_rmse",
-    "force_cosine",
-    "force_magnitude_mae",
-    "energy_mae_referenced",
-    "energy_mae_centred",
-)
-"""Metrics in tables that set several runs against each other."""
-
-ACROSS = (
-    Row("force_cosine", "cosine"),
-    Row("force_magnitude_mae", "\\|F\\| MAE", MEV),
-    Row("energy_mae_referenced_per_atom", "E ref."),
-    Row("energy_mae_centred_per_atom", "E centred"),
-)
-"""Columns of the Markdown table after the force MAE, each ID → OOD."""
-
-
-NOT_KNOWABLE = ("energy_mae_raw", "energy_mae_referenced", "efwt")
-"""Beginnings of the names of metrics that hold total energies, which training may not determine."""
+ACROSS = tuple(metric for metric in METRICS.values() if metric.short)
+"""Columns of the table across runs after the force MAE, each ID → OOD."""
 
 MARK = " †"
 MARKED = "† not identifiable: total energies of {n} OOD molecules cannot be known from the training compositions"
@@ -79,7 +36,7 @@ def is_marked(results: Mapping[str, Any], metric: str, part: str = "ood") -> boo
 
     Such a value is shown with ``MARK`` and never ranked (docs/energies.md).
     """
-    return part != "id" and metric.startswith(NOT_KNOWABLE) and bool(results.get("unidentifiable"))
+    return part != "id" and METRICS[metric].total_energy and bool(results.get("unidentifiable"))
 
 
 def significant(value: float | None, digits: int = 3) -> str:
@@ -100,36 +57,36 @@ def over(*n_runs: int) -> str:
     return "over molecules and seeds" + (", where there are several" if min(n_runs) == 1 else "")
 
 
-def with_interval(estimate: Estimate, scale: float = 1.0, cosine: bool = False) -> str:
+def with_interval(estimate: Estimate, scale: float = 1.0, decimals: int | None = None) -> str:
     """``"12.0 [10.9, 13.4]"``; the value alone where there is no interval.
 
     Args:
         estimate: the metric.
         scale: factor to the unit shown.
-        cosine: show four decimals, since three digits of 0.9987 say nothing.
+        decimals: to show; None: three significant digits, which of a cosine of 0.9987 say nothing.
     """
     if estimate.value is None:
         return "–"
 
     def show(value: float) -> str:
-        return f"{value:.4f}" if cosine else significant(scale * value)
+        return significant(scale * value) if decimals is None else f"{scale * value:.{decimals}f}"
 
     if estimate.low is None or estimate.high is None:
         return show(estimate.value)
     return f"{show(estimate.value)} [{show(estimate.low)}, {show(estimate.high)}]"
 
 
-def _cell(results: Mapping[str, Any], part: str, row: Row) -> str:
-    estimate = estimate_of(results[part], row.metric)
-    mark = MARK if is_marked(results, row.metric, part) else ""
+def _cell(results: Mapping[str, Any], part: str, metric: Metric) -> str:
+    estimate = estimate_of(results[part], metric.name)
+    mark = MARK if is_marked(results, metric.name, part) else ""
     if part == "ratio":
         return with_interval(estimate) + mark
-    return with_interval(estimate, row.scale, cosine="cosine" in row.metric) + mark
+    return with_interval(estimate, metric.scale, metric.decimals) + mark
 
 
 def copy_of(results: Mapping[str, Any]) -> str:
     """Which copy of a model results are of: its seed; of a calculator whether they are complete."""
-    if results["config"].get("model", {}).get("kind") != "calculator":
+    if results["kind"] != "foreign":
         return f"seed {results['seed']}"
     return "partial: frames are missing" if "partial" in results else "not trained here"
 
@@ -157,11 +114,11 @@ def metric_table(results: Mapping[str, Any], width: int = WIDE) -> Table:
     for heading in ("ID", "OOD", "OOD / ID"):
         table.add_column(heading, justify="right", no_wrap=True)
     break_at = "\n" if width < WIDE else " "
-    for row in ROWS:
-        if row.metric in results["id"]:
-            cells = [_cell(results, part, row).replace(" ", break_at, 1) for part in PARTS]
-            table.add_row(row.label, *cells)
-        if row.metric == "force_mae" and "ratio_largest_id" in results:
+    for metric in METRICS.values():
+        if metric.listed:
+            cells = [_cell(results, part, metric).replace(" ", break_at, 1) for part in PARTS]
+            table.add_row(metric.heading, *cells)
+        if metric.name == "force_mae":
             largest = with_interval(estimate_of(results["ratio_largest_id"], "force_mae"))
             table.add_row("  OOD / largest ID", "", "", largest.replace(" ", break_at, 1))
     return table
@@ -185,27 +142,16 @@ def n_table(results: Mapping[str, Any]) -> Table:
     return table
 
 
-WHERE = (
-    ("by_element", "element"),
-    ("by_end_fragment", "end fragment"),
-    ("by_ch2", "CH2"),
-    ("by_force", "|F| (eV/Å)"),
-    ("by_contact", "contacts"),
-    ("by_touching", "fragments"),
-    ("by_distance", "bonds to novelty"),
-)
-
-
 def where_table(results: Mapping[str, Any]) -> Table:
-    """Where the force error of one run lives: by element, end fragment, contacts and distance from the novelty."""
+    """Where the force error of one run lives: every breakdown but by n, which :func:`n_table` shows, and by two."""
     table = Table(title="force MAE (meV/Å): where the error lives", box=box.SIMPLE_HEAD, show_edge=False, min_width=42)
     table.add_column("by")
     table.add_column("")
     for heading in ("ID", "OOD"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for key, label in WHERE:
-        blocks = results.get(key)
-        if not blocks or not any(blocks.values()):
+    for breakdown in BREAKDOWNS.values():
+        blocks = results.get(f"by_{breakdown.name}", {})
+        if breakdown.name in ("n", "distance_element") or not any(blocks.values()):
             continue
         names = list(dict.fromkeys(name for part in ("id", "ood") for name in blocks.get(part, {})))
         for index, name in enumerate(names):
@@ -215,7 +161,7 @@ def where_table(results: Mapping[str, Any]) -> Table:
                 else ""
                 for part in ("id", "ood")
             ]
-            table.add_row(label if index == 0 else "", name, *cells, end_section=index == len(names) - 1)
+            table.add_row(breakdown.heading if index == 0 else "", name, *cells, end_section=index == len(names) - 1)
     return table
 
 
@@ -227,15 +173,14 @@ def comparison_cells(group: Group) -> list[str]:
         with_interval(sets.ood.estimate("force_mae"), MEV),
         with_interval(sets.ratio.estimate("force_mae")),
     ]
-    for row in ACROSS:
-        cosine = "cosine" in row.metric
-        pair = [Estimate(estimate.value) for estimate in (sets.id.estimate(row.metric), sets.ood.estimate(row.metric))]
-        mark = MARK if is_marked(group.runs[0], row.metric) else ""
-        cells.append(" → ".join(with_interval(item, row.scale, cosine) for item in pair) + mark)
+    for metric in ACROSS:
+        pair = [Estimate(getattr(sets, part).estimate(metric.name).value) for part in ("id", "ood")]
+        mark = MARK if is_marked(group.runs[0], metric.name) else ""
+        cells.append(" → ".join(with_interval(item, metric.scale, metric.decimals) for item in pair) + mark)
     return cells
 
 
-HEADINGS = ("task", "model", "seeds", "force MAE, ID", "force MAE, OOD", "OOD / ID", *(row.label for row in ACROSS))
+HEADINGS = ("task", "model", "seeds", "force MAE, ID", "force MAE, OOD", "OOD / ID", *(m.short for m in ACROSS))
 FORCE_COLUMNS = 6
 """Leading columns that hold no more than the force MAE."""
 
@@ -246,28 +191,28 @@ CAPTION = (
 )
 
 
-def across_rows(results: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def across_rows(results: Sequence[Results]) -> list[list[str]]:
     """Cells of the table across runs; runs that differ in their seed only are one row."""
     return [[group.task, group.model, str(len(group.runs)), *comparison_cells(group)] for group in group_runs(results)]
 
 
-def markdown_table(results: Sequence[Mapping[str, Any]]) -> str:
+def markdown_table(results: Sequence[Results]) -> str:
     """Task × model in Markdown: force MAE ID, OOD and ratio with intervals, cosine, magnitude, energies."""
     lines = [
-        "| " + " | ".join(HEADINGS) + " |",
+        "| " + " | ".join(heading.replace("|", "\\|") for heading in HEADINGS) + " |",
         "| " + " | ".join("---" if i < 2 else "---:" for i in range(len(HEADINGS))) + " |",
         *("| " + " | ".join([f"`{row[0]}`", *row[1:]]) + " |" for row in across_rows(results)),
     ]
     return "\n".join(lines) + f"\n\n{CAPTION}\n"
 
 
-def across_table(results: Sequence[Mapping[str, Any]], width: int = WIDE_ACROSS) -> Table:
+def across_table(results: Sequence[Results], width: int = WIDE_ACROSS) -> Table:
     """The same for the terminal: values above their intervals, and nothing but force MAE where it is narrow."""
     shown = len(HEADINGS) if width >= WIDE_ACROSS else FORCE_COLUMNS
     table = Table(caption=escape(CAPTION), box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("task, model", overflow="fold")
     for heading in HEADINGS[3:shown]:
-        table.add_column(heading.replace("\\", "").replace(", ", "\n"), justify="right", no_wrap=True)
+        table.add_column(heading.replace(", ", "\n"), justify="right", no_wrap=True)
     for task, model, seeds, *cells in across_rows(results):
         name = f"{task}\n{model}" + (f", {seeds} seeds" if seeds != "1" else "")
         broken = [cell.replace(" → ", "\n→ ").replace(" [", "\n[") for cell in cells[: shown - 3]]

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from rich import progress as bars
 from rich.console import Console
 
 from compbench_jax.errors import CompBenchError
-from compbench_jax.evaluation.results import FILE
+from compbench_jax.evaluation.derived import Derived
+from compbench_jax.evaluation.result import FILE
 from compbench_jax.report.figure import force_mae_figure
 from compbench_jax.report.sentence import finding
 from compbench_jax.report.spread import spread_table
@@ -52,7 +52,7 @@ class Progress:
         self.bar.update(self.task, completed=done, total=total)
 
 
-def report(results: Mapping[str, Any], out: Path, places: Mapping[str, Path], console: Console | None = None) -> None:
+def report(results: Derived, out: Path, places: Mapping[str, Path], console: Console | None = None) -> None:
     """Print the tables of one evaluation, draw its figure, say where everything is, and what was found.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 from compbench_jax.errors import RunError
 from compbench_jax.files import write_atomically
-from compbench_jax.report.gap import role_of
+from compbench_jax.splits.roles import inner_task, role_of
 from compbench_jax.suites.cells import Cell
 
 FORMAT = "compbench-suite"
@@ -66,7 +66,8 @@ def key(cell: Cell) -> str:
 
     They are shared by what is compared: seeds, a task and its controls, and a potential wherever its training begins.
     """
-    return f"{role_of(cell.task)[0]} {cell.potential}" + (f" x{cell.seeds}" if cell.seeds > 1 else "")
+    task = cell.task if role_of(cell.task) == "pretraining" else inner_task(cell.task)
+    return f"{task} {cell.potential}" + (f" x{cell.seeds}" if cell.seeds > 1 else "")
 
 
 def open_plan(folder: Path, settings: dict[str, Any]) -> Plan:

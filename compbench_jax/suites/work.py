@@ -14,7 +14,7 @@ from compbench_jax.suites.cells import Cell
 from compbench_jax.suites.plan import TRIAL_LOG_EVERY, TRIAL_STEPS, Plan, measured_rate
 from compbench_jax.training.configuration import FILE as CONFIG_FILE
 
-KEPT = ("where.json", "showcase.json", "config.json", "audit.json", "log.jsonl")
+KEPT = ("showcase.json", "config.json", "audit.json", "log.jsonl")
 """Files of a run that are copied beside its results.json; checkpoints and predictions stay in the run folder."""
 
 VALIDATIONS = 8

@@ -13,6 +13,7 @@ from made_up_run import save_members, start_run
 
 from compbench_jax.cli.evaluate import wire
 from compbench_jax.cli.guard import guarded
+from compbench_jax.evaluation.derived import read_results
 from compbench_jax.store.store import open_store
 from compbench_jax.training import configuration
 
@@ -60,9 +61,8 @@ def test_a_run_is_evaluated_reported_and_drawn(run, monkeypatch, capsys):
     assert not (run / "audit.json").exists()
     assert evaluate(monkeypatch, "--run", run, "--samples", "50", "--split-out", run / "split") == 0
     printed = capsys.readouterr().out
-    results = json.loads((run / "results.json").read_text())
+    results = read_results(run)
     assert (results["task"], results["model"], results["seed"]) == ("chain_extension", "schnet", 5)
-    assert results["bootstrap"]["samples"] == 50
     assert results["config"]["steps"] == 4
     assert [b["n"] for b in results["by_molecule"]["ood"].values()] == [7, 8]
     for what in ("force MAE (meV/Å)", "OOD / ID", "by number of carbons", str(run / "results.json")):
@@ -95,7 +95,7 @@ def test_best_and_latest_parameters_can_both_be_asked_for(run, monkeypatch):
     for which in ("best", "latest"):
         words = ("--run", run, "--which", which, "--samples", "9", "--out", run / which)
         assert evaluate(monkeypatch, *words) == 0
-        found[which] = json.loads((run / which / "results.json").read_text())
+        found[which] = read_results(run / which)
     assert [item["checkpoint_step"] for item in found.values()] == [2, 4]
     errors = [item["ood"]["force_mae"]["value"] for item in found.values()]
     assert errors[0] != errors[1]
@@ -106,12 +106,12 @@ def test_members_are_evaluated_with_their_mean_spread_and_ensemble(run, trained,
     together = run.parent / "together"
     shutil.copytree(trained / "together", together)
     assert evaluate(monkeypatch, "--run", together, "--samples", "9") == 0
-    results = json.loads((together / "results.json").read_text())
+    results = read_results(together)
     block = results["members"]
     assert (block["chosen"], block["learning_rate"], results["seed"]) == (2, 1e-2, 5)
     assert [item["seed"] for item in block["trained"]] == [5, 6, 5, 6]
     assert sorted(p.name for p in (together / "members").iterdir()) == ["2", "3", "ensemble"]
-    alone = [json.loads((together / "members" / str(k) / "results.json").read_text()) for k in (2, 3)]
+    alone = [read_results(together / "members" / str(k)) for k in (2, 3)]
     values = [item["ood"]["force_mae"]["value"] for item in alone]
     metric = block["metrics"]["ood"]["force_mae"]
     assert metric["values"] == values
@@ -133,7 +133,7 @@ def test_members_are_evaluated_with_their_mean_spread_and_ensemble(run, trained,
     assert evaluate(monkeypatch, "--run", run, "--samples", "9") == 0
     np.testing.assert_array_equal(two, np.load(run / "predictions" / "ood_forces.npy", allow_pickle=False))
     assert evaluate(monkeypatch, "--run", together, "--samples", "9", "--member", "3", "--out", run / "three") == 0
-    single = json.loads((run / "three" / "results.json").read_text())
+    single = read_results(run / "three")
     assert (single["seed"], single["ood"]["force_mae"]["value"]) == (6, values[1])
     assert "members" not in single
 
@@ -142,7 +142,7 @@ def test_another_task_goes_to_its_own_folder_and_says_what_the_run_has_seen(run,
     words = ("--run", run, "--samples", "9", "--task", "oracle(chain_extension)")
     assert evaluate(monkeypatch, *words) == 0
     assert not (run / "results.json").exists()
-    results = json.loads((run / "evaluations" / "oracle-chain_extension" / "results.json").read_text())
+    results = read_results(run / "evaluations" / "oracle-chain_extension")
     assert results["task"] == "oracle(chain_extension)"
     assert "trained on" not in capsys.readouterr().err
     assert evaluate(monkeypatch, *words[:-1], "control_random(chain_extension)") == 0
@@ -239,7 +239,7 @@ def test_bad_input_is_one_line_exit_code_2_and_no_results(run, trained, monkeypa
 def test_other_data_can_be_insisted_on(run, trained, monkeypatch):
     words = ("--run", run, "--data", trained / "other", "--other-data", "--samples", "9")
     assert evaluate(monkeypatch, *words) == 0
-    results = json.loads((run / "results.json").read_text())
+    results = read_results(run)
     assert results["data"] != results["config"]["data_hash"]
 
 
@@ -253,6 +253,6 @@ def test_benchmark_prints_speeds_and_writes_nothing(run, monkeypatch, capsys):
 def test_a_sample_of_the_test_frames_can_be_evaluated_by_two_processes(run, monkeypatch):
     words = ("--run", run, "--max-frames", "6", "--samples", "9", "--workers", "2")
     assert evaluate(monkeypatch, *words) == 0
-    results = json.loads((run / "results.json").read_text())
+    results = read_results(run)
     assert (results["id"]["n_frames"], results["ood"]["n_frames"]) == (6, 6)
     assert len(np.load(run / "predictions" / "ood_energy.npy")) == 6

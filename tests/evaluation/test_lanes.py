@@ -12,21 +12,20 @@ from compbench_jax.evaluation import predict as predictions
 from compbench_jax.evaluation.predict import calls_lapack, make_step, predict
 from compbench_jax.evaluation.sets import datasets_of
 from compbench_jax.evaluation.settings import Settings
-from compbench_jax.metrics.sums import empty_table
 
 
 class Watched:
     """A step that notes how many of its calls were under way at once, with a decomposition of matrices or without."""
 
     def __init__(self, potential, decomposes):
-        def step(params, table, graph):
-            table, energy, forces = make_step(potential)(params, table, graph)
+        def step(params, graph):
+            energy, forces = make_step(potential)(params, graph)
             if decomposes:
                 matrices = jnp.broadcast_to(jnp.eye(3), (len(forces), 3, 3)) * (
                     1 + graph.nodes["positions"][:, :1, None]
                 )
                 forces += 0 * jnp.linalg.svd(matrices)[1]
-            return table, energy, forces
+            return energy, forces
 
         self.jitted = jax.jit(step)
         self.lock, self.present, self.most = threading.Lock(), 0, 0
@@ -57,10 +56,8 @@ def test_programs_that_call_lapack_run_one_at_a_time(tmp_path, monkeypatch, deco
     step = Watched(run.potential, decomposes)
     found = predict(step, run.params, data)
     assert step.most == most
-    # Donated tables or not, one lane or two: the numbers are those of the plain step.
+    # One lane or two: the numbers are those of the plain step.
     monkeypatch.setattr(predictions, "lanes_here", lambda: 1)
     plain = predict(make_step(run.potential), run.params, data)
     np.testing.assert_allclose(found.forces, plain.forces, atol=1e-6)
-    np.testing.assert_allclose(found.sums, plain.sums, atol=1e-5)
-    table, graph = empty_table(data.n_frames), data.batch(data.sequential()[0])
-    assert calls_lapack(step, run.params, table, graph) is decomposes
+    assert calls_lapack(step, run.params, data.batch(data.sequential()[0])) is decomposes

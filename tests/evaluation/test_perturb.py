@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from compbench_jax.evaluation.breakdown import TestSet, all_atom_terms, estimates
 from compbench_jax.evaluation.calculator_spec import parse_spec
-from compbench_jax.evaluation.evaluate_calculator import Work, compute, evaluate_calculator, frame_table
+from compbench_jax.evaluation.evaluate_calculator import Work, compute, evaluate_calculator
+from compbench_jax.evaluation.intervals import measure
 from compbench_jax.evaluation.perturb import Perturb
+from compbench_jax.evaluation.score import all_atom_terms, frame_table
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.metrics.aggregate import complete_table, metrics_from_sums, molecule_sums
 from compbench_jax.store.frames import Frames, offsets_of
@@ -75,10 +76,9 @@ def test_intervals_hold_the_noise_as_often_as_they_promise():
             found.append(calculator.results)
         forces = np.concatenate([item["forces"] for item in found]).astype(np.float32)
         errors = np.array([item["energy"] for item in found]) - energies
-        test = TestSet(frames, frames.molecule, np.zeros((len(sizes), 0)), all_atom_terms(forces, labels))
-        table = complete_table(frame_table(test, forces, errors, errors), errors, errors)
-        _, sums = molecule_sums(table, frames.molecule)
-        intervals = estimates(sums, metrics_from_sums)
+        table = frame_table(frames, all_atom_terms(forces, labels), forces, errors)
+        _, sums = molecule_sums(complete_table(table, errors, errors), frames.molecule)
+        intervals = measure(sums, metrics_from_sums, {}, "ood").estimates()
         for name, truth in told.items():
             held[name] += intervals[name].low <= truth <= intervals[name].high
     # 95 expected; a binomial count of 100 lies outside 88 … 100 once in 250 times.

@@ -1,21 +1,17 @@
 """What is on disk after an evaluation: everything in results.json can be recomputed from it in NumPy."""
 
-import copy
-import json
-
 import numpy as np
 import pytest
 from toy_store import ELEMENTS, make_run, make_split, make_store
 
 from compbench_jax.errors import RunError
+from compbench_jax.evaluation.breakdowns import BREAKDOWNS
+from compbench_jax.evaluation.derived import read_results
 from compbench_jax.evaluation.evaluate import evaluate
-from compbench_jax.evaluation.results import read_results
-from compbench_jax.evaluation.saved import load_saved, saved_uncertainty, where_from_predictions
+from compbench_jax.evaluation.saved import load_saved, saved_uncertainty
 from compbench_jax.evaluation.settings import Settings
-from compbench_jax.evaluation.where import FILE, read_where, write_where
-from compbench_jax.metrics.aggregate import force_metrics
+from compbench_jax.metrics.definitions import metrics_of
 from compbench_jax.metrics.sums import ATOM_COLUMNS
-from compbench_jax.report.where import where_rows
 
 
 @pytest.fixture(scope="module")
@@ -85,79 +81,26 @@ def test_metrics_are_those_of_the_saved_predictions_to_1e_6(store, folder, fit, 
         assert block[name]["value"] == pytest.approx(wanted, rel=6e-6, abs=1e-6), name
 
 
-def test_sums_by_label_add_up_to_those_of_the_results(folder):
-    results, where = read_results(folder), read_where(folder)
-    assert read_where(folder / "results.json") == where
+def test_sums_of_groups_add_up_to_those_of_the_set(folder):
+    results = read_results(folder)
     for part in ("id", "ood"):
-        for by, labels in where["sums"][part].items():
-            total = sum(np.array(row) for molecules in labels.values() for row in molecules.values())
-            assert total[ATOM_COLUMNS.index("atoms")] == results[part]["n_atoms"], by
-            assert force_metrics(total)["force_mae"] == pytest.approx(results[part]["force_mae"]["value"], rel=1e-5)
-    for by in ("element", "force", "distance"):
-        for label, molecules in where["sums"]["ood"][by].items():
-            block = results[f"by_{by}"]["ood"][label]
-            sums = np.sum(list(molecules.values()), axis=0)
-            for name, value in force_metrics(sums).items():
-                assert block[name]["value"] == pytest.approx(value, rel=1e-5), (by, label, name)
-    assert "distance" not in where["sums"]["id"]
+        for item in (BREAKDOWNS[by] for by in ("element", "force", "distance", "distance_element")):
+            if part not in item.sets:
+                continue
+            found = [results.group_sums(item, part, group) for group in results.groups(item, part)]
+            total = sum(group.sums.sum(axis=0) for group in found)
+            assert total[ATOM_COLUMNS.index("atoms")] == results[part]["n_atoms"], item.name
+            metrics = metrics_of(total, ATOM_COLUMNS)
+            assert metrics["force_mae"] == pytest.approx(results[part]["force_mae"]["value"], rel=1e-5)
     # H-O-C-C-C-C-C-O-H without hydrogens on its carbons.
-    assert where["molecules"]["ood"]["KEY-ee"] == {
-        "name": "ee", "family": "diol", "n": 5, "ends": ["OH", "OH"], "ch2": 0,
-    }  # fmt: skip
-    assert set(results["by_ch2"]["id"]) == {"0"}
+    molecule = next(m for m in results.tested("ood").molecules if m.name == "ee")
+    assert (molecule.family, molecule.n, molecule.ends) == ("diol", 5, ["OH", "OH"])
+    assert molecule.groups["ch2"] == ["0"] and set(results["by_ch2"]["id"]) == {"0"}
 
 
-def test_an_older_evaluation_is_broken_down_from_its_predictions(store, folder, tmp_path):
-    results = read_results(folder)
-    again = where_from_predictions(folder, results, store, make_split(store))
-    write_where(tmp_path / FILE, again)
-    # Contacts agree too: their cutoff does not depend on the potential.
-    assert read_where(tmp_path) == read_where(folder)
-
-
-def test_predictions_of_another_evaluation_are_refused(store, folder, tmp_path):
-    results = read_results(folder)
-    other = copy.deepcopy(results)
-    other["ood"]["force_mae"]["value"] *= 1.01
-    with pytest.raises(RunError, match=r"OOD force MAE of .* the results say"):
-        where_from_predictions(folder, other, store, make_split(store))
-    with pytest.raises(RunError, match="is not the data of"):
-        where_from_predictions(folder, {**results, "data": "e" * 64}, store, make_split(store))
+def test_predictions_that_are_not_there_are_named(tmp_path):
     with pytest.raises(RunError, match="evaluate again"):
         load_saved(tmp_path, "id")
-
-
-def test_breakdowns_without_a_column_of_today_are_read_by_name(folder, tmp_path):
-    content, dropped = json.loads((folder / FILE).read_text()), ATOM_COLUMNS.index("squared_force")
-
-    def without(value):
-        if isinstance(value, dict):
-            return {key: without(item) for key, item in value.items()}
-        return [x for k, x in enumerate(value) if k != dropped]
-
-    content |= {"columns": without(content["columns"]), "sums": without(content["sums"])}
-    (tmp_path / FILE).write_text(json.dumps(content))
-    row, old = where_rows([read_where(folder)])[0], where_rows([read_where(tmp_path)])[0]
-    assert (old.force_mae, old.force_rmse.value) == (row.force_mae, None)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (None, "does not exist: evaluate again with this version"),
-        ({"schema_version": 2}, "newer version"),
-        ({"columns": ["atoms"]}, "damaged"),
-        ({"sums": None}, "lacks sums"),
-    ],
-)
-def test_bad_breakdowns_are_one_clear_line(folder, tmp_path, change, message):
-    if change is not None:
-        content = {**json.loads((folder / FILE).read_text()), **change}
-        content = {key: value for key, value in content.items() if value is not None}
-        (tmp_path / FILE).write_text(json.dumps(content))
-    with pytest.raises(RunError, match=message) as caught:
-        read_where(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 def test_runs_of_several_seeds_are_an_ensemble(store, folder, tmp_path):

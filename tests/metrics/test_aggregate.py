@@ -3,15 +3,15 @@ import numpy as np
 import pytest
 
 from compbench_jax.metrics.aggregate import (
-    LARGER_IS_BETTER,
+    SCORES,
     SUM_COLUMNS,
     centred_errors,
     complete_table,
-    force_metrics,
     metrics_from_sums,
     molecule_sums,
     referenced_errors,
 )
+from compbench_jax.metrics.definitions import METRICS, metrics_of
 from compbench_jax.metrics.sums import ATOM_COLUMNS, COLUMNS, atom_terms
 
 MOLECULE = np.array([4, 4, 2, 2, 2, 9, 9, 4])
@@ -112,13 +112,14 @@ def test_forces_are_weighted_by_atoms_and_energies_by_frames():
 def test_metrics_without_atoms_or_frames_are_not_a_number():
     metrics = metrics_from_sums(np.zeros((4, len(SUM_COLUMNS))))
     assert all(value.shape == (4,) and np.isnan(value).all() for value in metrics.values())
-    assert metrics.keys() >= LARGER_IS_BETTER.keys()
+    assert metrics.keys() >= SCORES.keys()
 
 
 def test_force_metrics_of_some_atoms_only():
     case = Case()
     terms = np.asarray(TERMS(case.predicted[3], case.reference[3]))[[0, 2]]
-    metrics = force_metrics(terms.sum(axis=0))
+    metrics = metrics_of(terms.sum(axis=0), ATOM_COLUMNS)
+    assert set(metrics) == {name for name, metric in METRICS.items() if metric.of_atoms}
     error = (case.predicted[3] - case.reference[3])[[0, 2]]
     assert terms.shape[1] == len(ATOM_COLUMNS)
     assert metrics["force_mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)

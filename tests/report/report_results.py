@@ -1,23 +1,19 @@
 """Results for tests of the report: the committed ones, some with other names, seeds and showcases."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
+
+from compbench_jax.evaluation.identity import kind_of
+from compbench_jax.evaluation.result import read_result, write_result
+from compbench_jax.splits.roles import role_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "mini"
 HOSTILE = "<script>alert(1)</script>"
-
-
-def benchmark(name):
-    """A program of ``benchmarks/`` as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def showcase(seed=0):
@@ -44,21 +40,33 @@ def showcase(seed=0):
     }
 
 
-def copy_results(source, folder, *, model=None, seed=None, factor=1.0, shown=False, config=None):
-    """Copy a folder of results under another model name, seed or settings, its OOD force sums scaled."""
+def copy_results(source, folder, *, model=None, seed=None, factor=1.0, shown=False, config=None, task=None, **more):
+    """Copy a folder of results under another model name, seed, task or settings, its OOD force sums scaled."""
     shutil.copytree(source, folder)
-    file = folder / "results.json"
-    results = json.loads(file.read_text())
+    result = read_result(folder)
+    config = result.config | (config or {})
     if model is not None:
-        results["model"] = results["config"]["preset"] = model
-    results["config"] |= config or {}
+        config["preset"] = model
     if seed is not None:
-        results["seed"] = results["config"]["seed"] = seed
+        config["seed"] = seed
+    task = task or result.task
+    ood = result.ood
     if factor != 1.0:
-        column = results["molecule_sums"]["columns"].index("abs_force")
-        for row in results["molecule_sums"]["ood"].values():
-            row[column] *= factor
-    file.write_text(json.dumps(results))
+        column = result.columns.frames.index("abs_force")
+        scaled = [[value * factor if k == column else value for k, value in enumerate(row)] for row in ood.sums]
+        ood = msgspec.structs.replace(ood, sums=scaled)
+    changed = msgspec.structs.replace(
+        result,
+        model=model or result.model,
+        seed=result.seed if seed is None else seed,
+        task=task,
+        role=role_of(task),
+        kind=kind_of(task, config),
+        config=config,
+        ood=ood,
+        **more,
+    )
+    write_result(folder / "results.json", changed)
     if shown:
         (folder / "showcase.json").write_text(json.dumps(showcase(seed or 0)))
     return folder

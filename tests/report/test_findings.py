@@ -13,6 +13,7 @@ from toy_results import make_results
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import RunError
+from compbench_jax.evaluation.derived import read_results
 from compbench_jax.report import findings_figures
 from compbench_jax.report.findings import BLOCKS, findings, training
 from compbench_jax.report.findings_figures import style
@@ -45,9 +46,7 @@ def found(tmp_path_factory):
     for seed in (0, 1):
         copy_results(extension, folder / f"t{seed}", factor=0.5, seed=seed, config={"init_from": f"runs/p-seed{seed}"})
     for name, factor in (("control_random(chain_extension)", 0.75), ("oracle(chain_extension)", 0.5)):
-        copied = copy_results(extension, folder / name, factor=factor)
-        results = json.loads((copied / "results.json").read_text())
-        (copied / "results.json").write_text(json.dumps({**results, "task": name}))
+        copy_results(extension, folder / name, factor=factor, task=name)
     return material(read_sources([folder]), TASKS, published_facts(), TASKS)
 
 
@@ -62,7 +61,7 @@ def rows_of(table):
 
 
 def test_the_matrix_and_the_intervals_are_the_results(blocks):
-    mace = json.loads((RESULTS / "chain_extension-mace-seed0" / "results.json").read_text())
+    mace = read_results(RESULTS / "chain_extension-mace-seed0")
     inside, outside = (1000 * mace[part]["force_mae"]["value"] for part in ("id", "ood"))
     cell = next(row for row in rows_of(blocks["matrix"]) if row[0] == "mace")[1]
     assert cell == f"{inside:.3g} → {outside:.3g} ({outside / inside:.3g})"
@@ -90,7 +89,7 @@ def test_the_headline_is_true(found, blocks):
 
 def test_the_cost_is_that_of_the_runs(blocks):
     folder = RESULTS / "fragment_fusion-mace-seed0"
-    results = json.loads((folder / "results.json").read_text())
+    results = read_results(folder)
     line = next(r for r in rows_of(blocks["cost"]) if r[:2] == ["`fragment_fusion[OH]`", "mace"])
     assert line[2] == f"{results['parameters']:,}" and line[4] == f"{results['config']['steps']:,}"
     events = [json.loads(text) for text in (folder / "log.jsonl").read_text().splitlines()]
@@ -112,15 +111,11 @@ def test_a_gap_is_of_seeds_with_their_controls_and_says_how_many(tmp_path):
     roles = {"a": "control_random(chain_extension)", "b": "control_random(chain_extension,seed=1)"}
     copy_results(run, tmp_path / "another seed, without controls", factor=7, seed=1)
     for place, (folder, task) in enumerate([*roles.items(), ("c", "oracle(chain_extension)")]):
-        copied = copy_results(run, tmp_path / folder, factor=1 + 0.5 * place)
-        text = (copied / "results.json").read_text()
-        (copied / "results.json").write_text(json.dumps({**json.loads(text), "task": task}))
+        copy_results(run, tmp_path / folder, factor=1 + 0.5 * place, task=task)
     (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), TASKS))["gaps"])
     assert line[2] == "1 / 2 / 1"
     assert line[-1].startswith("-0.125 [")  # (1 − (1 + 1.5) / 2) / 2
-    inside, outside = (
-        json.loads((run / "results.json").read_text())[part]["force_mae"]["value"] for part in ("id", "ood")
-    )
+    inside, outside = (read_results(run)[part]["force_mae"]["value"] for part in ("id", "ood"))
     assert float(line[-4]) == pytest.approx(2 * outside / inside, rel=0.005)
 
 
@@ -129,9 +124,8 @@ def test_the_price_of_each_seed_is_beside_its_own_oracle(tmp_path):
     for seed, factor in ((1, 4), (0, 2)):
         copy_results(run, tmp_path / f"run-{seed}", factor=factor, seed=seed)
         for role, times in (("control_random", 1.5), ("oracle", 5 * seed + 1)):
-            copied = copy_results(run, tmp_path / f"{role}-{seed}", factor=times, seed=seed)
-            text = (copied / "results.json").read_text()
-            (copied / "results.json").write_text(json.dumps({**json.loads(text), "task": f"{role}(chain_extension)"}))
+            task = f"{role}(chain_extension)"
+            copy_results(run, tmp_path / f"{role}-{seed}", factor=times, seed=seed, task=task)
     (line,) = rows_of(findings(material(read_sources([tmp_path]), TASKS, published_facts(), TASKS))["gaps"])
     assert line[2] == "2" and line[-2] == "2.00, 0.667"
 
@@ -139,11 +133,9 @@ def test_the_price_of_each_seed_is_beside_its_own_oracle(tmp_path):
 def test_gaps_are_in_the_order_of_the_tasks_and_wait_for_their_controls(tmp_path):
     for model, task in product(("schnet", "mace"), ("fragment_fusion", "chain_extension")):
         run = copy_results(RESULTS / f"{task}-{model}-seed0", tmp_path / f"{task}-{model}")
-        text = (run / "results.json").read_text()
+        name = read_results(run)["task"]
         for role in ("control_random", "oracle") if model == "mace" else ("control_random",):
-            control = copy_results(run, tmp_path / f"{role}-{task}-{model}")
-            name = json.loads(text)["task"]
-            (control / "results.json").write_text(json.dumps({**json.loads(text), "task": f"{role}({name})"}))
+            copy_results(run, tmp_path / f"{role}-{task}-{model}", task=f"{role}({name})")
     found = material(read_sources([tmp_path]), TASKS, published_facts(), TASKS)
     lines = [row[:2] for row in rows_of(findings(found)["gaps"])]
     assert lines == [["`chain_extension`", "mace"], ["`fragment_fusion[OH]`", "mace"]]
@@ -182,9 +174,11 @@ def test_ranks_compare_known_with_unseen_molecules(blocks):
 
 
 def test_breakdowns_are_those_of_the_results(blocks):
-    results = json.loads((RESULTS / "fragment_duplication-mace-seed0" / "results.json").read_text())
+    results = read_results(RESULTS / "fragment_duplication-mace-seed0")
     line = next(r for r in rows_of(blocks["contacts"]) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
-    assert float(line[4]) == pytest.approx(1000 * results["by_contact"]["ood"]["novel"]["force_mae"]["value"], rel=0.01)
+    assert float(line[4]) == pytest.approx(
+        1000 * results["by_contact"]["ood"]["unseen"]["force_mae"]["value"], rel=0.01
+    )
     by = results["by_distance"]["ood"]
     line = next(r for r in rows_of(blocks["distances"]) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
     assert float(line[2]) == pytest.approx(1000 * by["0"]["force_mae"]["value"], rel=0.01)
@@ -198,13 +192,13 @@ def test_breakdowns_are_those_of_the_results(blocks):
     )
     table = blocks["proximity"]
     heads = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")][3:]
-    other = json.loads((RESULTS / "fragment_combination-mace-seed0" / "results.json").read_text())
+    other = read_results(RESULTS / "fragment_combination-mace-seed0")
     assert heads == sorted({*results["by_ch2"]["ood"], *other["by_ch2"]["ood"]}, key=int)
     line = next(r for r in rows_of(table) if r[:2] == ["`fragment_duplication[COOH]`", "mace"])
     assert heads[0] == "1" and line[3] == "–"  # only glycine has one CH2
     assert float(line[4]) == pytest.approx(1000 * results["by_ch2"]["ood"]["2"]["force_mae"]["value"], rel=0.01)
     line = next(r for r in rows_of(blocks["lengths"]) if r[0] == "mace")
-    extension = json.loads((RESULTS / "chain_extension-mace-seed0" / "results.json").read_text())
+    extension = read_results(RESULTS / "chain_extension-mace-seed0")
     assert float(line[-1]) == pytest.approx(1000 * extension["by_n"]["ood"]["13"]["force_mae"]["value"], rel=0.01)
     heads = blocks["lengths"].splitlines()[2]
     assert "| 6 | 7 * |" in heads
@@ -213,9 +207,7 @@ def test_breakdowns_are_those_of_the_results(blocks):
 def test_only_the_main_tasks_are_in_the_headline(tmp_path):
     combination = RESULTS / "fragment_combination-mace-seed0"
     copy_results(combination, tmp_path / "a")
-    copied = copy_results(combination, tmp_path / "b")
-    results = json.loads((copied / "results.json").read_text())
-    (copied / "results.json").write_text(json.dumps({**results, "task": "fragment_transfer[OH,NH2]"}))
+    copy_results(combination, tmp_path / "b", task="fragment_transfer[OH,NH2]")
     both = material(read_sources([tmp_path]), [*TASKS, "fragment_transfer"], published_facts(), TASKS)
     assert [row.task for row in both.rows] == ["fragment_combination[NH2,COOH]", "fragment_transfer[OH,NH2]"]
     assert findings(both)["headline"].count("`") == 2
@@ -275,9 +267,7 @@ def test_the_command_writes_pages_and_figures(tmp_path, capsys):
     page.write_text("<!-- compbench: matrix -->\n<!-- end -->\n")
     results = [RESULTS / f"chain_extension-{model}-seed0" for model in ("mace", "painn", "schnet")]
     for control in ("control_random", "oracle"):
-        results.append(copy_results(results[0], tmp_path / control))
-        content = json.loads((results[-1] / "results.json").read_text())
-        (results[-1] / "results.json").write_text(json.dumps({**content, "task": f"{control}(chain_extension)"}))
+        results.append(copy_results(results[0], tmp_path / control, task=f"{control}(chain_extension)"))
     assert code("findings", *results, "--page", page, "--figures", tmp_path / "figures") == 0
     assert "| mace |" in page.read_text()
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}

@@ -12,6 +12,7 @@ from report_results import HOSTILE, RESULTS, copy_results
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
+from compbench_jax.evaluation.derived import read_results
 from compbench_jax.report.leaderboard import leaderboard, read_sources, slug
 from compbench_jax.store.store import open_store
 
@@ -128,8 +129,8 @@ def test_rows_say_how_a_potential_came_to_be(tmp_path):
     rows = leaderboard(read_sources([tmp_path]))
     assert {row.model: row.kind for row in rows} == {
         "mace": "trained",
-        "classical": "fitted",
-        "gfn1-xtb": "calculator",
+        "classical": "baseline",
+        "gfn1-xtb": "foreign",
         "mace (fine-tuned)": "fine-tuned",
         "mace (zero-shot)": "zero-shot",
     }
@@ -148,21 +149,23 @@ def test_the_best_is_among_rows_on_the_same_frames(tmp_path):
     source = RESULTS / "chain_extension-mace-seed0"
     standard = open_store(ROOT / "data" / "standard").hash
     for name, factor in (("a", 1.0), ("b", 1.5), ("elsewhere", 0.5), ("unknown", 0.4), ("fewer", 0.3)):
-        file = copy_results(source, tmp_path / name, model=name, factor=factor) / "results.json"
-        results = json.loads(file.read_text())
-        results["data"] = {"elsewhere": standard, "unknown": "0" * 64}.get(name, results["data"])
-        if name == "fewer":
-            results["ood"]["n_frames"] = 10
-        file.write_text(json.dumps(results))
+        data = {"elsewhere": {"data": standard}, "unknown": {"data": "0" * 64}}.get(name, {})
+        folder = copy_results(source, tmp_path / name, model=name, factor=factor, **data)
+    content = json.loads((folder / "results.json").read_text())
+    place = content["columns"]["frames"].index("frames")
+    for row in content["ood"]["sums"]:
+        row[place] -= 1
+    (folder / "results.json").write_text(json.dumps(content))
     rows = {row.model: row for row in leaderboard(read_sources([tmp_path]))}
     assert [row.model for row in rows.values() if row.best] == ["a"] and not any(row.tied for row in rows.values())
-    frames = json.loads((source / "results.json").read_text())["id"]["n_frames"]
+    results = read_results(source)
+    inside, outside = results["id"]["n_frames"], results["ood"]["n_frames"] - len(content["ood"]["sums"])
     assert {name: row.label for name, row in rows.items()} == {
         "a": "a",
         "b": "b",
         "elsewhere": "elsewhere (data/standard)",
         "unknown": "unknown (other data)",
-        "fewer": f"fewer (other frames: {frames} ID, 10 OOD)",
+        "fewer": f"fewer (other frames: {inside} ID, {outside} OOD)",
     }
 
 
@@ -185,7 +188,7 @@ def test_published_numbers_stand_beside_ours(report):
         name: re.findall(r"<td[^>]*>(.*?)</td>", row)
         for name, row in re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', text, re.DOTALL)
     }
-    mace = json.loads((RESULTS / "fragment_duplication-mace-seed0" / "results.json").read_text())
+    mace = read_results(RESULTS / "fragment_duplication-mace-seed0")
     # Two seeds, the second with OOD errors 1.02 times as large.
     inside, outside = mace["id"]["force_mae"]["value"], 1.01 * mace["ood"]["force_mae"]["value"]
     assert cells["MACE"][:2] == ["0.0028 → 0.0171 (6.1)", f"{inside:.4f} → {outside:.4f} ({outside / inside:.1f})"]
@@ -233,10 +236,8 @@ def test_an_ensemble_shows_its_calibration(tmp_path):
     curve = {"predicted": [0.01, 0.02, 0.05], "observed": [0.02, 0.03, None]}
     sparse = {"left_out": [0.0, 0.5], "by_spread": [1.0, 0.7], "by_error": [1.0, 0.4]}
     block = {part: {"calibration": curve, "sparsification": sparse} for part in ("id", "ood")}
-    folder = copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "results" / "a")
-    results = json.loads((folder / "results.json").read_text())
-    results["members"] = {"uncertainty": {"n_members": 4, "forces": block, "energy": block}}
-    (folder / "results.json").write_text(json.dumps(results))
+    members = {"uncertainty": {"n_members": 4, "forces": block, "energy": block}}
+    copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "results" / "a", members=members)
     copy_results(RESULTS / "chain_extension-schnet-seed0", tmp_path / "results" / "b")
     run_command(["report", str(tmp_path / "results"), "--out", str(tmp_path / "report")])
     page = (tmp_path / "report" / "model-mace.html").read_text()

@@ -35,7 +35,8 @@ def change(folder, part, new, resum=True):
     place = content
     *keys, last = part.split("/")
     for key in keys:
-        place = place[key]
+        place = place[int(key) if isinstance(place, list) else key]
+    last = int(last) if isinstance(place, list) else last
     place[last] = new(place[last]) if callable(new) else new
     path.write_text(json.dumps(content))
     if resum:
@@ -61,13 +62,20 @@ def test_a_submission_is_valid_and_shown_under_its_name(submission, capsys):
 @pytest.mark.parametrize(
     ("part", "new", "message"),
     [
-        ("ood/force_mae/value", lambda x: x / 2, "ood/force_mae/value is"),
+        ("ood/sums/0/1", lambda x: x / 2, "have force errors that contradict each other"),
+        ("ood/sums/0/1", lambda x: x * 1.05, "do not add up to the molecule"),
+        ("ood/sums/0/0", lambda x: -x, "negative count"),
+        ("ood/groups/force/2–3/0/1", lambda x: x / 2, "ood/groups/force: those of"),
+        ("id/molecules/0/name", "gold", "the registry says"),
+        ("role", "control", "role is 'control', the task says 'task'"),
+        ("kind", "zero-shot", "kind is 'zero-shot', the configuration says 'trained'"),
+        ("ood/force_mae", 0.001, "unknown field"),
         ("seed", 3, "seed is 3"),
         ("task", "chain_extention", "did you mean"),
         ("data", "0" * 64, "none of the benchmark's"),
-        ("id/force_mae/value", "small", "is not of type"),
-        ("molecule_sums/ood", {}, "molecule_sums/ood"),
-        ("schema_version", 7, "schema_version"),
+        ("id/sums/0/1", "small", "Expected `float | null`, got `str` - at `$.id.sums[0][1]`"),
+        ("ood/sums", [], "ood/sums are not one row"),
+        ("version", 7, "upgrade"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(submission, capsys, part, new, message):

@@ -54,7 +54,7 @@ def test_a_value_with_its_interval_in_the_unit_shown():
     assert with_interval(Estimate(0.012, 0.0109, 0.0134), 1000) == "12.0 [10.9, 13.4]"
     assert with_interval(Estimate(0.012), 1000) == "12.0"
     assert with_interval(Estimate(None)) == "–"
-    assert with_interval(Estimate(0.99871, 0.99862, 0.99914), cosine=True) == "0.9987 [0.9986, 0.9991]"
+    assert with_interval(Estimate(0.99871, 0.99862, 0.99914), decimals=4) == "0.9987 [0.9986, 0.9991]"
 
 
 def row(text, label):
@@ -98,9 +98,9 @@ def test_n_table_has_every_n_and_marks_what_was_trained():
 
 def test_where_table_has_each_breakdown_that_applies(results):
     text = printed(where_table(results))
-    for label in ("element", "end fragment", "contacts"):
+    for label in ("element", "end fragment", "contacts", "bonds to unseen"):
         assert label in text
-    assert "bonds to novelty" not in text
+    assert "fragments " not in text  # no molecule says whether its fragments touch
 
 
 def test_markdown_is_a_table_of_task_by_model(results):

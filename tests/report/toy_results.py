@@ -4,17 +4,27 @@ store.
 
 import numpy as np
 
-from compbench_jax.evaluation import breakdown
-from compbench_jax.evaluation.assemble import blocks, comparison, units
-from compbench_jax.evaluation.breakdown import TestSet
-from compbench_jax.evaluation.results import NOTES, SCHEMA_VERSION, plain
+from compbench_jax.evaluation.assemble import QUANTILES, group_rows
+from compbench_jax.evaluation.breakdowns import BREAKDOWNS, Groups, force_groups
+from compbench_jax.evaluation.derived import Derived
+from compbench_jax.evaluation.result import (
+    DIGITS,
+    VERSION,
+    Columns,
+    MoleculeResult,
+    Result,
+    SetResult,
+    Trained,
+    stored_row,
+)
+from compbench_jax.evaluation.score import TestSet, all_atom_terms, frame_table
 from compbench_jax.metrics.aggregate import SUM_COLUMNS, complete_table
-from compbench_jax.metrics.sums import ATOM_COLUMNS, COLUMNS
+from compbench_jax.metrics.sums import ATOM_COLUMNS
 from compbench_jax.molecules.molecule import MolecularGraph, Molecule
+from compbench_jax.splits.roles import role_of
 from compbench_jax.store.frames import Frames, offsets_of
 
 ENDS = {"alkane": ("H", "H"), "acid": ("COOH", "H"), "diacid": ("COOH", "COOH"), "amine": ("NH2", "H")}
-SAMPLES = 200
 
 
 def graph(family, n):
@@ -40,12 +50,9 @@ def test_set(graphs, molecules, force_error, rng, n_frames):
         offsets_of(sizes),
     )
     errors = 0.002 * sizes * rng.normal(size=len(owner)) + 0.03
-    empty = TestSet.build(graphs, frames, forces.astype(np.float32), np.zeros((len(owner), len(SUM_COLUMNS))))
-    table = np.zeros((len(owner), len(COLUMNS)))
-    table[:, : len(ATOM_COLUMNS)] = np.add.reduceat(empty.terms, frames.offsets[:-1], axis=0)
-    table[:, COLUMNS.index("frames")] = 1
-    table[:, COLUMNS.index("energy_error")] = errors
-    return TestSet(frames, empty.molecule, complete_table(table, errors / 2, errors - errors.mean()), empty.terms)
+    terms = all_atom_terms(forces.astype(np.float32), frames.forces)
+    table = complete_table(frame_table(frames, terms, forces, errors), errors / 2, errors - errors.mean())
+    return TestSet(frames, owner, table, terms)
 
 
 test_set.__test__ = False  # pytest: not a test
@@ -75,63 +82,56 @@ def make_results(
         "id": test_set(graphs, np.arange(n_train), error, rng, n_frames),
         "ood": test_set(graphs, np.arange(n_train, len(graphs)), ood_error, rng, n_frames + 10),
     }
-    sums = {part: test.sums() for part, test in tests.items()}
-    sets = comparison(sums["id"][1], sums["ood"][1])
-    ood_frames = np.arange(tests["ood"].frames.n_frames)
-    close = np.array([graphs[m].molecule.n < 6 for m in tests["ood"].frames.molecule])
     trained = [graphs[m].molecule for m in range(n_train)]
-    return plain(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "task": task,
-            "model": model,
-            "seed": seed,
-            "data": "d" * 64,
-            "date": "2026-01-01T00:00:00+00:00",
-            **blocks(sets, sums["id"][1], sums["ood"][1]),
-            "by_n": {
-                part: breakdown.by_label_of_molecule(test, lambda m: str(graphs[m].molecule.n))
-                for part, test in tests.items()
-            },
-            "by_element": {
-                part: breakdown.by_atom(
-                    test, np.array(["", "H", "", "", "", "", "C", "", "O"])[test.frames.numbers], "HCO"
-                )
-                for part, test in tests.items()
-            },
-            "by_end_fragment": {part: breakdown.by_end_fragment(test, graphs) for part, test in tests.items()},
-            "by_contact": {
-                "ood": breakdown.by_frame(tests["ood"], np.where(close & (ood_frames % 3 > 0), "novel", "known"))
-            },
-            "by_distance": {"ood": {}},
-            "by_molecule": {part: breakdown.by_molecule(test, graphs) for part, test in tests.items()},
-            "ratio_largest_id": blocks(sets, sums["id"][1], sums["ood"][1])["ratio"],
-            "train": {
-                "n": sorted({m.n for m in trained}),
-                "n_molecules": len(trained),
-                "n_frames": 40 * len(trained),
-                "molecules": [m.inchikey for m in trained],
-            },
-            "molecule_sums": {
-                "columns": SUM_COLUMNS,
-                **{
-                    part: {graphs[m].molecule.inchikey: row for m, row in zip(*pair, strict=True)}
-                    for part, pair in sums.items()
-                },
-            },
-            "bootstrap": {"samples": SAMPLES, "seed": 0},
-            "units": units(),
-            "notes": NOTES,
-            "config": {
-                "seed": seed,
-                "data": f"somewhere/{seed}",
-                "model": {"model": model, "channels": 32},
-                "watch": {"log_every": 20 + seed},
-            },
-            "versions": {},
-            "hardware": {},
-        }
+    config = {
+        "seed": seed,
+        "data": f"somewhere/{seed}",
+        "model": {"model": model, "channels": 32},
+        "watch": {"log_every": 20 + seed},
+    }
+    return Derived(
+        Result(
+            version=VERSION,
+            task=task,
+            role=role_of(task),
+            kind="trained",
+            model=model,
+            seed=seed,
+            data="d" * 64,
+            date="2026-01-01T00:00:00+00:00",
+            columns=Columns(list(ATOM_COLUMNS), list(SUM_COLUMNS)),
+            **{part: tested_set(test, graphs, part) for part, test in tests.items()},
+            train=Trained(
+                sorted({m.n for m in trained}), len(trained), 40 * len(trained), [m.inchikey for m in trained]
+            ),
+            config=config,
+            versions={},
+            hardware={},
+        )
     )
+
+
+def tested_set(test, graphs, part):
+    """What is stored of a test set: carbons of OOD molecules are unseen, chains below n = 6 in contact."""
+    molecules, sums = test.sums()
+    index = {int(molecule): k for k, molecule in enumerate(molecules)}
+    described, frame_mae = [], test.frame_mae()
+    for molecule in molecules:
+        m = graphs[molecule].molecule
+        quantiles = np.quantile(frame_mae[test.molecule == molecule], QUANTILES).tolist()
+        ch2 = {"ch2": [str(m.n - 2)]}
+        described.append(
+            MoleculeResult(m.inchikey, m.name, m.smiles, m.family, m.n, list(m.ends), ch2, stored_row(quantiles, 4))
+        )
+    carbon = test.frames.numbers == 6
+    names = ("0 C", "1 H") if part == "ood" else ("none C", "none H")
+    groups = {"distance_element": Groups(names, np.where(carbon, 0, 1)), "force": force_groups(test.frames.forces)}
+    if part == "ood":
+        close = np.array([graphs[m].molecule.n < 6 for m in test.frames.molecule])
+        unseen = close & (np.arange(test.frames.n_frames) % 3 > 0)
+        groups["contact"] = Groups(("unseen", "seen"), np.where(unseen, 0, 1))
+    rows = {name: group_rows(BREAKDOWNS[name], item, test, index) for name, item in groups.items()}
+    return SetResult(described, [stored_row(row, DIGITS) for row in sums], rows)
 
 
 def extension(model="schnet", **more):
