@@ -2,8 +2,8 @@
 
     python benchmarks/fuzz.py --inputs 1200
 
-Passes (exit code 0) if each input ends, within a minute, in success or in one line and exit code 2, and if no damage to a
-data set or the results of a submission is accepted, nor one of a checkpoint that changes a number. All happens in
+Passes (exit code 0) if each input ends, within a minute, in success or in one line and exit code 2, and if no damage to
+a data set or the results of a submission is accepted, nor one of a checkpoint that changes a number. All happens in
 copies; the same seed makes the same inputs.
 """
 
@@ -283,7 +283,9 @@ def main() -> None:
         total = sum(item.share for item in chosen)
         for target in chosen:
             for k in range(max(1, round(arguments.inputs * target.share / total))):
-                outcome, how = verdict(target, prepared, random.Random(f"{arguments.seed} {target.file} {target.name} {k}"))
+                outcome, how = verdict(
+                    target, prepared, random.Random(f"{arguments.seed} {target.file} {target.name} {k}")
+                )
                 found.setdefault(target.name, collections.Counter())[outcome] += 1
                 if how:
                     wrong += 1

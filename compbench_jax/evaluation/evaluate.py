@@ -10,7 +10,7 @@ import numpy as np
 from compbench_jax.evaluation.assemble import assemble, missing_frames
 from compbench_jax.evaluation.derived import Derived
 from compbench_jax.evaluation.predict import Predictions
-from compbench_jax.evaluation.result import FILE, write_result
+from compbench_jax.evaluation.result_file import FILE, write_result
 from compbench_jax.evaluation.results import array_bytes, save
 from compbench_jax.evaluation.score import Score, score
 from compbench_jax.evaluation.sets import Predictor, predict_sets

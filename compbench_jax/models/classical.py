@@ -68,12 +68,6 @@ class ClassicalConfig:
         """Force field for these elements."""
         return Classical(self, normalisation.elements, normalisation.scale)
 
-    def fit(self, normalisation: Normalisation, train: Any, validation: Any) -> tuple[Any, str]:
-        """Parameters by least squares, see :func:`compbench_jax.models.classical_fit.fit_classical`."""
-        from compbench_jax.models.classical_fit import fit_classical
-
-        return fit_classical(self.build(normalisation), train, validation, self.energy_weight)
-
 
 def bond_functions(vectors: jax.Array, constants: jax.Array) -> jax.Array:
     """1, x, x², x³, x⁴ of the stretch x = r − r₀ (Å), ``[n, 1, 3] -> [n, 5]``; ``constants [n, 1]`` holds r₀."""

@@ -37,15 +37,6 @@ class CompositionConfig:
         """Energies for these elements."""
         return Composition(len(normalisation.elements))
 
-    def fit(self, normalisation: Normalisation, train: GraphDataset, validation: GraphDataset) -> tuple[Params, str]:
-        """Energies of the elements by least squares on the training frames, and a line about the fit.
-
-        The reference energies are that already: what is left is zero up to rounding.
-        """
-        counts = compositions(train.frames, train.elements)
-        energies = fit_reference_energies(counts, train.targets) / normalisation.scale
-        return {"params": {"energies": energies.astype(np.float32)}}, f"{len(energies)} energies of elements"
-
 
 class Composition(nn.Module):
     """Atom energies by element; see :class:`compbench_jax.models.potential.Potential`."""
@@ -57,3 +48,13 @@ class Composition(nn.Module):
         """Node energies ``[n_node]`` in units of the normalisation's scale."""
         energies = self.param("energies", nn.initializers.zeros, (self.n_species,))
         return jnp.asarray(energies, vectors.dtype)[species]
+
+
+def fit_composition(normalisation: Normalisation, train: GraphDataset) -> tuple[Params, str]:
+    """Energies of the elements by least squares on the training frames, and a line about the fit.
+
+    The reference energies are that already: what is left is zero up to rounding.
+    """
+    counts = compositions(train.frames, train.elements)
+    energies = fit_reference_energies(counts, train.targets) / normalisation.scale
+    return {"params": {"energies": energies.astype(np.float32)}}, f"{len(energies)} energies of elements"

@@ -65,12 +65,6 @@ class NearestConfig:
         """Memory for these elements."""
         return Nearest(self, len(normalisation.elements))
 
-    def fit(self, normalisation: Normalisation, train: Any, validation: Any) -> tuple[Any, str]:
-        """Remember the training frames, see :func:`compbench_jax.models.nearest_fit.fit_nearest`."""
-        from compbench_jax.models.nearest_fit import fit_nearest
-
-        return fit_nearest(self.build(normalisation), train, normalisation.scale)
-
 
 class Nearest(nn.Module):
     """Atom energies and forces from memory; see :class:`compbench_jax.models.potential.Potential`.

@@ -11,7 +11,7 @@ from typing import Any
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.evaluation.intervals import Estimate, paired_difference
-from compbench_jax.evaluation.result import FILE as RESULTS_FILE
+from compbench_jax.evaluation.result_file import FILE as RESULTS_FILE
 from compbench_jax.report.curves import LOG
 from compbench_jax.report.runs import Group, Results, check_comparable, group_runs, pool
 from compbench_jax.report.submission import (

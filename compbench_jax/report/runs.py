@@ -13,7 +13,7 @@ from compbench_jax.evaluation.derived import Derived, comparison, read_results
 from compbench_jax.evaluation.identity import recipe
 from compbench_jax.evaluation.intervals import Comparison
 from compbench_jax.evaluation.members import MEMBERS
-from compbench_jax.evaluation.result import FILE
+from compbench_jax.evaluation.result_file import FILE
 
 Results = Derived
 PARTS = ("id", "ood")

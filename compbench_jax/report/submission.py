@@ -9,7 +9,7 @@ from typing import Any
 
 from compbench_jax.errors import CompBenchError, RunError, optional_import
 from compbench_jax.evaluation.derived import Derived, read_results
-from compbench_jax.evaluation.result import FILE as RESULTS_FILE
+from compbench_jax.evaluation.result_file import FILE as RESULTS_FILE
 from compbench_jax.files import read_json
 from compbench_jax.report.plausibility import plausibility_problems
 

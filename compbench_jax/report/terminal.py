@@ -9,7 +9,7 @@ from rich.console import Console
 
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.derived import Derived
-from compbench_jax.evaluation.result import FILE
+from compbench_jax.evaluation.result_file import FILE
 from compbench_jax.report.figure import force_mae_figure
 from compbench_jax.report.sentence import finding
 from compbench_jax.report.spread import spread_table

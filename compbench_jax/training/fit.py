@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from compbench_jax.models.baseline_fit import fit_baseline
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params
 from compbench_jax.training import processes
@@ -43,7 +44,7 @@ def fit_run(configuration: Configuration, run: Path, potential: Potential, data:
         return
     begun = time.monotonic()
     display.say(f"fitting   {configuration.preset} to {data.train.n_frames} frames, in closed form; run folder {run}")
-    params, words = configuration.model.fit(potential.normalisation, data.train, data.validation)
+    params, words = fit_baseline(configuration.model, potential.normalisation, data.train, data.validation)
     params = cast_params(params, configuration.precision)
     log = open_log(run / LOG_FILE, STEP)[0] if processes.is_first() else RunLog(Path(os.devnull))
     try:

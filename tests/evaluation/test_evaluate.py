@@ -19,7 +19,7 @@ from toy_store import (
 from compbench_jax.errors import DataError, RunError
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.evaluation.evaluate import evaluate, fit_sample
-from compbench_jax.evaluation.result import write_result
+from compbench_jax.evaluation.result_file import write_result
 from compbench_jax.evaluation.sets import predict_sets
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.metrics.definitions import METRICS

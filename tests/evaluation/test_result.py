@@ -12,7 +12,7 @@ from compbench_jax.errors import RunError
 from compbench_jax.evaluation import results as module
 from compbench_jax.evaluation.derived import Derived
 from compbench_jax.evaluation.evaluate import evaluate
-from compbench_jax.evaluation.result import encode, read_result, write_result
+from compbench_jax.evaluation.result_file import encode, read_result, write_result
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.metrics.aggregate import SUM_COLUMNS
 

@@ -11,6 +11,7 @@ from bonded_molecules import ETHANE, GRAPHS, PROPANOL, WATER, geometry
 
 from compbench_jax.errors import DataError
 from compbench_jax.models import classical_fit, nearest
+from compbench_jax.models.baseline_fit import fit_baseline
 from compbench_jax.models.classical import LEVELS, N_FUNCTIONS
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.models.registry import BASELINES, build_potential, n_parameters
@@ -41,7 +42,7 @@ class Subject:
         forces = [rng.normal(size=positions.shape) for _, positions in structures]
         energy = rng.normal(size=len(structures))
         self.train = made.dataset(structures, self.config.cutoff, energy=energy, forces=forces)
-        self.params, self.line = self.config.fit(NORMALISATION, self.train, self.train)
+        self.params, self.line = fit_baseline(self.config, NORMALISATION, self.train, self.train)
         self.compiled = jax.jit(self.potential.energy_and_forces, compiler_options=QUICK)
 
     def __call__(self, *structures):
@@ -154,7 +155,7 @@ def test_classical_pairs_are_smooth_at_the_cutoff():
 def test_nearest_remembers_its_training_frames():
     """With one neighbour, a training frame that is turned gets its own forces, turned."""
     config = dataclasses.replace(BASELINES["nearest"], n_basis=6, neighbours=1)
-    params, line = config.fit(NORMALISATION, subject("nearest").train, subject("nearest").train)
+    params, line = fit_baseline(config, NORMALISATION, subject("nearest").train, subject("nearest").train)
     assert line == "60 training atoms remembered"
     potential, turn = build_potential(config, NORMALISATION), rotation(4)
     frames = subject("nearest").train.frames
@@ -216,7 +217,7 @@ def test_classical_fit_recovers_a_classical_force_field():
 
     structures, energy, forces = labelled(range(100, 140))
     train = made.dataset(structures, base.config.cutoff, energy=energy, forces=forces)
-    params, line = base.config.fit(NORMALISATION, train, train)
+    params, line = fit_baseline(base.config, NORMALISATION, train, train)
     assert "ridge 1e-09" in line
     structures, energy, forces = labelled(range(200, 203))
     for i, (molecule, positions) in enumerate(structures):
@@ -261,7 +262,7 @@ def test_classical_tables_and_parameters():
 def test_frames_without_bonds_are_refused(name):
     bare = dataclasses.replace(subject(name).train, topology=None)
     with pytest.raises(DataError, match="bonds"):
-        subject(name).config.fit(NORMALISATION, bare, bare)
+        fit_baseline(subject(name).config, NORMALISATION, bare, bare)
 
 
 def test_torsion_functions_are_cosines():

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from compbench_jax.evaluation.identity import kind_of
-from compbench_jax.evaluation.result import read_result, write_result
+from compbench_jax.evaluation.result_file import read_result, write_result
 from compbench_jax.splits.roles import role_of
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS
-from compbench_jax.evaluation.result import Columns, SetResult, write_result
+from compbench_jax.evaluation.result import Columns, SetResult
+from compbench_jax.evaluation.result_file import write_result
 from compbench_jax.metrics.aggregate import SUM_COLUMNS
 from compbench_jax.metrics.sums import ATOM_COLUMNS
 from compbench_jax.report.breakdown_table import COLUMNS, breakdown_rows, breakdown_table

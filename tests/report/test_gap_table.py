@@ -7,7 +7,7 @@ from compbench_jax.cli import evaluate as program
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.result import write_result
+from compbench_jax.evaluation.result_file import write_result
 from compbench_jax.report.gap import gap_of, place_in_trio, trios_of
 
 ALKANES = {"train": (("alkane", range(2, 7)),), "ood": (("alkane", range(7, 14)),)}

@@ -5,7 +5,7 @@ from toy_results import extension
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
-from compbench_jax.evaluation.result import write_result
+from compbench_jax.evaluation.result_file import write_result
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from toy_results import extension, make_results
 
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.intervals import Estimate
-from compbench_jax.evaluation.result import SetResult, by_name, write_result
+from compbench_jax.evaluation.result import SetResult, by_name
+from compbench_jax.evaluation.result_file import write_result
 from compbench_jax.metrics.aggregate import SUM_COLUMNS
 from compbench_jax.report.comparison import matched_line, paired, verdict
 from compbench_jax.report.runs import group_runs, identity, read_copies
