@@ -62,10 +62,10 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     """Load the run, rebuild its split, evaluate, report."""
     # After the command line is known to be good, since these take seconds.
     from compbench_jax.evaluation.arguments import output_folder
+    from compbench_jax.evaluation.ensemble import MEMBERS, evaluate_members
     from compbench_jax.evaluation.evaluate import PREDICTIONS, evaluate
     from compbench_jax.evaluation.inputs import check_split, ensure_audit, open_data, receptive_field, write_split
-    from compbench_jax.evaluation.members import MEMBERS, evaluate_members
-    from compbench_jax.evaluation.processes import predictor_of
+    from compbench_jax.evaluation.parallel import predictor_of
     from compbench_jax.report.terminal import Progress, report
     from compbench_jax.tasks import get_task
     from compbench_jax.training.checkpoint import load_members, pick_member, with_precision
@@ -112,11 +112,11 @@ def task_of(arguments: "Arguments", run: "LoadedRun") -> str:
 
 def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
     """Compute with the calculator in workers, evaluate, report."""
+    from compbench_jax.calculators.pool import Timeouts
+    from compbench_jax.calculators.spec import parse_spec
     from compbench_jax.evaluation.arguments import calculator_folder
-    from compbench_jax.evaluation.calculator_spec import parse_spec
-    from compbench_jax.evaluation.foundation_install import foundation_spec
-    from compbench_jax.evaluation.processes import processes
-    from compbench_jax.evaluation.worker_pool import Timeouts
+    from compbench_jax.evaluation.parallel import processes
+    from compbench_jax.foundation.install import foundation_spec
 
     if arguments.foundation is not None:
         spec = foundation_spec(arguments.foundation, arguments.foundation_dir)
@@ -127,8 +127,8 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
         )
     timeouts = Timeouts(arguments.timeout, arguments.start_timeout)
     workers = processes(arguments.workers)
+    from compbench_jax.calculators.evaluate import Work, evaluate_calculator
     from compbench_jax.evaluation.evaluate import PREDICTIONS
-    from compbench_jax.evaluation.evaluate_calculator import Work, evaluate_calculator
     from compbench_jax.evaluation.inputs import ensure_audit, write_split
     from compbench_jax.report.calculators import print_calculator
     from compbench_jax.report.terminal import Progress, report
@@ -160,9 +160,9 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
 
 def benchmark(arguments: "Arguments", settings: "Settings") -> None:
     """Time the batched evaluation of a run, and the loop over frames with its ASE calculator."""
-    from compbench_jax.evaluation.benchmark import benchmark, speed_lines
+    from compbench_jax.deploy.benchmark import benchmark, speed_lines
     from compbench_jax.evaluation.inputs import open_data
-    from compbench_jax.evaluation.processes import predictor_of, processes
+    from compbench_jax.evaluation.parallel import predictor_of, processes
     from compbench_jax.tasks import get_task
     from compbench_jax.training.checkpoint import load_run, with_precision
 

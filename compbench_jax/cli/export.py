@@ -75,7 +75,7 @@ def export_store(arguments: Arguments) -> None:
 
 def export_run(arguments: Arguments) -> None:
     """Energies and forces as a program."""
-    from compbench_jax.evaluation.export_program import Sizes, export_program
+    from compbench_jax.deploy.export import Sizes, export_program
     from compbench_jax.training.checkpoint import load_run, with_precision
 
     trained = with_precision(load_run(arguments.folder, arguments.which, arguments.member))

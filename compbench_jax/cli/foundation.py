@@ -41,10 +41,10 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """List, install, locate or convert."""
+    from compbench_jax.calculators.spec import find_python
     from compbench_jax.errors import CompBenchError
-    from compbench_jax.evaluation.calculator_spec import find_python
-    from compbench_jax.evaluation.foundation import FOUNDATIONS, get_foundation
-    from compbench_jax.evaluation.foundation_install import foundation_folder, foundation_spec, install
+    from compbench_jax.foundation.install import foundation_folder, foundation_spec, install
+    from compbench_jax.foundation.registry import FOUNDATIONS, get_foundation
 
     if arguments.action == "list":
         from compbench_jax.report.foundations import foundation_lines
@@ -60,7 +60,7 @@ def run(arguments: Arguments) -> None:
         install(item, folder, options)
         return
     if arguments.action == "convert":
-        from compbench_jax.evaluation.foundation_convert import LICENCE_FILE, convert
+        from compbench_jax.foundation.convert import LICENCE_FILE, convert
 
         run_folder = convert(item.name, arguments.out or Path("runs") / item.name, arguments.dir)
         print(f"{item.name} converted to {run_folder} (licences of the weights: {run_folder / LICENCE_FILE})")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.results import save, to_json
+from compbench_jax.evaluation.blocks import save, to_json
 
 SCHEMA_VERSION = 1
 FILE = "dynamics.json"

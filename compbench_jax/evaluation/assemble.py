@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.evaluation import provenance
+from compbench_jax.evaluation.blocks import plain
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS, Breakdown, Context, Groups
 from compbench_jax.evaluation.identity import kind_of
 from compbench_jax.evaluation.result import (
@@ -22,7 +23,6 @@ from compbench_jax.evaluation.result import (
     Trained,
     stored_row,
 )
-from compbench_jax.evaluation.results import plain
 from compbench_jax.evaluation.score import TestSet
 from compbench_jax.evaluation.subject import Subject
 from compbench_jax.metrics.aggregate import SUM_COLUMNS, molecule_sums

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from compbench_jax.evaluation.blocks import section
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS, Breakdown, in_order
 from compbench_jax.evaluation.intervals import Comparison, Estimate, compare_sets, measure
 from compbench_jax.evaluation.result import PARTS, MoleculeResult, Result, SetResult, by_name
 from compbench_jax.evaluation.result_file import read_result
-from compbench_jax.evaluation.results import section
 from compbench_jax.metrics.aggregate import SCORES, SUM_COLUMNS, metrics_from_sums
 from compbench_jax.metrics.definitions import metrics_of
 from compbench_jax.metrics.sums import ATOM_COLUMNS

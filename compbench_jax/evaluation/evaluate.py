@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.evaluation.assemble import assemble, missing_frames
+from compbench_jax.evaluation.blocks import array_bytes, save
 from compbench_jax.evaluation.derived import Derived
 from compbench_jax.evaluation.predict import Predictions
 from compbench_jax.evaluation.result_file import FILE, write_result
-from compbench_jax.evaluation.results import array_bytes, save
 from compbench_jax.evaluation.score import Score, score
 from compbench_jax.evaluation.sets import Predictor, predict_sets
 from compbench_jax.evaluation.settings import Settings
@@ -123,7 +123,7 @@ def evaluate(
             environments are seen.
         settings: samples and batches.
         progress: called with the number of frames done, and of frames in all.
-        predictor: what predicts: this process, or several (:mod:`compbench_jax.evaluation.processes`).
+        predictor: what predicts: this process, or several (:mod:`compbench_jax.evaluation.parallel`).
 
     Raises:
         DataError: an element that the potential does not know.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.results import array_bytes, save
+from compbench_jax.evaluation.blocks import array_bytes, save
 from compbench_jax.models.registry import config_from_json
 from compbench_jax.splits.audit import audit_json, audit_split
 from compbench_jax.splits.novelty import molecules_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from compbench_jax.evaluation.blocks import rounded
 from compbench_jax.evaluation.bootstrap import Estimate, Resampled, draw_counts, generator
-from compbench_jax.evaluation.results import rounded
 
 BINS = 10
 """Bins of equal numbers of items in a calibration curve."""

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import jraph
 
-from compbench_jax.models.safe import safe_norm, unit_vectors
+from compbench_jax.models.layers.safe import safe_norm, unit_vectors
 
 ATOM_COLUMNS = (
     "atoms",

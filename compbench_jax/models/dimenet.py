@@ -18,13 +18,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.models.aggregate import sum_to_receivers
-from compbench_jax.models.angular import spherical_bessel_basis
-from compbench_jax.models.orthogonal import glorot_orthogonal
+from compbench_jax.models.layers.aggregate import sum_to_receivers
+from compbench_jax.models.layers.angular import spherical_bessel_basis
+from compbench_jax.models.layers.orthogonal import glorot_orthogonal
+from compbench_jax.models.layers.radial import polynomial_envelope
+from compbench_jax.models.layers.safe import safe_divide, unit_vectors
+from compbench_jax.models.layers.triplets import reverse_edges, slot_harmonics, to_edges, to_slots
 from compbench_jax.models.potential import Normalisation
-from compbench_jax.models.radial import polynomial_envelope
-from compbench_jax.models.safe import safe_divide, unit_vectors
-from compbench_jax.models.triplets import reverse_edges, slot_harmonics, to_edges, to_slots
 
 
 @dataclass(frozen=True)

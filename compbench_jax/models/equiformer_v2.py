@@ -35,15 +35,15 @@ import jax
 import jax.numpy as jnp
 
 from compbench_jax.errors import CompBenchError
-from compbench_jax.models.aggregate import sum_to_receivers
-from compbench_jax.models.attention import smooth_attention, smooth_leaky_relu
-from compbench_jax.models.degree_layers import DegreeLinear, SeparableLayerNorm, layer_norm, uniform_fan_in
-from compbench_jax.models.edge_frame import degrees_first, edge_frames, orders_first, truncation_scale
+from compbench_jax.models.layers.aggregate import sum_to_receivers
+from compbench_jax.models.layers.attention import smooth_attention, smooth_leaky_relu
+from compbench_jax.models.layers.radial import gaussian_basis, polynomial_envelope
+from compbench_jax.models.layers.safe import unit_vectors
 from compbench_jax.models.potential import Normalisation
-from compbench_jax.models.radial import gaussian_basis, polynomial_envelope
-from compbench_jax.models.s2_activation import grid_matrices, on_grid, separable_activation
-from compbench_jax.models.safe import unit_vectors
-from compbench_jax.models.so2 import SO2Convolution, n_radial_weights
+from compbench_jax.models.sphere.degree_layers import DegreeLinear, SeparableLayerNorm, layer_norm, uniform_fan_in
+from compbench_jax.models.sphere.edge_frame import degrees_first, edge_frames, orders_first, truncation_scale
+from compbench_jax.models.sphere.s2_activation import grid_matrices, on_grid, separable_activation
+from compbench_jax.models.sphere.so2 import SO2Convolution, n_radial_weights
 
 
 @dataclass(frozen=True)

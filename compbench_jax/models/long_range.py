@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from compbench_jax.models.safe import safe_divide
+from compbench_jax.models.layers.safe import safe_divide
 
 BOHR = 0.5291772105638411
 """Å."""

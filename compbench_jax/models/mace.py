@@ -21,21 +21,21 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from compbench_jax.models.convolution import Edges
-from compbench_jax.models.linear import (
+from compbench_jax.models.equivariant.convolution import Edges
+from compbench_jax.models.equivariant.pairs import undirected_pairs
+from compbench_jax.models.equivariant.spherical import spherical_harmonics
+from compbench_jax.models.equivariant.symmetric import SymmetricContraction
+from compbench_jax.models.equivariant.tensor_product import Features, convolve, coupling_paths
+from compbench_jax.models.layers.linear import (
     ElementLinear,
     EquivariantLinear,
     RadialMLP,
     ScaledDense,
     normalised_silu,
 )
-from compbench_jax.models.pairs import undirected_pairs
+from compbench_jax.models.layers.radial import bessel_basis, polynomial_envelope
+from compbench_jax.models.layers.safe import safe_norm, unit_vectors
 from compbench_jax.models.potential import Normalisation
-from compbench_jax.models.radial import bessel_basis, polynomial_envelope
-from compbench_jax.models.safe import safe_norm, unit_vectors
-from compbench_jax.models.spherical import spherical_harmonics
-from compbench_jax.models.symmetric import SymmetricContraction
-from compbench_jax.models.tensor_product import Features, convolve, coupling_paths
 
 
 @dataclass(frozen=True)

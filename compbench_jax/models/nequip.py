@@ -20,14 +20,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from compbench_jax.models.convolution import Edges
-from compbench_jax.models.linear import ElementDense, RadialMLP, ScaledDense, normalised_silu, normalised_tanh
-from compbench_jax.models.pairs import undirected_pairs
+from compbench_jax.models.equivariant.convolution import Edges
+from compbench_jax.models.equivariant.pairs import undirected_pairs
+from compbench_jax.models.equivariant.spherical import parity_irreps, spherical_harmonics
+from compbench_jax.models.equivariant.tensor_product import Couplings, Features, convolve
+from compbench_jax.models.layers.linear import ElementDense, RadialMLP, ScaledDense, normalised_silu, normalised_tanh
+from compbench_jax.models.layers.radial import bessel_basis, polynomial_envelope
+from compbench_jax.models.layers.safe import safe_norm, unit_vectors
 from compbench_jax.models.potential import Normalisation
-from compbench_jax.models.radial import bessel_basis, polynomial_envelope
-from compbench_jax.models.safe import safe_norm, unit_vectors
-from compbench_jax.models.spherical import parity_irreps, spherical_harmonics
-from compbench_jax.models.tensor_product import Couplings, Features, convolve
 
 Irreps = tuple[e3nn.Irrep, ...]
 """Kinds of features, "0e", "1o" and so on, each of which comes with the same number of channels."""

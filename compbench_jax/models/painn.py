@@ -13,10 +13,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from compbench_jax.models.aggregate import sum_to_receivers
+from compbench_jax.models.layers.aggregate import sum_to_receivers
+from compbench_jax.models.layers.radial import bessel_basis, cosine_cutoff
+from compbench_jax.models.layers.safe import safe_norm, unit_vectors
 from compbench_jax.models.potential import Normalisation
-from compbench_jax.models.radial import bessel_basis, cosine_cutoff
-from compbench_jax.models.safe import safe_norm, unit_vectors
 
 EPSILON = 1e-8
 """Added to a squared norm before its root in the mixing block, as in schnetpack: vectors start as zero."""

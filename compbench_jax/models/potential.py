@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jraph
 
-from compbench_jax.models.bonded import Bonds
+from compbench_jax.models.baselines.bonded import Bonds
 from compbench_jax.models.long_range import Molecules
 from compbench_jax.models.precision import arithmetic
 
@@ -53,7 +53,7 @@ class Potential:
             [n_node, 3])``, the forces in units of ``normalisation.scale`` (eV/Å). They are nobody's gradient: energy
             is not conserved along a trajectory, and a molecule may push itself.
         bonded: the network needs the molecules' bonds, its fifth argument
-            (:class:`compbench_jax.models.bonded.Bonds`): ``GraphDataset.build(…, graphs=graphs)``.
+            (:class:`compbench_jax.models.baselines.bonded.Bonds`): ``GraphDataset.build(…, graphs=graphs)``.
         triplets: the network needs the triplets of a batch: ``GraphDataset.build(…, triplets=True)``.
         long_range: the network needs whole molecules, its fifth argument
             (:class:`compbench_jax.models.long_range.Molecules`).

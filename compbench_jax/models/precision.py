@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compbench_jax.errors import RunError
-from compbench_jax.models.linear import ScaledDense
+from compbench_jax.models.layers.linear import ScaledDense
 from compbench_jax.runtime import PRECISIONS
 
 

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from compbench_jax.errors import CompBenchError
-from compbench_jax.models.classical import ClassicalConfig
-from compbench_jax.models.composition import CompositionConfig
+from compbench_jax.models.baselines.classical import ClassicalConfig
+from compbench_jax.models.baselines.composition import CompositionConfig
+from compbench_jax.models.baselines.nearest import NearestConfig
 from compbench_jax.models.dimenet import DimeNetConfig
 from compbench_jax.models.equiformer_v2 import EquiformerV2Config
 from compbench_jax.models.gemnet import GemNetConfig
 from compbench_jax.models.mace import MACEConfig
-from compbench_jax.models.nearest import NearestConfig
 from compbench_jax.models.nequip import NequIPConfig
 from compbench_jax.models.painn import PaiNNConfig
 from compbench_jax.models.potential import Normalisation, Params, Potential

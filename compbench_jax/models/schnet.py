@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.models.aggregate import sum_to_receivers
-from compbench_jax.models.pairs import undirected_pairs
+from compbench_jax.models.equivariant.pairs import undirected_pairs
+from compbench_jax.models.layers.aggregate import sum_to_receivers
+from compbench_jax.models.layers.radial import cosine_cutoff, gaussian_basis
+from compbench_jax.models.layers.safe import safe_norm
 from compbench_jax.models.potential import Normalisation
-from compbench_jax.models.radial import cosine_cutoff, gaussian_basis
-from compbench_jax.models.safe import safe_norm
 
 
 @dataclass(frozen=True)

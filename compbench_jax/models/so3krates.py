@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.models.aggregate import sum_to_receivers
+from compbench_jax.models.layers.aggregate import sum_to_receivers
 
 GAMMA = float(np.float32(0.9448630629184640))
 """1/Å, decay inside the Bernstein basis: half the inverse of Bohr's radius, as float32 holds it in the original."""

@@ -17,8 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from compbench_jax.errors import CompBenchError
-from compbench_jax.models.aggregate import sum_to_receivers
+from compbench_jax.models.equivariant.spherical import spherical_harmonics
 from compbench_jax.models.free_atoms import free_atoms
+from compbench_jax.models.layers.aggregate import sum_to_receivers
+from compbench_jax.models.layers.radial import polynomial_envelope
+from compbench_jax.models.layers.safe import unit_vectors
 from compbench_jax.models.long_range import (
     Molecules,
     Repulsion,
@@ -28,10 +31,7 @@ from compbench_jax.models.long_range import (
     squared_distances,
 )
 from compbench_jax.models.potential import Normalisation
-from compbench_jax.models.radial import polynomial_envelope
-from compbench_jax.models.safe import unit_vectors
 from compbench_jax.models.so3krates import Layer, bernstein_basis
-from compbench_jax.models.spherical import spherical_harmonics
 
 LEAST_RATIO = 1e-3
 """Hirshfeld ratios are no smaller: at zero the dispersion energy has no derivative. Real ones are above a half."""

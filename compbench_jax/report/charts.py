@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compbench_jax.evaluation.blocks import estimate_of
 from compbench_jax.evaluation.intervals import Estimate
-from compbench_jax.evaluation.results import estimate_of
 from compbench_jax.report.leaderboard import METRIC, Row
 
 MEV = 1000.0

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from compbench_jax.evaluation.foundation import FOUNDATIONS, Foundation
-from compbench_jax.evaluation.foundation_install import foundation_folder, is_installed
+from compbench_jax.foundation.install import foundation_folder, is_installed
+from compbench_jax.foundation.registry import FOUNDATIONS, Foundation
 
 
 def state(item: Foundation, folder: Path | None = None) -> str:

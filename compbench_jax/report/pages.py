@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.results import save
+from compbench_jax.evaluation.blocks import save
 
 BLOCK = re.compile(r"(<!-- compbench: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 OPENING = re.compile(r"<!-- compbench:")

@@ -10,9 +10,9 @@ import numpy as np
 
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.derived import Derived, comparison, read_results
+from compbench_jax.evaluation.ensemble import MEMBERS
 from compbench_jax.evaluation.identity import recipe
 from compbench_jax.evaluation.intervals import Comparison
-from compbench_jax.evaluation.members import MEMBERS
 from compbench_jax.evaluation.result_file import FILE
 
 Results = Derived

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compbench_jax.evaluation.results import estimate_of
+from compbench_jax.evaluation.blocks import estimate_of
 from compbench_jax.report.table import MEV, significant
 
 

@@ -8,9 +8,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from compbench_jax.evaluation.blocks import estimate_of
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS
 from compbench_jax.evaluation.intervals import Estimate
-from compbench_jax.evaluation.results import estimate_of
 from compbench_jax.metrics.definitions import METRICS, Metric
 from compbench_jax.report.runs import Group, Results, group_runs
 

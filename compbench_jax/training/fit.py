@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from compbench_jax.models.baseline_fit import fit_baseline
+from compbench_jax.models.baselines.fit import fit_baseline
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params
 from compbench_jax.training import processes

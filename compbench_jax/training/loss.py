@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from compbench_jax.models.safe import safe_divide, safe_norm
+from compbench_jax.models.layers.safe import safe_divide, safe_norm
 from compbench_jax.training.settings import LossSettings
 
 Graphs = Any

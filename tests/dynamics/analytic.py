@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from compbench_jax.dynamics.engine import Engine
-from compbench_jax.models.aggregate import sum_to_receivers
+from compbench_jax.models.layers.aggregate import sum_to_receivers
+from compbench_jax.models.layers.safe import safe_norm
 from compbench_jax.models.potential import Normalisation, Potential
-from compbench_jax.models.safe import safe_norm
 from compbench_jax.molecules.molecule import MolecularGraph, Molecule
 
 ELEMENTS = (1, 6, 8)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import toy_store
 
+from compbench_jax.evaluation.ensemble import evaluate_members
 from compbench_jax.evaluation.evaluate import evaluate
-from compbench_jax.evaluation.members import evaluate_members
 from compbench_jax.evaluation.settings import Settings
 
 SETTINGS = Settings(samples=20, batch_size=4, fit_frames=6)

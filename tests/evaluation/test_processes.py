@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import toy_store
 
+from compbench_jax.deploy.benchmark import benchmark, speed_lines
 from compbench_jax.errors import DataError, RunError
-from compbench_jax.evaluation.benchmark import benchmark, speed_lines
+from compbench_jax.evaluation.ensemble import ensemble_of
 from compbench_jax.evaluation.evaluate import evaluate
-from compbench_jax.evaluation.members import ensemble_of
-from compbench_jax.evaluation.processes import predictor_of, processes, shares_of_cores
+from compbench_jax.evaluation.parallel import predictor_of, processes, shares_of_cores
 from compbench_jax.evaluation.sets import predict_sets
 from compbench_jax.evaluation.settings import Settings
 

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from compbench_jax.evaluation.blocks import estimate_of, plain, section, to_json
 from compbench_jax.evaluation.intervals import Estimate
-from compbench_jax.evaluation.results import estimate_of, plain, section, to_json
 
 
 def refuse_constants(text):

@@ -5,7 +5,12 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import eval_legendre, spherical_jn
 
-from compbench_jax.models.angular import legendre, spherical_bessel_basis, spherical_bessel_zeros, zonal_harmonics
+from compbench_jax.models.layers.angular import (
+    legendre,
+    spherical_bessel_basis,
+    spherical_bessel_zeros,
+    zonal_harmonics,
+)
 
 L, N = 7, 6
 

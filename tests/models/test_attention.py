@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.models.attention import smooth_attention, smooth_leaky_relu
+from compbench_jax.models.layers.attention import smooth_attention, smooth_leaky_relu
 
 compiled = jax.jit(smooth_attention, static_argnums=3)
 RECEIVERS = jnp.array([0, 0, 0, 2, 2, 3])

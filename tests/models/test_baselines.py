@@ -10,9 +10,9 @@ import pytest
 from bonded_molecules import ETHANE, GRAPHS, PROPANOL, WATER, geometry
 
 from compbench_jax.errors import DataError
-from compbench_jax.models import classical_fit, nearest
-from compbench_jax.models.baseline_fit import fit_baseline
-from compbench_jax.models.classical import LEVELS, N_FUNCTIONS
+from compbench_jax.models.baselines import classical_fit, nearest
+from compbench_jax.models.baselines.classical import LEVELS, N_FUNCTIONS
+from compbench_jax.models.baselines.fit import fit_baseline
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.models.registry import BASELINES, build_potential, n_parameters
 from compbench_jax.models.summary import hexane
@@ -267,7 +267,7 @@ def test_frames_without_bonds_are_refused(name):
 
 def test_torsion_functions_are_cosines():
     """Of φ, 2φ and 3φ where both angles are right, φ = 0 where the ends are on the same side."""
-    from compbench_jax.models.classical import torsion_functions
+    from compbench_jax.models.baselines.classical import torsion_functions
 
     for phi in (0.0, 0.7, 2.0, np.pi):
         vectors = np.array([[[1.0, 0, 0], [0, 0, 1.4], [np.cos(phi), np.sin(phi), 0.0]]])

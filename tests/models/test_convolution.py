@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from compbench_jax.errors import RunError
-from compbench_jax.models import convolution, tensor_product
-from compbench_jax.models.tensor_product import Couplings, convolve
+from compbench_jax.models.equivariant import convolution, tensor_product
+from compbench_jax.models.equivariant.tensor_product import Couplings, convolve
 
 N_NODE, N_EDGE, CHANNELS = 4, 11, 2
 MIXED = Couplings((0, 1, 1), (0, 1, 1), ((0, 0, 0), (1, 1, 0), (0, 1, 1), (2, 1, 1), (1, 1, 2), (2, 0, 2)))

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.models.degree_layers import EPSILON, DegreeLinear, SeparableLayerNorm
+from compbench_jax.models.sphere.degree_layers import EPSILON, DegreeLinear, SeparableLayerNorm
 
 
 def features(seed=0):

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compbench_jax.models.edge_frame import (
+from compbench_jax.models.equivariant.spherical import numpy_harmonics
+from compbench_jax.models.sphere.edge_frame import (
     SWITCH,
     edge_frames,
     frame_rotations,
@@ -12,7 +13,6 @@ from compbench_jax.models.edge_frame import (
     truncation_scale,
     wigner_matrices,
 )
-from compbench_jax.models.spherical import numpy_harmonics
 
 POLES = np.array([[0.0, 1, 0], [0, -1, 0], [1, 0, 0], [0, 0, -1]])
 

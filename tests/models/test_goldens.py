@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from golden_potentials import FILE, evaluate, molecules_of
 
-from compbench_jax.models import linear, mace, nequip, painn, schnet
-from compbench_jax.models.radial import polynomial_envelope
+from compbench_jax.models import mace, nequip, painn, schnet
+from compbench_jax.models.layers import linear
+from compbench_jax.models.layers.radial import polynomial_envelope
 from compbench_jax.models.registry import MODELS, config_from_json, config_to_json
 
 GOLDENS = json.loads(FILE.read_text())

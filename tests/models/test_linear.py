@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from model_graphs import gaussian_params
 
-from compbench_jax.models.linear import (
+from compbench_jax.models.layers.linear import (
     ElementDense,
     ElementLinear,
     EquivariantLinear,

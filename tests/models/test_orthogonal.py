@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from compbench_jax.models.orthogonal import glorot_orthogonal, he_orthogonal, orthogonal
+from compbench_jax.models.layers.orthogonal import glorot_orthogonal, he_orthogonal, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (8, 3), (3, 8), (4, 1)])

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compbench_jax.models.pairs import undirected_pairs
+from compbench_jax.models.equivariant.pairs import undirected_pairs
 
 
 def graph(n_node, density, padding, seed=0):

@@ -8,7 +8,7 @@ import pytest
 from model_graphs import NORMALISATION, molecule, pack
 
 from compbench_jax.errors import RunError
-from compbench_jax.models.linear import ScaledDense
+from compbench_jax.models.layers.linear import ScaledDense
 from compbench_jax.models.precision import (
     arithmetic,
     cast_params,

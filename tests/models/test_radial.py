@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compbench_jax.models.radial import bessel_basis, cosine_cutoff, gaussian_basis, polynomial_envelope
+from compbench_jax.models.layers.radial import bessel_basis, cosine_cutoff, gaussian_basis, polynomial_envelope
 
 CUTOFF = 5.0
 LENGTHS = np.array([0.3, 1.0, 2.7, 4.9, 5.0, 6.0])

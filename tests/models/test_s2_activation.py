@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compbench_jax.models.edge_frame import degrees_first, orders_first, truncation_scale, wigner_matrices
-from compbench_jax.models.s2_activation import grid_matrices, latitudes, on_grid, separable_activation
+from compbench_jax.models.sphere.edge_frame import degrees_first, orders_first, truncation_scale, wigner_matrices
+from compbench_jax.models.sphere.s2_activation import grid_matrices, latitudes, on_grid, separable_activation
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.models.safe import safe_divide, safe_norm, unit_vectors
+from compbench_jax.models.layers.safe import safe_divide, safe_norm, unit_vectors
 
 VECTORS = jnp.array([[3.0, 4.0, 0.0], [0.0, 0.0, 0.0], [1e-3, 0.0, 0.0]])
 

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compbench_jax.models.edge_frame import orders_first
-from compbench_jax.models.so2 import SO2Convolution, n_radial_weights
+from compbench_jax.models.sphere.edge_frame import orders_first
+from compbench_jax.models.sphere.so2 import SO2Convolution, n_radial_weights
 
 L_MAX, M_MAX, CHANNELS = 3, 2, 3
 

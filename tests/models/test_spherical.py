@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compbench_jax.models.spherical import clebsch_gordan, spherical_harmonics
+from compbench_jax.models.equivariant.spherical import clebsch_gordan, spherical_harmonics
 
 
 def directions(n=20):

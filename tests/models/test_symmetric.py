@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 from model_graphs import gaussian_params
 
-from compbench_jax.models import symmetric
-from compbench_jax.models.componentwise import by_component
-from compbench_jax.models.spherical import clebsch_gordan, parity_irreps
-from compbench_jax.models.symmetric import SymmetricContraction, dense_products, product_basis, weighted_products
+from compbench_jax.models.equivariant import symmetric
+from compbench_jax.models.equivariant.spherical import clebsch_gordan, parity_irreps
+from compbench_jax.models.equivariant.symmetric import (
+    SymmetricContraction,
+    dense_products,
+    product_basis,
+    weighted_products,
+)
+from compbench_jax.models.layers.componentwise import by_component
 
 SPECIES = np.array([0, 1, 1, 0])
 

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compbench_jax.models.aggregate import sum_to_receivers
-from compbench_jax.models.spherical import parity_irreps
-from compbench_jax.models.tensor_product import Couplings, convolve, coupling_paths
+from compbench_jax.models.equivariant.spherical import parity_irreps
+from compbench_jax.models.equivariant.tensor_product import Couplings, convolve, coupling_paths
+from compbench_jax.models.layers.aggregate import sum_to_receivers
 
 N_NODE, N_EDGE, CHANNELS = 5, 14, 3
 

@@ -7,7 +7,7 @@ import pytest
 from model_graphs import molecule, pack
 from scipy.special import eval_legendre
 
-from compbench_jax.models.triplets import reverse_edges, slot_harmonics, to_edges, to_slots
+from compbench_jax.models.layers.triplets import reverse_edges, slot_harmonics, to_edges, to_slots
 
 MOLECULES = [molecule(6, 0), molecule(1, 1), molecule(4, 2)]
 

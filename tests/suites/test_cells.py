@@ -3,7 +3,7 @@
 import pytest
 
 from compbench_jax.errors import CompBenchError
-from compbench_jax.evaluation.foundation_convert import CONVERTIBLE
+from compbench_jax.foundation.convert import CONVERTIBLE
 from compbench_jax.models.registry import BASELINES, MODELS
 from compbench_jax.suites.cells import FINE_TUNING, SUITES, Pretrained, Suite, choose, get_suite
 from compbench_jax.tasks import get_task

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from parity_frames import ELEMENTS, NORMALISATION, assert_parity
 
-from compbench_jax.models import linear
+from compbench_jax.models.equivariant.symmetric import product_basis
+from compbench_jax.models.layers import linear
 from compbench_jax.models.mace import MACEConfig
-from compbench_jax.models.symmetric import product_basis
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from parity_frames import ELEMENTS, NORMALISATION, assert_parity
 
-from compbench_jax.models import linear
+from compbench_jax.models.equivariant.spherical import clebsch_gordan
+from compbench_jax.models.layers import linear
 from compbench_jax.models.nequip import NequIPConfig, couplings, layer_irreps
-from compbench_jax.models.spherical import clebsch_gordan
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from compbench_jax.calculators.process import Job, WorkerProcess
+from compbench_jax.calculators.spec import CalculatorSpec
+from compbench_jax.deploy.ase_calculator import CompBenchCalculator
 from compbench_jax.errors import CompBenchError
-from compbench_jax.evaluation.ase_calculator import CompBenchCalculator
-from compbench_jax.evaluation.calculator_spec import CalculatorSpec
-from compbench_jax.evaluation.foundation_convert import convert
-from compbench_jax.evaluation.foundation_install import foundation_spec
-from compbench_jax.evaluation.worker_process import Job, WorkerProcess
+from compbench_jax.foundation.convert import convert
+from compbench_jax.foundation.install import foundation_spec
 from compbench_jax.models.precision import cast_params
 from compbench_jax.store.store import open_store
 from compbench_jax.training.checkpoint import load_run

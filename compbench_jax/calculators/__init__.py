@@ -1,0 +1,1 @@
+"""Any ASE calculator under test, in worker processes of its own environment."""

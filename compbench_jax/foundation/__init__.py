@@ -1,0 +1,1 @@
+"""Foundation potentials: what they are, their environments, their weights as runs of ours."""

@@ -1,0 +1,1 @@
+"""What needs no learning: composition, a classical force field, nearest environments."""

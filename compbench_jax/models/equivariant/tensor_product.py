@@ -1,0 +1,132 @@
+"""Convolution of equivariant features with spherical harmonics by Clebsch-Gordan tensor products.
+
+MACE's eq. 8 (Batatia et al. 2022, arXiv 2206.07697), which is NequIP's convolution (Batzner et al. 2022): for every
+path (l1, l2 → l3), node i and channel k,
+
+    A_i,l3,m3 = Σ_{j → i} R_path(r_ij) Σ_{m1, m2} C_{l1 m1, l2 m2}^{l3 m3} h_j,l1,m1 Y_l2,m2(r̂_ij).
+"""
+
+import os
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compbench_jax.errors import RunError
+from compbench_jax.models.equivariant.convolution import Edges, convolve_in_chunks
+from compbench_jax.models.equivariant.couplings import Couplings, coupling_paths
+from compbench_jax.models.equivariant.spherical import clebsch_gordan
+from compbench_jax.models.layers.aggregate import sum_to_receivers
+
+__all__ = ["Couplings", "Features", "convolve", "coupling_paths", "unstack_paths"]
+
+Features = tuple[jax.Array, ...]
+"""Equivariant features: for each l from 0 an array ``[n, 2l + 1, channels]`` of parity (−1)^l."""
+
+FORM = "COMPBENCH_CONVOLUTION"
+"""Environment variable that chooses how convolutions and MACE's symmetric contractions are computed. ``chunks``: a few
+edges at a time and component by component, see ``convolution.py`` and ``componentwise.py``; the default on CPUs.
+``plain``: all edges at once, derivatives as JAX makes them; the default elsewhere, and the one for forward-mode
+differentiation. Read when a program is traced."""
+
+Form = Literal["chunks", "plain"]
+
+
+def convolve(
+    features: Features,
+    harmonics: Features,
+    weights: jax.Array,
+    senders: jax.Array,
+    receivers: jax.Array,
+    outputs: int | Couplings,
+    rows: jax.Array | None = None,
+) -> Features:
+    """Sum tensor-product messages at their receivers.
+
+    Args:
+        features: of the nodes, ``[n_node, 2l + 1, channels]`` for each l.
+        harmonics: of the edges, ``[n_edge, 2l + 1]`` for each l.
+        weights: R of each edge and path, ``[n_edge, n_path, channels]``, paths as in :func:`coupling_paths`.
+        senders: ``[n_edge]``.
+        receivers: ``[n_edge]``, ascending.
+        outputs: largest degree of the result, one feature of each degree l and parity (−1)^l in and out; or the
+            couplings, for any other features.
+        rows: row of ``weights`` that each edge has, ``[n_edge]``; by default its own.
+
+    Returns:
+        For each l up to the largest, ``[n_node, 2l + 1, n_path(l) · channels]``, path-major; or for each output of the
+        couplings.
+    """
+    n_node = features[0].shape[0]
+    if not isinstance(outputs, Couplings):
+        l1, l2, l3 = len(features) - 1, len(harmonics) - 1, outputs
+        outputs = Couplings(tuple(range(l1 + 1)), tuple(range(l3 + 1)), coupling_paths(l1, l2, l3))
+    if form() == "chunks":
+        rows = jnp.arange(senders.shape[0]) if rows is None else rows
+        stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)
+        summed = convolve_in_chunks(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows))
+        return _by_output(summed, outputs)
+    weights = weights if rows is None else weights[rows]
+    sent = [h[senders] for h in features]
+    messages = jnp.concatenate(
+        [
+            weights[:, i, None, :]
+            * _couple(sent[first], harmonics[l2], clebsch_gordan(outputs.inputs[first], l2, outputs.outputs[last]))
+            for i, (first, l2, last) in enumerate(outputs.paths)
+        ],
+        axis=1,
+    )
+    return unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
+
+
+def form() -> str:
+    """How convolutions are computed here: ``chunks`` or ``plain``.
+
+    Raises:
+        RunError: ``COMPBENCH_CONVOLUTION`` says something else.
+    """
+    chosen = os.environ.get(FORM) or ("chunks" if jax.default_backend() == "cpu" else "plain")
+    if chosen not in get_args(Form):
+        raise RunError(f"{FORM} is {chosen!r}: set it to one of {', '.join(get_args(Form))}")
+    return chosen
+
+
+def _by_output(summed: jax.Array, couplings: Couplings) -> Features:
+    """Cut ``[n, Σ (2l3 + 1) n_path, channels]``, by (output, m3, path), and lay the paths along the channels."""
+    result, start = [], 0
+    for i, degree in enumerate(couplings.outputs):
+        n_path = sum(last == i for _, _, last in couplings.paths)
+        stop = start + n_path * (2 * degree + 1)
+        result.append(summed[:, start:stop].reshape(summed.shape[0], 2 * degree + 1, n_path * summed.shape[2]))
+        start = stop
+    return tuple(result)
+
+
+def unstack_paths(stacked: jax.Array, couplings: Couplings) -> Features:
+    """Cut ``[n, Σ_paths (2l3 + 1), channels]`` by output and join the paths of an output along the channels."""
+    n, _, channels = stacked.shape
+    result, start = [], 0
+    for i, degree in enumerate(couplings.outputs):
+        n_path = sum(last == i for _, _, last in couplings.paths)
+        size = n_path * (2 * degree + 1)
+        part = stacked[:, start : start + size].reshape(n, n_path, 2 * degree + 1, channels)
+        result.append(part.swapaxes(1, 2).reshape(n, 2 * degree + 1, n_path * channels))
+        start += size
+    return tuple(result)
+
+
+def _couple(h: jax.Array, y: jax.Array, coefficients: np.ndarray) -> jax.Array:
+    """Product ``[n, 2l3 + 1, channels]`` of ``h [n, 2l1 + 1, channels]`` and ``y [n, 2l2 + 1]``.
+
+    The harmonics are contracted first, which costs nothing as they have no channels; what remains is a sum over m1 of
+    products with a number of the edge, unrolled so that it is one loop without temporaries.
+    """
+    size1, _, size3 = coefficients.shape
+    matrix = jnp.einsum("nb,abc->nac", y, jnp.asarray(coefficients, y.dtype))
+    structure = np.abs(coefficients).sum(axis=1) > 1e-10
+    rows = []
+    for c in range(size3):
+        terms = [matrix[:, a, c, None] * h[:, a] for a in range(size1) if structure[a, c]]
+        rows.append(sum(terms[1:], terms[0]))
+    return jnp.stack(rows, axis=1)

@@ -1,0 +1,1 @@
+"""Convolutions in the frame of an edge, activations on the sphere."""
