@@ -44,7 +44,7 @@ types: $(VENV)/.dev
 # `compbench foundation install so3lr`.
 results: $(VENV)/.run
 	$(BIN)/compbench bench --suite mini
-	$(BIN)/compbench findings results/mini --page README.md --page docs/findings.md --page docs/energies.md --figures docs/findings
+	$(BIN)/compbench findings results/mini --page README.md --page docs/findings.md --page docs/energies.md --page docs/results.md --figures docs/findings
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.

@@ -20,7 +20,13 @@ from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
-PAGES = {"README.md": "mini", "docs/findings.md": "mini", "docs/energies.md": "mini", "docs/standard.md": "standard"}
+PAGES = {
+    "README.md": "mini",
+    "docs/findings.md": "mini",
+    "docs/energies.md": "mini",
+    "docs/results.md": "mini",
+    "docs/standard.md": "standard",
+}
 DATA = {"mini": "mini"}
 
 

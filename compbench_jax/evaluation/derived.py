@@ -199,9 +199,9 @@ def _joint(item: Breakdown, group: str) -> str:
     return words[item.merged[1]] if item.merged and len(words) == 2 else group
 
 
-def counts_of(sums: np.ndarray, columns: tuple[str, ...] = SUM_COLUMNS) -> dict[str, int]:
+def counts_of(sums: np.ndarray, columns: tuple[str, ...] | None = None) -> dict[str, int]:
     """What molecule sums ``[n_molecules, n_columns]`` were taken over."""
-    total = dict(zip(columns, sums.sum(axis=0), strict=True))
+    total = dict(zip(columns or SUM_COLUMNS, sums.sum(axis=0), strict=True))
     return {
         "n_molecules": len(sums),
         "n_frames": round(total.get("frames", 0)),

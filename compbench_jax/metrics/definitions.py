@@ -87,10 +87,13 @@ FORCES = {"unit": "eV/angstrom", "shown": "meV/Å", "scale": 1000.0}
 ENERGIES = {"unit": "eV", "shown": "meV", "scale": 1000.0}
 PER_ATOM = {"unit": "meV/atom", "shown": "meV/atom"}
 
-RAW = "energies as they are, no zero of energy taken out"
-REFERENCED = "one energy per element, fitted to the errors on training frames, is taken out"
-CENTRED = "the mean error of each molecule is taken out: errors of conformational energies"
-DIRECTED = "atoms whose reference force is below 1e-8 eV/Å are left out, and counted in skipped_atoms"
+RAW = "mean absolute error of total energies as they are"
+REFERENCED = "the same after one energy per element, fitted to the errors on training frames, is taken out"
+CENTRED = "the same after the mean error of each molecule is taken out: conformational energies"
+DIRECTED = (
+    "mean over atoms of the cosine between predicted and reference force; atoms whose reference force is below "
+    "1e-8 eV/Å are left out, and counted in `skipped_atoms`"
+)
 
 
 def _energy(way: str, note: str, total: bool, short: str = "") -> tuple[Metric, Metric]:
@@ -116,7 +119,7 @@ def _energy(way: str, note: str, total: bool, short: str = "") -> tuple[Metric, 
             **PER_ATOM,  # type: ignore[arg-type]
             total_energy=total,
             short=short,
-            note=note,
+            note=f"{note}; per atom",
         ),
     )
 
@@ -137,7 +140,7 @@ METRICS: dict[str, Metric] = {
             quotient("abs_force", "atoms", each=3),
             **FORCES,  # type: ignore[arg-type]
             compared=True,
-            note="mean over atoms and components",
+            note="mean absolute error over atoms and components",
         ),
         Metric(
             "force_rmse",
@@ -175,7 +178,7 @@ METRICS: dict[str, Metric] = {
             quotient("weighted_cosine", "force_norm"),
             decimals=4,
             smallest=-1.0,
-            note="weighted by the norm of the reference force",
+            note="the same cosine, weighted by the norm of the reference force",
         ),
         Metric(
             "force_magnitude_mae",
@@ -185,7 +188,7 @@ METRICS: dict[str, Metric] = {
             **FORCES,  # type: ignore[arg-type]
             short="|F| MAE",
             compared=True,
-            note="mean error of the norm of the force",
+            note="mean absolute error of the norm of the force",
         ),
         *(pair[0] for pair in (_raw, _referenced, _centred)),
         *(pair[1] for pair in (_raw, _referenced, _centred)),
@@ -197,7 +200,7 @@ METRICS: dict[str, Metric] = {
             smallest=0.0,
             total_energy=True,
             note="share of frames with |referenced energy error| below 0.02 eV and every |force component error| "
-            "below 0.03 eV/Å",
+            "below 0.03 eV/Å, the thresholds of OC20",
         ),
     )
 }

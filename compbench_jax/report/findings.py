@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import spearmanr
 
+from compbench_jax.evaluation.breakdowns import BREAKDOWNS
+from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.report.curves import match
 from compbench_jax.report.drawing import MEV
 from compbench_jax.report.findings_material import (
@@ -320,6 +322,18 @@ def energies(found: Material) -> str:
     return table if table == NOTHING else f"{table}\n\n{note}"
 
 
+def metrics(_: Material) -> str:
+    """Every metric: name in results, unit there, definition."""
+    lines = [[f"`{item.name}`", item.unit, item.note.replace("|", "\\|")] for item in METRICS.values()]
+    return markdown(("metric", "unit", "definition"), lines, 3)
+
+
+def breakdowns(_: Material) -> str:
+    """Every breakdown: name in results, heading in tables, what its groups are."""
+    lines = [[f"`by_{item.name}`", item.heading, item.note] for item in BREAKDOWNS.values()]
+    return markdown(("entry", "heading", "groups"), [[cell.replace("|", "\\|") for cell in line] for line in lines], 3)
+
+
 BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "headline": headline,
     "matrix": matrix,
@@ -336,6 +350,8 @@ BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "ranks": ranks,
     "pretraining": pretraining,
     "energies": energies,
+    "metrics": metrics,
+    "breakdowns": breakdowns,
 }
 """Blocks by the name that a page marks them with."""
 

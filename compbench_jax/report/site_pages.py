@@ -11,13 +11,14 @@ from compbench_jax.evaluation.breakdowns import BREAKDOWNS
 from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.evaluation.showcase import FILE as SHOWCASE
 from compbench_jax.files import read_json
+from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.report import charts
 from compbench_jax.report.depict import drawing
 from compbench_jax.report.findings_material import mean_curve
 from compbench_jax.report.leaderboard import Row, tasks_of
 from compbench_jax.report.spread_charts import calibration, sparsification
 from compbench_jax.report.submission import SCHEMAS, schema_problems
-from compbench_jax.report.table import MEV, significant
+from compbench_jax.report.table import MARK, MEV, is_marked, significant, with_interval
 from compbench_jax.training.configuration import flatten
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def task_page(site: "Site", task: str) -> Page:
         "task": task,
         "about": about,
         "rows": [table_row(site, row) for row in rows],
+        "metrics": metric_rows(rows),
         "by_n": escaped(charts.by_n(rows)),
         "breakdowns": [
             {"title": item.title, "text": item.note, "figure": escaped(figure)} for item, figure in figures if figure
@@ -136,6 +138,21 @@ def task_page(site: "Site", task: str) -> Page:
         "audit": audit_part(rows),
         "molecules": molecule_lists(rows),
     }
+
+
+def metric_rows(rows: Sequence[Row]) -> Page:
+    """Every metric of every model on one task, ID → OOD."""
+    shown = [metric for metric in METRICS.values() if metric.listed]
+    body = []
+    for row in rows:
+        cells = []
+        for metric in shown:
+            pair = [Estimate(row.estimate(part, metric.name).value) for part in ("id", "ood")]
+            mark = MARK if is_marked(row.group.runs[0], metric.name) else ""
+            cells.append(" → ".join(with_interval(item, metric.scale, metric.decimals) for item in pair) + mark)
+        body.append({"model": row.label, "cells": cells})
+    heads = [{"label": metric.heading.strip(), "note": metric.note} for metric in shown]
+    return {"heads": heads, "rows": body, "marked": any(MARK in cell for item in body for cell in item["cells"])}
 
 
 def escaped(figure: charts.Figure | None) -> charts.Figure | None:
