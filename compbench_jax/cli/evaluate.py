@@ -1,6 +1,7 @@
-"""What ``evaluate.py`` and ``compbench-evaluate`` run: parse, load what is evaluated, rebuild the split, report."""
+"""``compbench evaluate``, which ``evaluate.py`` is too: parse, load what is evaluated, rebuild the split, report."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from compbench_jax.runtime import prepare_process
@@ -12,11 +13,16 @@ if TYPE_CHECKING:
     from compbench_jax.training.checkpoint import LoadedRun
 
 
-def wire() -> None:
-    """Parse the command line and evaluate what it names."""
+def wire(words: Sequence[str] | None = None, prog: str = "python evaluate.py") -> None:
+    """Parse the command line and evaluate what it names.
+
+    Args:
+        words: the command line without its program; None: that of this process.
+        prog: what the help calls the program.
+    """
     from compbench_jax.evaluation.arguments import parse, settings_of
 
-    arguments = parse(sys.argv[1:])
+    arguments = parse(sys.argv[1:] if words is None else words, prog)
     settings = settings_of(arguments)
     if arguments.run is None:
         evaluate_calculator(arguments, settings)

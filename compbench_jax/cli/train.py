@@ -1,16 +1,22 @@
-"""What ``train.py`` and ``compbench-train`` run: parse the command line, open the store, split it, train."""
+"""``compbench train``, which ``train.py`` is too: parse the command line, open the data set, split it, train."""
 
 import sys
+from collections.abc import Sequence
 
 from compbench_jax.runtime import prepare_process
 
 
-def wire() -> None:
-    """Parse the command line, open the store, split it, train."""
+def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> None:
+    """Parse the command line, open the data set, split it, train.
+
+    Args:
+        words: the command line without its program; None: that of this process.
+        prog: what the help calls the program.
+    """
     from compbench_jax.models.precision import prepare_precision
     from compbench_jax.training.arguments import configure, parse
 
-    arguments, preset = parse(sys.argv[1:])
+    arguments, preset = parse(sys.argv[1:] if words is None else words, prog=prog)
     prepare_precision(arguments.precision)
     # After the command line is known to be good, since these take seconds.
     from compbench_jax.training.processes import connect, launched_together

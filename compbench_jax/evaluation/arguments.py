@@ -119,13 +119,13 @@ class Arguments:
     """Only trace the evaluation of a few batches into RUN/profile/evaluation, for Perfetto and TensorBoard."""
 
 
-def parse(command_line: Sequence[str]) -> Arguments:
+def parse(command_line: Sequence[str], prog: str = "python evaluate.py") -> Arguments:
     """Parse a command line (without the program's name).
 
     Raises:
         RunError: not exactly one of a run, a calculator and a foundation potential, or options that do not go together.
     """
-    arguments = tyro.cli(Arguments, prog="python evaluate.py", args=list(command_line))
+    arguments = tyro.cli(Arguments, prog=prog, args=list(command_line))
     given = [name for name in ("run", "calculator", "foundation") if getattr(arguments, name) is not None]
     if len(given) != 1:
         what = "nothing to evaluate is given" if not given else f"--{' and --'.join(given)} are given"
