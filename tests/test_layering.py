@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,9 @@ def without_types(tree):
         if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
             yield node
             waiting.extend(ast.iter_child_nodes(node))
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if p.name == "__init__.py"], ids=lambda p: p.parent.name)
+def test_the_readme_of_a_package_names_its_files(path):
+    listed = re.findall(r"^\| `(\w+\.py)` \| \S", (path.parent / "README.md").read_text(), re.MULTILINE)
+    assert listed == sorted(p.name for p in path.parent.glob("*.py") if p.name != "__init__.py")
