@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from compbench_jax.errors import RunError
 from compbench_jax.evaluation.blocks import save
 from compbench_jax.store.store import FrameStore
 
@@ -118,21 +117,3 @@ def write_showcase(path: Path, content: dict[str, Any]) -> None:
         RunError: it could not be written.
     """
     save(path, (json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n").encode())
-
-
-def read_showcase(folder: Path) -> dict[str, Any] | None:
-    """Contents of the file in a results folder; None where there is none.
-
-    Raises:
-        RunError: damaged, or of another version.
-    """
-    path = folder / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunError(f"{path} cannot be read ({error}): evaluate again") from error
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
-        raise RunError(f"{path} is not of version {SCHEMA_VERSION}: evaluate again with this version")
-    return content

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm, t
 
 from compbench_jax.evaluation.blocks import rounded
-from compbench_jax.evaluation.bootstrap import Estimate, Resampled, draw_counts, generator
+from compbench_jax.evaluation.intervals import FEWEST, LEVEL, Estimate
 
 BINS = 10
 """Bins of equal numbers of items in a calibration curve."""
@@ -21,6 +22,42 @@ STEPS = 20
 
 MOST_DRAWS = 200
 """Bootstrap draws: each sorts nothing, but goes through all atoms."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Scores of a set of molecules and of its resampled copies, ``[samples]``; an expanded percentile interval."""
+
+    values: dict[str, float]
+    draws: dict[str, np.ndarray]
+    n_molecules: int
+
+    def estimate(self, name: str) -> Estimate:
+        """One score with its interval. Draws in which it is undefined (0/0) are left out."""
+        value = self.values[name]
+        if not np.isfinite(value):
+            return Estimate(None)
+        draws = self.draws[name][np.isfinite(self.draws[name])]
+        n = self.n_molecules
+        if n < FEWEST or not len(draws):
+            return Estimate(float(value))
+        tail = float(norm.cdf(-np.sqrt(n / (n - 1)) * t.ppf((1 + LEVEL) / 2, n - 1)))
+        low, high = np.quantile(draws, [tail, 1 - tail])
+        return Estimate(float(value), float(low), float(high))
+
+    def estimates(self) -> dict[str, Estimate]:
+        """All scores with their intervals."""
+        return {name: self.estimate(name) for name in self.values}
+
+
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """An independent random stream for each set that is resampled on its own."""
+    return np.random.default_rng([seed, stream])
+
+
+def draw_counts(n: int, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of ``n`` units occurs in draws with replacement, float64 ``[samples, n]``."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=samples).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)

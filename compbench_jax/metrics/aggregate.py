@@ -3,7 +3,7 @@
 import numpy as np
 
 from compbench_jax.metrics.definitions import METRICS, metrics_of
-from compbench_jax.metrics.sums import ATOM_COLUMNS, COLUMNS, ENERGY_THRESHOLD
+from compbench_jax.metrics.sums import COLUMNS, ENERGY_THRESHOLD
 from compbench_jax.models.normalisation import fit_reference_energies
 
 ENERGY_COLUMNS = (
@@ -105,8 +105,3 @@ def molecule_sums(table: np.ndarray, molecule: np.ndarray) -> tuple[np.ndarray, 
 def metrics_from_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     """Every metric of sums ``[..., len(SUM_COLUMNS)]``; see :func:`compbench_jax.metrics.definitions.metrics_of`."""
     return metrics_of(sums, SUM_COLUMNS)
-
-
-def force_metrics(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Every metric that any set of atoms has (one element, say), of sums ``[..., len(ATOM_COLUMNS)]``."""
-    return metrics_of(sums, ATOM_COLUMNS)
