@@ -111,3 +111,10 @@ def without_types(tree):
 def test_the_readme_of_a_package_names_its_files(path):
     listed = re.findall(r"^\| `(\w+\.py)` \| \S", (path.parent / "README.md").read_text(), re.MULTILINE)
     assert listed == sorted(p.name for p in path.parent.glob("*.py") if p.name != "__init__.py")
+
+
+def test_no_program_depends_on_the_environment():
+    """What is traced is a function of its arguments: no potential, metric or batch reads an environment variable."""
+    for folder in ("models", "metrics", "batching"):
+        for path in (ROOT / "compbench_jax" / folder).rglob("*.py"):
+            assert "environ" not in re.findall(r"\bos\.(\w+)", path.read_text()), path

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jraph
 
 from compbench_jax.models.baselines.bonded import Bonds
+from compbench_jax.models.equivariant.backend import computed_by
 from compbench_jax.models.long_range import Molecules
 from compbench_jax.models.precision import arithmetic
 
@@ -59,6 +60,7 @@ class Potential:
             (:class:`compbench_jax.models.long_range.Molecules`).
         precision: of its arithmetic (:mod:`compbench_jax.models.precision`); the numbers themselves are as precise as
             the batches and parameters it is given.
+        backend: what computes equivariant products (:mod:`compbench_jax.models.equivariant.backend`).
     """
 
     module: nn.Module
@@ -69,10 +71,12 @@ class Potential:
     triplets: bool = False
     long_range: bool = False
     precision: str = "float32"
+    backend: str = "auto"
 
     def init(self, rng: jax.Array, graph: jraph.GraphsTuple) -> Params:
         """Parameters of the network for graphs like this one."""
-        return self.module.init(rng, *self._inputs(graph, graph.nodes["positions"]))
+        with computed_by(self.backend):
+            return self.module.init(rng, *self._inputs(graph, graph.nodes["positions"]))
 
     def node_energies(self, params: Params, graph: jraph.GraphsTuple, positions: jax.Array | None = None) -> jax.Array:
         """Interaction energy of every node, eV ``[n_node]`` (meaningless on padding nodes, but finite)."""
@@ -103,7 +107,7 @@ class Potential:
 
     def _apply(self, params: Params, graph: jraph.GraphsTuple, positions: jax.Array) -> Any:
         """What the network answers, in its own units."""
-        with arithmetic(self.precision):
+        with arithmetic(self.precision), computed_by(self.backend):
             return self.module.apply(params, *self._inputs(graph, positions))
 
     def _inputs(self, graph: jraph.GraphsTuple, positions: jax.Array) -> tuple[Any, ...]:

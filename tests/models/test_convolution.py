@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from compbench_jax.errors import RunError
-from compbench_jax.models.equivariant import convolution, tensor_product
+from compbench_jax.models.equivariant import convolution
+from compbench_jax.models.equivariant.backend import computed_by
 from compbench_jax.models.equivariant.tensor_product import Couplings, convolve
 
 N_NODE, N_EDGE, CHANNELS = 4, 11, 2
@@ -62,10 +63,10 @@ def test_value_and_derivatives_are_those_of_the_plain_form(couplings, order, mon
         args, rest = operands(couplings)
         found = {}
         for form in ("plain", "chunks"):
-            monkeypatch.setenv(tensor_product.FORM, form)
             monkeypatch.setattr(convolution, "CHUNK", 4)
             program = jax.jit(lambda args: values(energy(rest), args, order), compiler_options=QUICK)
-            found[form] = jax.tree.leaves(program(args))
+            with computed_by(form):
+                found[form] = jax.tree.leaves(program(args))
         for expected, value in zip(*found.values(), strict=True):
             largest = np.abs(expected).max()
             assert largest > 1e-3
@@ -83,9 +84,9 @@ def scans(jaxpr):
                 yield from scans(inner)
 
 
+@computed_by("chunks")
 def test_training_keeps_no_message(monkeypatch):
     """The training derivative is a few passes, none of which hands on anything of every edge and channel."""
-    monkeypatch.setenv(tensor_product.FORM, "chunks")
     monkeypatch.setattr(convolution, "CHUNK", 4)
     args, rest = operands(EVEN)
     passes = list(scans(jax.make_jaxpr(jax.grad(derivative(energy(rest))))(args).jaxpr))
@@ -95,8 +96,8 @@ def test_training_keeps_no_message(monkeypatch):
         assert not [shape for shape in shapes if shape[:2] == (3, 4) and shape[-1] == CHANNELS], shapes
 
 
+@computed_by("chunks")
 def test_members_at_once_are_each_by_itself(monkeypatch):
-    monkeypatch.setenv(tensor_product.FORM, "chunks")
     monkeypatch.setattr(convolution, "CHUNK", 4)
     (features, harmonics, _), rest = operands(SINGLE)
     weights = jnp.stack([operands(SINGLE, seed)[0][2] for seed in range(2)])
@@ -110,8 +111,8 @@ def test_members_at_once_are_each_by_itself(monkeypatch):
         np.testing.assert_allclose(found, alone, rtol=0, atol=1e-5 * np.abs(alone).max())
 
 
-def test_lowers_for_all_platforms_and_open_sizes(monkeypatch):
-    monkeypatch.setenv(tensor_product.FORM, "chunks")
+@computed_by("chunks")
+def test_lowers_for_all_platforms_and_open_sizes():
     n_node, n_edge = jax.export.symbolic_shape("n_node, n_edge")
     shapes = ((n_node, 3, CHANNELS), (n_edge, 3), (n_edge, 2, CHANNELS))
 
@@ -124,7 +125,6 @@ def test_lowers_for_all_platforms_and_open_sizes(monkeypatch):
     assert exported.platforms == ("cpu", "cuda", "tpu")
 
 
-def test_an_unknown_form_is_refused(monkeypatch):
-    monkeypatch.setenv(tensor_product.FORM, "fast")
-    with pytest.raises(RunError, match="chunks, plain"):
-        tensor_product.form()
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(RunError, match="auto, chunks, plain"), computed_by("fast"):
+        pass

@@ -19,8 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from compbench_jax.models.equivariant.backend import in_chunks
 from compbench_jax.models.equivariant.spherical import parity_irreps
-from compbench_jax.models.equivariant.tensor_product import Features, form
+from compbench_jax.models.equivariant.tensor_product import Features
 from compbench_jax.models.layers.componentwise import Components, Function, by_component
 
 MOST_TERMS = 128
@@ -91,7 +92,7 @@ class SymmetricContraction(nn.Module):
                 by_element.append(weight.astype(a.dtype)[species])
         weights = jnp.concatenate(by_element, axis=1)
         what = l_in, self.l_out, self.correlation
-        if form() == "chunks" and sum(map(len, monomial_sums(*what).terms)) <= MOST_TERMS:
+        if in_chunks() and sum(map(len, monomial_sums(*what).terms)) <= MOST_TERMS:
             stacked = by_component(weighted_products(*what), (a, weights))
         else:
             stacked = dense_products(*what, a, weights)

@@ -6,14 +6,11 @@ path (l1, l2 → l3), node i and channel k,
     A_i,l3,m3 = Σ_{j → i} R_path(r_ij) Σ_{m1, m2} C_{l1 m1, l2 m2}^{l3 m3} h_j,l1,m1 Y_l2,m2(r̂_ij).
 """
 
-import os
-from typing import Literal, get_args
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.errors import RunError
+from compbench_jax.models.equivariant.backend import in_chunks
 from compbench_jax.models.equivariant.convolution import Edges, convolve_in_chunks
 from compbench_jax.models.equivariant.couplings import Couplings, coupling_paths
 from compbench_jax.models.equivariant.spherical import clebsch_gordan
@@ -23,14 +20,6 @@ __all__ = ["Couplings", "Features", "convolve", "coupling_paths", "unstack_paths
 
 Features = tuple[jax.Array, ...]
 """Equivariant features: for each l from 0 an array ``[n, 2l + 1, channels]`` of parity (−1)^l."""
-
-FORM = "COMPBENCH_CONVOLUTION"
-"""Environment variable that chooses how convolutions and MACE's symmetric contractions are computed. ``chunks``: a few
-edges at a time and component by component, see ``convolution.py`` and ``componentwise.py``; the default on CPUs.
-``plain``: all edges at once, derivatives as JAX makes them; the default elsewhere, and the one for forward-mode
-differentiation. Read when a program is traced."""
-
-Form = Literal["chunks", "plain"]
 
 
 def convolve(
@@ -62,7 +51,7 @@ def convolve(
     if not isinstance(outputs, Couplings):
         l1, l2, l3 = len(features) - 1, len(harmonics) - 1, outputs
         outputs = Couplings(tuple(range(l1 + 1)), tuple(range(l3 + 1)), coupling_paths(l1, l2, l3))
-    if form() == "chunks":
+    if in_chunks():
         rows = jnp.arange(senders.shape[0]) if rows is None else rows
         stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)
         summed = convolve_in_chunks(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows))
@@ -78,18 +67,6 @@ def convolve(
         axis=1,
     )
     return unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
-
-
-def form() -> str:
-    """How convolutions are computed here: ``chunks`` or ``plain``.
-
-    Raises:
-        RunError: ``COMPBENCH_CONVOLUTION`` says something else.
-    """
-    chosen = os.environ.get(FORM) or ("chunks" if jax.default_backend() == "cpu" else "plain")
-    if chosen not in get_args(Form):
-        raise RunError(f"{FORM} is {chosen!r}: set it to one of {', '.join(get_args(Form))}")
-    return chosen
 
 
 def _by_output(summed: jax.Array, couplings: Couplings) -> Features:

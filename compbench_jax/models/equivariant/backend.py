@@ -1,0 +1,38 @@
+"""How equivariant products are computed, chosen by the potential while its program is traced."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal, get_args
+
+import jax
+
+from compbench_jax.errors import RunError
+
+Backend = Literal["auto", "chunks", "plain"]
+"""``chunks``: a few edges at a time and component by component, see ``convolution.py``; ``plain``: all edges at once,
+derivatives as JAX makes them, also in forward mode; ``auto``: ``chunks`` on CPUs, ``plain`` elsewhere."""
+
+_CHOSEN: ContextVar[str] = ContextVar("backend", default="auto")
+
+
+@contextmanager
+def computed_by(backend: str) -> Iterator[None]:
+    """Everything that is traced inside is computed by this backend.
+
+    Raises:
+        RunError: there is no such backend.
+    """
+    if backend not in get_args(Backend):
+        raise RunError(f"there is no backend {backend!r}: choose one of {', '.join(get_args(Backend))}")
+    token = _CHOSEN.set(backend)
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+
+
+def in_chunks() -> bool:
+    """Whether products are computed a few edges at a time here."""
+    chosen = _CHOSEN.get()
+    return jax.default_backend() == "cpu" if chosen == "auto" else chosen == "chunks"
