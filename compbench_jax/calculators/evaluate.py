@@ -77,7 +77,7 @@ def evaluate_calculator(
             "data_hash": store.hash,
             "preset": spec.name,
             "seed": 0,
-            "model": {**spec.record(), "environment": log.environment},
+            "model": {**spec.record(), "environment": log.environment, "files": log.file_names()},
             "max_frames": settings.max_frames,
         },
         more={
@@ -108,7 +108,8 @@ def compute(
         RunError: as :func:`evaluate_calculator`.
     """
     work.folder.mkdir(parents=True, exist_ok=True)
-    log = PredictionLog(work.folder, {"calculator": spec.record(), "data": store.hash}, work.retry)
+    identity = {"calculator": spec.record(), "data": store.hash}
+    log = PredictionLog(work.folder, identity, work.retry, spec.named_files())
     wanted = list(dict.fromkeys(int(frame) for frame in frames))
     todo = [frame for frame in wanted if frame not in log.outcomes]
     done = len(wanted) - len(todo)

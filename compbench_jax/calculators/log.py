@@ -1,27 +1,30 @@
 """Predictions of a calculator on disk, written as they come, so that an interrupted evaluation goes on where it was.
 
-``parts/`` holds files of some frames each, whole or absent; ``identity.json`` says what computed them. Both stay when
-the evaluation is complete: the same command then computes nothing again.
+``parts/`` holds files of some frames each, whole or absent; ``identity.json`` says what computed them: keywords,
+versions, and checksums of the source and weight files, which are compared whenever an evaluation goes on. All stay when
+it is complete: the same command then computes nothing again.
 """
 
 import io
 import json
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compbench_jax.calculators.pool import Outcome
-from compbench_jax.errors import RunError
+from compbench_jax.errors import DataError, RunError
 from compbench_jax.evaluation.blocks import save
+from compbench_jax.files import read_json
 from compbench_jax.store.frames import offsets_of
+from compbench_jax.store.manifest import file_sha256
 from compbench_jax.training.configuration import flatten
 
 FORMAT = "compbench-calculator-predictions"
-VERSION = 1
+VERSION = 2
 IDENTITY = "identity.json"
 PARTS = "parts"
 FRAMES_A_PART = 64
@@ -38,13 +41,17 @@ class PredictionLog:
         folder: where they are kept.
         identity: everything that determines a prediction: calculator, keywords, data.
         retry: forget frames that failed, so that they are tried again.
+        named: files that the keywords name.
 
     Raises:
-        RunError: the folder holds predictions of something else, or a file of it is damaged.
+        RunError: the folder holds predictions of something else, or of source or weight files that have changed since;
+            or a file of it is damaged.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any], retry: bool = False):
+    def __init__(self, folder: Path, identity: dict[str, Any], retry: bool = False, named: Sequence[Path] = ()):
         self.folder, self.identity = folder, json.loads(json.dumps(identity))
+        self._named = [str(path) for path in named]
+        self.files: dict[str, str] | None = None
         self.outcomes: dict[int, Outcome] = {}
         self.environment: dict[str, Any] | None = None
         self._waiting: list[Outcome] = []
@@ -52,15 +59,16 @@ class PredictionLog:
         self._number = 0
         if any((folder / PARTS).glob("*.npz")):  # without predictions, the folder is nobody's yet
             self._read_identity()
+            self._check_files()
             self._read_parts(retry)
         else:
             self._write_identity()
 
     def claim(self, ready: dict[str, Any]) -> None:
-        """Note the versions of a worker, or make sure that they are those of the frames already here.
+        """Note versions and files of a worker, or make sure that they are those of the frames already here.
 
         Raises:
-            RunError: other versions computed the frames that are already here.
+            RunError: other versions or files computed the frames that are already here.
         """
         environment = {"python": ready.get("python"), **(ready.get("versions") or {})}
         if self.outcomes and self.environment is not None and self.environment != environment:
@@ -72,7 +80,16 @@ class PredictionLog:
                 "give another --out, or restore that environment"
             )
         self.environment = environment
+        if self.files is None:
+            names = [*ready.get("files", ()), *self._named]
+            self.files = {name: digest for name in names if (digest := checksum(name))}
+        else:
+            self._check_files()
         self._write_identity()
+
+    def file_names(self) -> dict[str, str]:
+        """SHA-256 of the files that the calculator was made from, by their names without folders."""
+        return {Path(name).name: digest for name, digest in sorted((self.files or {}).items())}
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome; it is on disk within ``SECONDS_A_PART`` of the next call, or after :meth:`flush`."""
@@ -98,18 +115,29 @@ class PredictionLog:
         finally:
             self.flush()
 
+    def _check_files(self) -> None:
+        """Compare with what made the frames already here. A file that is gone is not used any more, or fails itself."""
+        for name, digest in (self.files or {}).items():
+            if checksum(name) not in ("", digest):
+                raise RunError(
+                    f"{name} has changed since {self.folder} was begun: give another --out, remove that folder, or "
+                    "restore the file"
+                )
+
     def _read_identity(self) -> None:
         path = self.folder / IDENTITY
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            known = found["format"] == FORMAT and found["version"] == VERSION
+            found = read_json(path)
+            if (found["format"], found["version"]) != (FORMAT, VERSION):
+                raise RunError(f"{path} is of another version: give another --out, or remove {self.folder}")
             identity, self.environment = found["identity"], found["environment"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.files = None if found["files"] is None else {str(k): str(v) for k, v in found["files"].items()}
+            if not isinstance(self.environment, dict | None):
+                raise TypeError
+        except (DataError, KeyError, TypeError, AttributeError) as error:
             raise RunError(
                 f"{path} is damaged ({type(error).__name__}): remove {self.folder} to compute anew"
             ) from error
-        if not known:
-            raise RunError(f"{path} is of another version: give another --out, or remove {self.folder}")
         ours, theirs = flatten(self.identity), flatten(identity)
         differs = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
         if differs:
@@ -124,6 +152,7 @@ class PredictionLog:
             "version": VERSION,
             "identity": self.identity,
             "environment": self.environment,
+            "files": self.files,
         }
         save(self.folder / IDENTITY, (json.dumps(content, indent=1) + "\n").encode())
 
@@ -135,6 +164,14 @@ class PredictionLog:
             self._number = max(self._number, int(path.stem))
         if retry:
             self.outcomes = {frame: item for frame, item in self.outcomes.items() if not item.reason}
+
+
+def checksum(name: str) -> str:
+    """SHA-256 of a file; empty where there is none that can be read."""
+    try:
+        return file_sha256(Path(name))
+    except OSError:
+        return ""
 
 
 def part_bytes(outcomes: list[Outcome]) -> bytes:

@@ -79,7 +79,7 @@ class WorkerPool:
         workers: how many, at least 1.
         logs: folder for ``worker-K.log``, which take whatever the workers print.
         timeouts: of a frame and of the start.
-        on_ready: called once, with the versions that the first worker told.
+        on_ready: called with what each worker that is ready told.
     """
 
     def __init__(
@@ -215,7 +215,6 @@ class WorkerPool:
             self._alive[index] = worker
             if self._on_ready is not None:
                 self._on_ready(worker.ready)
-                self._on_ready = None
         return worker
 
     def _last_words(self, index: int) -> str:

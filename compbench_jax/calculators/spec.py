@@ -1,8 +1,9 @@
 """Which calculator to evaluate: its import path, keywords, interpreter, and what is known of it."""
 
-import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,21 +50,29 @@ class CalculatorSpec:
     def record(self) -> dict[str, Any]:
         """What ``results.json`` says of the calculator; the place of the interpreter is nobody's business."""
         place, _, attribute = self.path.rpartition(":")
-        of_file: dict[str, Any] = {}
-        path = self.path
-        if place.endswith(".py"):
-            path = f"{Path(place).name}:{attribute}"
-            of_file = {"file_sha256": hashlib.sha256(Path(place).read_bytes()).hexdigest()}
+        path = f"{Path(place).name}:{attribute}" if place.endswith(".py") else self.path
         return {
             "kind": "calculator",
             "name": self.name,
             "import_path": path,
-            **of_file,
             "keywords": self.keywords,
             "info": self.info,
             "elements": None if self.elements is None else list(self.elements),
             **self.about,
         }
+
+    def named_files(self) -> list[Path]:
+        """Files whose names are among the values of the keywords, at any depth."""
+
+        def strings(value: Any) -> Iterator[str]:
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, dict | list):
+                for item in value.values() if isinstance(value, dict) else value:
+                    yield from strings(item)
+
+        names = [name for name in strings(self.keywords) if name and "\0" not in name]
+        return [path.absolute() for name in names if os.path.isfile(path := Path(os.path.expanduser(name)))]
 
 
 def parse_spec(

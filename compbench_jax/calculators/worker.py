@@ -10,7 +10,8 @@ little-endian float64 with nothing between them. Nothing is ever pickled. Kinds 
 
 - ``hello`` (parent, once): ``protocol``, ``calculator`` (``module:callable`` or ``FILE.py:callable``), ``keywords`` (of
   the callable), ``path`` (folders to import from), ``packages`` (distributions whose versions are wanted);
-- ``ready`` (worker): ``protocol``, ``python``, ``versions``; or ``refused``: ``reason`` in one line, and it ends;
+- ``ready`` (worker): ``protocol``, ``python``, ``versions``, ``files`` (paths of what the calculator was made from:
+  source files, and what was read while it was made); or ``refused``: ``reason`` in one line, and it ends;
 - ``frame`` (parent): ``id``, ``numbers`` (list of Z), ``info`` (goes to ``atoms.info``: ``charge``, ``spin`` = 2S + 1),
   array ``positions`` ``[n, 3]`` in Å; other arrays ``[n, …]`` go to ``atoms.arrays``;
 - ``result`` (worker): ``id``, ``seconds``, arrays ``energy`` ``[1]`` in eV and ``forces`` ``[n, 3]`` in eV/Å; or
@@ -25,6 +26,7 @@ import json
 import math
 import os
 import platform
+import site
 import struct
 import sys
 import threading
@@ -111,17 +113,51 @@ def make_calculator(name, keywords) -> Any:
     return target(**keywords)
 
 
-def versions(packages):
-    """Versions of these distributions, of NumPy and of ASE, where they are installed."""
+def versions(packages, module=""):
+    """Versions of these distributions, of NumPy, of ASE and of what holds the module, where they are installed."""
     from importlib import metadata
 
     found = {}
-    for package in ("numpy", "ase", *packages):
+    holders = metadata.packages_distributions().get(module, ()) if sys.version_info >= (3, 10) else ()
+    for package in ("numpy", "ase", *packages, *holders):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def note_reading():
+    """From now on, note the files that Python code of this process opens for reading, in the list returned."""
+    noted: list[str] = []
+
+    def hook(event, arguments):
+        if event == "open" and isinstance(arguments[0], (str, bytes)):
+            name, mode, flags = arguments
+            writes = any(letter in mode for letter in "wax+") if mode else flags & (os.O_WRONLY | os.O_RDWR)
+            if not writes:
+                noted.append(os.path.abspath(os.fsdecode(name)))
+
+    sys.addaudithook(hook)
+    return noted
+
+
+def made_from(place, opened):
+    """Files that determine a calculator: modules of its package, and other modules and files outside installations.
+
+    Args:
+        place: the module or file of the calculator.
+        opened: files read while it was made.
+    """
+    package = "calculator_file" if place.endswith(".py") else place.partition(".")[0]
+    folders = ("/dev", "/proc", "/sys", sys.prefix, sys.base_prefix, site.getusersitepackages())
+    installed = tuple(os.path.abspath(folder) + os.sep for folder in folders)
+    files = {name for name in opened if not name.startswith(installed)}
+    for name, module in list(sys.modules.items()):
+        source = os.path.abspath(getattr(module, "__file__", None) or os.devnull)
+        if name != "__main__" and (name.partition(".")[0] == package or not source.startswith(installed)):
+            files.add(source)
+    return sorted(name for name in files if os.path.isfile(name) and not name.endswith(".pyc"))
 
 
 def compute(calculator, header, arrays):
@@ -160,9 +196,16 @@ def serve(requests, answers):
         if header.get("protocol") != PROTOCOL:
             raise ProtocolError(f"the parent speaks protocol {header.get('protocol')}, the worker {PROTOCOL}")
         sys.path[:0] = [str(folder) for folder in header["path"]]
+        opened = note_reading()
         calculator = make_calculator(header["calculator"], header["keywords"])
         _one_thread()
-        ready = {"protocol": PROTOCOL, "python": platform.python_version(), "versions": versions(header["packages"])}
+        place = header["calculator"].rpartition(":")[0]
+        ready = {
+            "protocol": PROTOCOL,
+            "python": platform.python_version(),
+            "files": made_from(place, list(opened)),
+            "versions": versions(header["packages"], place.partition(".")[0]),
+        }
     except BaseException as error:  # SystemExit too: some packages leave on a missing file
         write_message(answers, {"kind": "refused", "reason": one_line(error)})
         raise

@@ -11,6 +11,7 @@ import toy_calculators
 import toy_store
 
 from compbench_jax.calculators.evaluate import Work, evaluate_calculator
+from compbench_jax.calculators.log import PredictionLog
 from compbench_jax.calculators.pool import Timeouts
 from compbench_jax.calculators.spec import parse_spec
 from compbench_jax.errors import RunError
@@ -174,6 +175,55 @@ def test_an_interrupted_evaluation_goes_on(compute, reference, tmp_path):
     part.write_bytes(part.read_bytes()[:-30])
     with pytest.raises(RunError, match="is damaged"):
         compute("Pairs", log=str(log))
+
+
+def test_changed_files_of_a_calculator_are_noticed(store, split, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("named.json", "read.json"):
+        Path(name).write_text("{}")
+    Path("mine").mkdir()
+    Path("mine/helper.py").write_text("")
+    Path("mine/calculators.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(FILE.parent)!r})\nfrom toy_calculators import Pairs\n"
+        "def make(weights):\n    import mine.helper\n    open('read.json').close()\n    return Pairs()\n"
+    )
+    spec = parse_spec("mine.calculators:make", '{"weights": ["named.json"]}')
+    seen = []
+
+    def evaluate(until=None):
+        def progress(done, total):
+            seen.append(done)
+            if done == until:
+                raise KeyboardInterrupt
+
+        return evaluate_calculator(spec, store, split, Work(tmp_path / "out", 1, QUICK), SETTINGS, progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(until=11)
+    names = ["mine/calculators.py", "mine/helper.py", "named.json", "read.json"]
+    for name in names:
+        good = Path(name).read_text()
+        Path(name).write_text(good + "\n")
+        with pytest.raises(RunError, match=f"/{name} has changed since .*/out was begun: give another --out") as caught:
+            evaluate()
+        assert "\n" not in str(caught.value)
+        Path(name).write_text(good)
+    seen.clear()
+    files = evaluate().results["config"]["model"]["files"]
+    assert seen[0] >= 11
+    assert {Path(name).name for name in names} | {"toy_calculators.py"} <= set(files)
+    assert all(len(digest) == 64 for digest in files.values()) and len(files) < 20
+
+
+def test_a_worker_that_starts_after_a_change_is_refused(tmp_path):
+    weights = tmp_path / "weights"
+    weights.write_text("first")
+    log = PredictionLog(tmp_path / "out", {}, named=[weights])
+    log.claim({"python": "3"})
+    log.claim({"python": "3"})
+    weights.write_text("second")
+    with pytest.raises(RunError, match="weights has changed since"):
+        log.claim({"python": "3"})
 
 
 def test_failed_frames_can_be_tried_again(store, split, tmp_path):
