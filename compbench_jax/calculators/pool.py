@@ -91,7 +91,6 @@ class WorkerPool:
         on_ready: Callable[[dict[str, Any]], None] | None = None,
     ):
         self.spec, self.workers, self.logs, self.timeouts = spec, workers, logs, timeouts
-        self.restarts = 0
         self._on_ready = on_ready
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -198,22 +197,25 @@ class WorkerPool:
     def _start(self, index: int) -> WorkerProcess:
         """A new worker; tried twice."""
         log = self.logs / f"worker-{index}.log"
+
+        def started(worker: WorkerProcess) -> None:
+            with self._lock:
+                self._alive[index] = worker
+                if self._stop.is_set():
+                    worker.kill()
+
         for attempt in range(2):
             try:
-                worker = WorkerProcess(self.spec, log, self.timeouts.start)
+                worker = WorkerProcess(self.spec, log, self.timeouts.start, started)
                 break
             except WorkerDied as error:
-                if attempt:
+                if attempt or self._stop.is_set():
                     raise RunError(
                         f"the worker of {self.spec.path} does not start ({error}; {self._last_words(index)}): "
                         f"{self.spec.mend}"
                     ) from error
-        with self._lock:
-            if self._stop.is_set():
-                worker.kill()
-            self.restarts += index in self._alive
-            self._alive[index] = worker
-            if self._on_ready is not None:
+        if self._on_ready is not None:
+            with self._lock:
                 self._on_ready(worker.ready)
         return worker
 

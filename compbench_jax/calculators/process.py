@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,13 +74,20 @@ class WorkerProcess:
         spec: the calculator.
         log: file that the worker's standard error (and all that the calculator prints) is appended to.
         start_timeout: seconds for imports and the loading of weights.
+        on_started: called with this worker before it is greeted, so that another thread can kill it meanwhile.
 
     Raises:
         RunError: the interpreter or calculator cannot be started; the reason in one line.
         WorkerDied: the worker ended or hung while starting.
     """
 
-    def __init__(self, spec: CalculatorSpec, log: Path, start_timeout: float):
+    def __init__(
+        self,
+        spec: CalculatorSpec,
+        log: Path,
+        start_timeout: float,
+        on_started: Callable[["WorkerProcess"], None] | None = None,
+    ):
         self.spec, self.log = spec, log
         self._once, self._gone = threading.Lock(), False
         interpreter = spec.python or sys.executable
@@ -98,6 +106,8 @@ class WorkerProcess:
                     f"--python {interpreter} cannot be started ({error.strerror}): "
                     "give the path of a Python interpreter, e.g. ENVIRONMENT/bin/python"
                 ) from error
+        if on_started is not None:
+            on_started(self)
         header = {
             "kind": "hello",
             "protocol": PROTOCOL,

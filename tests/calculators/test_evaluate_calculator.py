@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from compbench_jax.calculators.spec import parse_spec
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.evaluate import evaluate
 from compbench_jax.evaluation.settings import Settings
+from compbench_jax.files import is_alive
 from compbench_jax.report.calculators import calculator_lines
 
 FILE = Path(toy_calculators.__file__)
@@ -136,6 +138,15 @@ def test_wrong_shapes_are_one_line(compute):
 def test_a_calculator_that_kills_every_worker_is_given_up(compute):
     with pytest.raises(RunError, match=r"does not start .*exit code 3"):
         compute("dies_at_start")
+
+
+def test_a_failure_does_not_wait_for_a_worker_that_is_starting(compute, tmp_path):
+    began = time.monotonic()
+    with pytest.raises(RunError, match=r"did not start .*no weights"):
+        compute("first_fails_others_hang", workers=2, flag=str(tmp_path / "flag"), started=str(tmp_path / "started"))
+    process = int((tmp_path / "started").read_text())
+    assert not is_alive(process)
+    assert time.monotonic() - began < QUICK.start / 2
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,16 @@ class NoOxygen(Pairs):
 
 def dies_at_start():
     os._exit(3)
+
+
+def first_fails_others_hang(flag, started):
+    """The first fails as soon as another one says that it is starting, and never ends."""
+    try:
+        Path(flag).touch(exist_ok=False)
+    except FileExistsError:
+        Path(started + ".part").write_text(str(os.getpid()))
+        os.replace(started + ".part", started)
+        time.sleep(100)
+    while not Path(started).exists():
+        time.sleep(0.05)
+    raise RuntimeError("no weights")
