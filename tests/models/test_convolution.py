@@ -62,15 +62,18 @@ def test_value_and_derivatives_are_those_of_the_plain_form(couplings, order, mon
     with jax.enable_x64(True):
         args, rest = operands(couplings)
         found = {}
-        for form in ("plain", "chunks"):
-            monkeypatch.setattr(convolution, "CHUNK", 4)
+        monkeypatch.setattr(convolution, "CHUNK", 4)
+        for form in ("plain", "chunks", "chunks elsewhere"):
+            if form == "chunks elsewhere":  # what programs for other platforms do
+                monkeypatch.setattr(convolution, "_in_pieces", lambda chunk, *operands: chunk(*operands))
             program = jax.jit(lambda args: values(energy(rest), args, order), compiler_options=QUICK)
-            with computed_by(form):
+            with computed_by(form.split()[0]):
                 found[form] = jax.tree.leaves(program(args))
-        for expected, value in zip(*found.values(), strict=True):
+        for expected, value, elsewhere in zip(*found.values(), strict=True):
             largest = np.abs(expected).max()
             assert largest > 1e-3
             np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12 * largest)
+            np.testing.assert_allclose(elsewhere, expected, rtol=0, atol=1e-12 * largest)
 
 
 def scans(jaxpr):
@@ -123,6 +126,9 @@ def test_lowers_for_all_platforms_and_open_sizes():
     specs += [jax.ShapeDtypeStruct((n_edge,), jnp.int32)] * 2
     exported = jax.export.export(jax.jit(jax.grad(total)), platforms=("cpu", "cuda", "tpu"))(*specs)
     assert exported.platforms == ("cpu", "cuda", "tpu")
+    for platform, loops in (("cpu", True), ("cuda", False), ("tpu", False)):
+        program = jax.export.export(jax.jit(jax.grad(total)), platforms=(platform,))(*specs).mlir_module()
+        assert ("stablehlo.while" in program) is loops, platform
 
 
 def test_an_unknown_backend_is_refused():

@@ -198,8 +198,18 @@ def _pass(
 ) -> tuple[Any, Any]:
     """Call ``chunk(totals, values, edges)`` on a few edges at a time: the totals, and what it returns for each edge.
 
-    Edges that fill up the last piece have the index 0 and zero ``values``, which all terms are proportional to.
+    A program lowered for anything but a CPU (an exported one, say) takes all edges at once, without a loop.
     """
+    return jax.lax.platform_dependent(start, values, edges, cpu=partial(_in_pieces, chunk), default=chunk)
+
+
+def _in_pieces(
+    chunk: Callable[[Any, Any, Edges], tuple[Any, Any]],
+    start: tuple[jax.Array, ...],
+    values: tuple[jax.Array, ...],
+    edges: Edges,
+) -> tuple[Any, Any]:
+    """The loop. Edges that fill up the last piece have the index 0 and zero ``values``: all terms are proportional."""
     n_edge = edges.senders.shape[0]
     size = min(CHUNK, max(n_edge, 1)) if isinstance(n_edge, int) else CHUNK  # exported programs leave sizes open
     n_chunk = (n_edge + size - 1) // size
