@@ -8,14 +8,15 @@ import numpy as np
 
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.neighbours import neighbour_lists
-from compbench_jax.batching.packing import BatchShape
+from compbench_jax.batching.packing import BatchShape, Packed
 from compbench_jax.models.normalisation import fit_normalisation
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.splits.split import Split
 from compbench_jax.store.frames import Frames
 from compbench_jax.store.store import FrameStore
+from compbench_jax.training.batches import stack
 from compbench_jax.training.loss import Graphs
-from compbench_jax.training.mesh import ALONE, Layout
+from compbench_jax.training.mesh import ALONE, SHARES, Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,11 @@ def evenly_spaced(indices: np.ndarray, count: int) -> np.ndarray:
 
 
 def evaluation_batches(dataset: GraphDataset, layout: Layout = ALONE) -> Iterator[Graphs]:
-    """Every frame once, on the device (on each of them, if there are several)."""
-    for item in dataset.sequential():
-        yield layout.put(dataset.batch(item))
+    """Every frame once: batches with a leading axis ``[n_batch]``, one for each device that batches are spread over.
+
+    Where the last ones are missing there is padding only.
+    """
+    plan = dataset.sequential()
+    plan += [Packed(dataset.shape, np.zeros(0, np.int64))] * (-len(plan) % layout.n_batch)
+    for start in range(0, len(plan), layout.n_batch):
+        yield layout.put(stack([dataset.batch(item) for item in plan[start : start + layout.n_batch]]), SHARES)

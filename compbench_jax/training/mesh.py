@@ -22,6 +22,12 @@ BATCHES = PartitionSpec(None, SEED, BATCH)
 OUTPUTS = PartitionSpec(None, SEED)
 """Of arrays ``[n_steps, n_members, …]``."""
 
+TABLES = PartitionSpec(SEED, BATCH)
+"""Of arrays ``[n_members, n_batch, …]``."""
+
+SHARES = PartitionSpec(BATCH)
+"""Of arrays ``[n_batch, …]``, the same for all members."""
+
 SHARED = PartitionSpec()
 """Of arrays that every device has as a whole."""
 

@@ -13,7 +13,7 @@ from compbench_jax.metrics.sums import COLUMNS, accumulate, empty_table, frame_s
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.training.data import evaluation_batches
 from compbench_jax.training.loss import Graphs
-from compbench_jax.training.mesh import ALONE, MEMBERS, SHARED, Layout
+from compbench_jax.training.mesh import ALONE, MEMBERS, SHARES, TABLES, Layout
 from compbench_jax.training.settings import LossSettings
 
 Evaluator = Callable[[Params, jax.Array, Graphs], jax.Array]
@@ -43,9 +43,9 @@ class Errors:
 
 
 def make_evaluator(potential: Potential, layout: Layout = ALONE) -> Evaluator:
-    """Compiled function that writes the sums of one batch into the table of all frames, on the device.
+    """Compiled function that writes the sums of one batch a device into that device's table of all frames.
 
-    Parameters have a leading axis of members ``[n_members]``, and so has the table.
+    Parameters have a leading axis of members ``[n_members]``, batches one of devices ``[n_batch]``, and tables both.
     """
 
     def of_member(params: Params, table: jax.Array, graph: Graphs) -> jax.Array:
@@ -53,23 +53,26 @@ def make_evaluator(potential: Potential, layout: Layout = ALONE) -> Evaluator:
         return accumulate(table, sums, graph.globals["frame"])
 
     def evaluate(params: Params, table: jax.Array, graph: Graphs) -> jax.Array:
+        table, graph = table[:, 0], jax.tree.map(lambda x: x[0], graph)
         if len(table) == 1:
-            return of_member(jax.tree.map(lambda x: x[0], params), table[0], graph)[None]
-        return jax.vmap(of_member, in_axes=(0, 0, None))(params, table, graph)
+            table = of_member(jax.tree.map(lambda x: x[0], params), table[0], graph)[None]
+        else:
+            table = jax.vmap(of_member, in_axes=(0, 0, None))(params, table, graph)
+        return table[:, None]
 
-    spread = layout.shared_out(evaluate, (MEMBERS, MEMBERS, SHARED), MEMBERS)
+    spread = layout.shared_out(evaluate, (MEMBERS, TABLES, SHARES), TABLES)
     return jax.jit(spread, donate_argnums=1)
 
 
 def errors_on(
     evaluator: Evaluator, params: Params, dataset: GraphDataset, n_members: int, layout: Layout = ALONE
 ) -> list[Errors]:
-    """Errors of each member over a data set: sums on the device, one transfer and one division at the end."""
+    """Errors of each member over a data set: sums on the devices, one transfer and one division at the end."""
     empty = empty_table(dataset.n_frames)
-    table = layout.put(jnp.broadcast_to(empty, (n_members, *empty.shape)), MEMBERS)
+    table = layout.put(jnp.broadcast_to(empty, (n_members, layout.n_batch, *empty.shape)), TABLES)
     for graph in prefetch(evaluation_batches(dataset, layout)):
         table = evaluator(params, table, graph)
-    return [errors_of(np.asarray(rows, np.float64)) for rows in layout.get(table)]
+    return [errors_of(np.asarray(rows, np.float64)) for rows in layout.get(table).sum(axis=1)]
 
 
 def errors_of(table: np.ndarray) -> Errors:

@@ -13,8 +13,9 @@ import pytest
 
 from compbench_jax.errors import RunError
 from compbench_jax.training.checkpoint import Checkpoints, load_members
+from compbench_jax.training.data import build_data, evaluation_batches, normalisation_of
 from compbench_jax.training.log import read_log
-from compbench_jax.training.mesh import make_layout
+from compbench_jax.training.mesh import Layout, make_layout
 from compbench_jax.training.processes import connect, launched_together
 from compbench_jax.training.settings import ProcessSettings
 
@@ -70,6 +71,17 @@ def test_four_devices_give_the_same_losses_and_one_resumes_their_run(one_device,
     (said,) = finish(train(command(store, run, "--seeds", "2"), environment))
     assert f"resuming at step 40 of {STEPS}" in said
     np.testing.assert_allclose(curve(run), curve(one_device), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_batch", [1, 2, 5])
+def test_every_device_validates_its_share_of_the_frames(store, split, n_batch):
+    data = build_data(store, split, normalisation_of(store.gather(split.train), 3.0), 3.0, 2, 0)
+    batches = list(evaluation_batches(data.validation, Layout(None, 1, n_batch)))
+    whole = len(data.validation.sequential())
+    assert len(batches) == -(-whole // n_batch) and whole > 1
+    frames = np.stack([np.asarray(graph.globals["frame"]) for graph in batches])
+    assert frames.shape[:2] == (len(batches), n_batch)
+    assert sorted(frames[frames >= 0].tolist()) == list(range(data.validation.n_frames))
 
 
 def test_a_member_that_diverges_does_not_stop_the_one_on_another_device(store, environment, tmp_path):

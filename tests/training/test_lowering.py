@@ -11,7 +11,7 @@ from training_store import make_configuration
 from compbench_jax.evaluation.predict import make_step
 from compbench_jax.metrics.sums import empty_table
 from compbench_jax.models.registry import MODELS, build_potential
-from compbench_jax.training.batches import BatchSource
+from compbench_jax.training.batches import BatchSource, stack
 from compbench_jax.training.chunk import make_program
 from compbench_jax.training.data import build_data, normalisation_of
 from compbench_jax.training.mesh import ALONE
@@ -48,11 +48,10 @@ def test_train_validation_and_evaluation_steps_lower_for_cpu_cuda_and_tpu(store,
     assert exported.platforms == PLATFORMS
     assert "stablehlo.while" in exported.mlir_module()
 
-    table = jnp.broadcast_to(
-        empty_table(data.validation.n_frames), (2, data.validation.n_frames, empty_table(1).shape[1])
-    )
+    empty = empty_table(data.validation.n_frames)
+    table = jnp.broadcast_to(empty, (2, 1, *empty.shape))
     evaluator = jax.jit(make_evaluator(potential))
-    exported = jax.export.export(evaluator, platforms=PLATFORMS)(state.members.ema, table, example)
+    exported = jax.export.export(evaluator, platforms=PLATFORMS)(state.members.ema, table, stack([example]))
     assert exported.platforms == PLATFORMS
 
     step, params = make_step(potential), init(example)
