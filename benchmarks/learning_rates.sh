@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Peak learning rates of the small presets and of SO3LR (fine-tuned and from random parameters): four rates each, trained
-# together for about a tenth of the suites' minutes on chain_extension of data/mini. `compbench_jax/suites/cells.py` takes
+# together for about a tenth of the suites' minutes on chain_extension of data/mini. `compbench_jax/models/registry.py` takes
 # the rate of the lowest validation loss (tuning frames, never test frames), and the lower of two that are within a tenth
 # of each other, since suites train longer. Two potentials at a time, one core each, about 20 minutes (SO3LR's weights
 # come from `compbench foundation install so3lr`). Interrupted, it goes on where it was.

@@ -16,7 +16,7 @@ publish() {  # FOLDER
 for task in chain_extension chain_extension_hints fragment_fusion fragment_fusion_hints fragment_combination fragment_duplication; do
     run=$runs/$task-mace-seed0
     if [ ! -e "$run/results.json" ]; then
-        compbench-train --task $task --data data/standard --out "$run" --steps 3000 --optimiser.learning-rate 1e-2 \
+        compbench-train --task $task --data data/standard --out "$run" --steps 3000 \
             --watch.monitor-frames 100 --watch.validate-every 375 model:mace
         compbench-evaluate --run "$run" --max-frames 1000
     fi

@@ -15,7 +15,6 @@ sampling="--preset standard --segments 1 --workers ${WORKERS:-2} --settings prim
 compbench generate $sampling --out "$out/alkanes" \
     --molecules ethane propane butane pentane hexane heptane octane nonane decane
 run="$out/chain_extension"
-python train.py --task chain_extension --data "$out/alkanes" --out "$run" --steps "${STEPS:-6000}" \
-    --optimiser.learning-rate 1e-2 model:mace
+python train.py --task chain_extension --data "$out/alkanes" --out "$run" --steps "${STEPS:-6000}" model:mace
 python evaluate.py --run "$run"
 compbench table "$run"

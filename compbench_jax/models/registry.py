@@ -114,6 +114,22 @@ SIZES: dict[str, str] = {
 }
 """Where the size of a preset comes from; those not listed are ours, for minutes on a CPU."""
 
+LEARNING_RATES: dict[str, float] = {
+    "schnet": 1e-2,
+    "painn": 1e-2,
+    "dimenet": 1e-3,
+    "gemnet": 3e-3,
+    "equiformer_v2": 3e-3,
+    "mace": 1e-2,
+    "nequip": 1e-2,
+    **{f"{name}-paper": 1e-3 for name in ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")},
+}
+"""Peak learning rate of a preset trained from random parameters. Those of small presets were chosen on tuning frames by
+``benchmarks/learning_rates.sh``."""
+
+LEARNING_RATE = 5e-3
+"""Of a preset that is not listed; SO3LR's is within a tenth of its best."""
+
 BASELINES: dict[str, Any] = {
     "composition": CompositionConfig(),
     "classical": ClassicalConfig(),

@@ -15,20 +15,8 @@ AGAIN = {"fragment_fission": "fragment_duplication"}
 """Fission is tested with the runs of fragment_duplication, which have its training molecules."""
 
 BASELINES = ("composition", "classical", "nearest")
-POTENTIALS: Mapping[str, tuple[str, ...]] = {
-    "schnet": ("--optimiser.learning-rate", "1e-2"),
-    "painn": ("--optimiser.learning-rate", "1e-2"),
-    "dimenet": ("--optimiser.learning-rate", "1e-3"),
-    "gemnet": ("--optimiser.learning-rate", "3e-3"),
-    "equiformer_v2": ("--optimiser.learning-rate", "3e-3"),
-    "mace": ("--optimiser.learning-rate", "1e-2"),
-    "nequip": ("--optimiser.learning-rate", "1e-2"),
-}
-"""The seven potentials of the paper and the settings of ``train.py`` that differ from its defaults.
-
-The rates were chosen on tuning frames by ``benchmarks/learning_rates.sh``. So was SO3LR's for fine-tuning; from random
-parameters it keeps the default rate, which is within a tenth of the best.
-"""
+POTENTIALS = ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")
+"""The seven potentials of the paper."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +83,7 @@ class Suite:
         tasks: trained and evaluated, each by each potential.
         minutes: of training a cell, compilation and validation not counted, on the cores of one worker (on a CPU, of
             their processor time).
-        potentials: presets that take gradient steps, and their options.
+        potentials: presets that take gradient steps.
         baselines: presets with a closed form.
         calculators: ASE calculators, as ``--calculator`` takes them.
         foundations: as ``--foundation`` takes them.
@@ -115,7 +103,7 @@ class Suite:
     data: str
     tasks: tuple[str, ...]
     minutes: float
-    potentials: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    potentials: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
     calculators: tuple[str, ...] = ()
     foundations: tuple[str, ...] = ()
@@ -144,8 +132,8 @@ class Suite:
         members = self.seeds if self.together else 1
         for seed in rounds:
             for task in self.tasks:
-                for name, options in self.potentials.items():
-                    yield from self._with_again(Cell("train", task, name, seed, members, options))
+                for name in self.potentials:
+                    yield from self._with_again(Cell("train", task, name, seed, members))
                 for name, settings in self.pretrained.items():
                     label = f"{name}-fine-tuned"
                     how = (Cell("train", task, name, seed, members, settings.fine_tuning, name, label),
@@ -153,14 +141,14 @@ class Suite:
                     for cell in how:
                         yield from self._with_again(cell)
             for task, name in self.pretrain:
-                before = Cell("pretrain", f"pretraining({task})", name, seed, members, self.potentials[name])
+                before = Cell("pretrain", f"pretraining({task})", name, seed, members)
                 yield before
                 yield Cell("again", task, name, seed, members, parent=before.name, label=f"{name}-zero-shot")
                 yield Cell("train", task, name, seed, members, FINE_TUNING, before.name, f"{name}-fine-tuned")
             for task in self.tasks:
                 for name in self.controlled:
                     for control in (random_control(task, seed), f"oracle({task})"):
-                        yield Cell("train", control, name, seed, members, self.potentials[name])
+                        yield Cell("train", control, name, seed, members)
 
     def _with_again(self, cell: Cell) -> Iterator[Cell]:
         """A cell, and its evaluation on the tasks that share its training molecules."""
@@ -179,8 +167,7 @@ FINE_TUNING = ("--optimiser.learning-rate", "1e-3")
 """Settings of ``train.py`` for fine-tuning a potential that was pre-trained here: about a tenth of the usual rates."""
 
 SO3LR = {"so3lr": Pretrained(("--optimiser.learning-rate", "5e-4"), ())}
-
-PAPER = ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")
+"""The rate of its fine-tuning was chosen by ``benchmarks/learning_rates.sh``."""
 
 SUITES: Mapping[str, Suite] = {
     "mini": Suite(
@@ -215,7 +202,7 @@ SUITES: Mapping[str, Suite] = {
         "data/standard",
         ("fragment_duplication",),
         40.0,
-        {name: POTENTIALS[name] for name in ("mace", "painn")},
+        ("mace", "painn"),
         controlled=("mace",),
         frames=1000,
     ),
@@ -224,7 +211,7 @@ SUITES: Mapping[str, Suite] = {
         "data/standard",
         (*TASKS, *HINTS),
         60.0,
-        {f"{name}-paper": ("--optimiser.learning-rate", "1e-3") for name in PAPER},
+        tuple(f"{name}-paper" for name in POTENTIALS),
         seeds=5,
         together=True,
         again=AGAIN,

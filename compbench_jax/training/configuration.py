@@ -2,13 +2,13 @@
 
 import json
 import math
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from compbench_jax.errors import RunError
 from compbench_jax.files import write_atomically
-from compbench_jax.models.registry import config_from_json, config_to_json
+from compbench_jax.models.registry import LEARNING_RATE, LEARNING_RATES, config_from_json, config_to_json
 from compbench_jax.runtime import PRECISIONS
 from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
 
@@ -32,7 +32,7 @@ class Configuration:
         steps: optimiser steps.
         batch_size: mean number of structures a batch.
         precision: of the arithmetic, see :mod:`compbench_jax.models.precision`.
-        loss, optimiser, watch, device: see there.
+        loss, optimiser, watch, device: see there. A learning rate of 0 becomes that of the preset.
         seeds: number of members with seeds ``seed``, ``seed + 1``, …
         learning_rates: peak learning rates, each with every seed; none: that of ``optimiser``.
         init_from: folder of a run whose parameters all members start from; empty: none.
@@ -56,6 +56,12 @@ class Configuration:
     learning_rates: tuple[float, ...] = ()
     init_from: str = ""
     freeze: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Fill in the learning rate of the preset where none is given."""
+        if self.optimiser.learning_rate == 0:
+            rate = LEARNING_RATES.get(self.preset, LEARNING_RATE)
+            object.__setattr__(self, "optimiser", replace(self.optimiser, learning_rate=rate))
 
     def members(self) -> tuple["Member", ...]:
         """Seeds and learning rates that are trained together: all seeds of the first learning rate, then the next."""

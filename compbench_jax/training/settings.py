@@ -36,8 +36,8 @@ class LossSettings:
 class OptimiserSettings:
     """An optimiser of optax with warm-up, a schedule, clipping and a moving average of the parameters."""
 
-    learning_rate: float = 5e-3
-    """Peak learning rate. 5e-3 suits the small presets; take 1e-3 for the paper presets or if the loss jumps."""
+    learning_rate: float = 0.0
+    """Peak learning rate. 0: that of the preset (docs/models.md). Take a lower one if the loss jumps."""
 
     final_fraction: float = 0.01
     """Learning rate at the last step, as a fraction of the peak. Not 0, so that the last steps still count."""

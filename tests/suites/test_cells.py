@@ -55,12 +55,12 @@ def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_from_random(
 
 
 def test_pretraining_here_is_evaluated_and_fine_tuned_from():
-    suite = Suite("", "", ("chain_extension",), 1.0, {"mace": ("--x",)}, pretrain=(("chain_extension", "mace"),))
+    suite = Suite("", "", ("chain_extension",), 1.0, ("mace",), pretrain=(("chain_extension", "mace"),))
     cells = suite.cells()
     before = "pretraining-chain_extension-mace-seed0"
     assert [(c.name, c.kind, c.parent, c.options) for c in cells] == [
-        ("chain_extension-mace-seed0", "train", "", ("--x",)),
-        (before, "pretrain", "", ("--x",)),
+        ("chain_extension-mace-seed0", "train", "", ()),
+        (before, "pretrain", "", ()),
         ("chain_extension-mace-zero-shot-seed0", "again", before, ()),
         ("chain_extension-mace-fine-tuned-seed0", "train", before, FINE_TUNING),
     ]
@@ -68,14 +68,14 @@ def test_pretraining_here_is_evaluated_and_fine_tuned_from():
 
 
 def test_seeds_are_cells_or_members():
-    apart = Suite("", "", ("chain_extension",), 1.0, {"mace": ()}, seeds=3).cells()
+    apart = Suite("", "", ("chain_extension",), 1.0, ("mace",), seeds=3).cells()
     assert [(c.seed, c.seeds) for c in apart] == [(0, 1), (1, 1), (2, 1)]
-    together = Suite("", "", ("chain_extension",), 1.0, {"mace": ()}, seeds=3, together=True).cells()
+    together = Suite("", "", ("chain_extension",), 1.0, ("mace",), seeds=3, together=True).cells()
     assert [(c.seed, c.seeds) for c in together] == [(0, 3)]
 
 
 def test_each_seed_has_a_random_control_of_its_own():
-    cells = Suite("", "", ("chain_extension",), 1.0, {"mace": ()}, seeds=2, controlled=("mace",)).cells()
+    cells = Suite("", "", ("chain_extension",), 1.0, ("mace",), seeds=2, controlled=("mace",)).cells()
     controls = {(c.task, c.seed): c.name for c in cells if "(" in c.task}
     assert controls == {
         ("control_random(chain_extension)", 0): "control_random-chain_extension-mace-seed0",

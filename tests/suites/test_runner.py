@@ -107,7 +107,7 @@ def test_a_foundation_potential_is_converted_once_and_the_cells_that_need_it_wai
 
 
 def test_a_potential_pretrained_here_is_not_evaluated_itself(place):
-    suite = Suite("", "", ("chain_extension",), 1.0, {"schnet": ()}, pretrain=(("chain_extension", "schnet"),))
+    suite = Suite("", "", ("chain_extension",), 1.0, ("schnet",), pretrain=(("chain_extension", "schnet"),))
     cells = [cell for cell in suite.cells() if cell.name != "chain_extension-schnet-seed0"]
     outcome = run_cells(cells, place, open_plan(place.out, SETTINGS), 2, lambda line: None)
     assert not outcome.failed and len(outcome.done) == 3

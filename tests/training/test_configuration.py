@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compbench_jax.errors import CompBenchError, RunError
-from compbench_jax.models.registry import MODELS
+from compbench_jax.models.registry import LEARNING_RATE, LEARNING_RATES, MODELS
 from compbench_jax.training import arguments as command_line
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training.configuration import (
@@ -61,7 +61,7 @@ def test_difference_names_the_setting_and_passes_over_free_ones():
         ({"steps": 0}, "--steps"),
         ({"batch_size": 0}, "--batch-size"),
         ({"seed": -1}, "--seed"),
-        ({"optimiser": OptimiserSettings(learning_rate=0.0)}, "--optimiser.learning-rate"),
+        ({"optimiser": OptimiserSettings(learning_rate=-1e-3)}, "--optimiser.learning-rate"),
         ({"optimiser": OptimiserSettings(learning_rate=float("inf"))}, "--optimiser.learning-rate"),
         ({"optimiser": OptimiserSettings(ema_decay=1.0)}, "--optimiser.ema-decay"),
         ({"optimiser": OptimiserSettings(clip_norm=float("nan"))}, "--optimiser.clip-norm"),
@@ -136,6 +136,20 @@ def test_command_line_becomes_a_configuration():
     assert arguments.resume
     assert arguments.out is None
     assert not command_line.parse([*COMMAND, "--no-resume", "model:schnet"])[0].resume
+
+
+def test_the_learning_rate_is_that_of_the_preset_unless_one_is_given(tmp_path):
+    def rate(*words):
+        arguments, preset = command_line.parse([*COMMAND, *words])
+        return command_line.configure(arguments, preset, "chain_extension", "abc").optimiser.learning_rate
+
+    assert set(LEARNING_RATES) <= set(MODELS)
+    assert {rate(f"model:{name}") for name in ("mace", "schnet")} == {1e-2}
+    assert rate("model:mace-paper", "--model.channels", "64") == 1e-3
+    assert rate("model:so3lr") == LEARNING_RATE
+    assert rate("model:dimenet", "--optimiser.learning-rate", "0.1") == 0.1
+    config_file.write(tmp_path / "config.json", replace(BASE, optimiser=OptimiserSettings(learning_rate=0.02)))
+    assert rate("--config", str(tmp_path / "config.json"), "model:mace") == 0.02
 
 
 @pytest.mark.parametrize("preset", sorted(MODELS))
