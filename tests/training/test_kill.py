@@ -103,7 +103,8 @@ def test_bad_command_lines_are_one_line_and_code_2(store, split, tmp_path, monke
 
 @pytest.mark.slow
 def test_ten_kills_at_random_moments(store, environment):
-    words = [sys.executable, str(ROOT / "benchmarks" / "kill_training.py"), "--data", str(store.path)]
+    words = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--data", str(store.path), "--kills", "10"]
+    words += ["--steps", "800"]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("kill ") == 10
