@@ -28,6 +28,7 @@ VERSION = 2
 IDENTITY = "identity.json"
 PARTS = "parts"
 FRAMES_A_PART = 64
+INSTALLED = {"site-packages", "dist-packages"}
 SECONDS_A_PART = 10.0
 """A part is written after so many frames or seconds, whichever comes first."""
 
@@ -88,8 +89,12 @@ class PredictionLog:
         self._write_identity()
 
     def file_names(self) -> dict[str, str]:
-        """SHA-256 of the files that the calculator was made from, by their names without folders."""
-        return {Path(name).name: digest for name, digest in sorted((self.files or {}).items())}
+        """SHA-256 of the files that the calculator was made from, by their names without folders.
+
+        Those of installed packages, of which the versions are known, are left out.
+        """
+        paths = {Path(name): digest for name, digest in sorted((self.files or {}).items())}
+        return {path.name: digest for path, digest in paths.items() if INSTALLED.isdisjoint(path.parts)}
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome; it is on disk within ``SECONDS_A_PART`` of the next call, or after :meth:`flush`."""
