@@ -202,6 +202,8 @@ def read_part(path: Path) -> list[Outcome]:
         RunError: the file is damaged.
     """
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise OSError
         with np.load(path, allow_pickle=False) as content:
             frame, energy, length, forces, seconds, reason = (content[name] for name in ARRAYS)
     except Exception as error:  # zipfile, zlib and NumPy each raise their own for a damaged file

@@ -1,13 +1,13 @@
 """What an evaluation starts from: the data that a run was trained on, and a split that is the run's own."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from compbench_jax.errors import RunError
+from compbench_jax.errors import DataError, RunError
 from compbench_jax.evaluation.blocks import array_bytes, save
+from compbench_jax.files import read_json
 from compbench_jax.models.registry import config_from_json
 from compbench_jax.splits.audit import audit_json, audit_split
 from compbench_jax.splits.novelty import molecules_of
@@ -57,10 +57,10 @@ def check_split(folder: Path, run: LoadedRun, store: FrameStore, split: Split) -
     if not path.exists():
         return [f"warning: {path} is missing: whether the run was trained on OOD molecules cannot be checked"]
     try:
-        recorded = json.loads(path.read_text(encoding="utf-8"))
+        recorded = read_json(path)
         trained = set(recorded["sets"]["train"]["inchikeys"])
         same = recorded["task"] == split.task and recorded["data"] == store.hash
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (DataError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged ({type(error).__name__}): restore it, or train again") from error
     if same and recorded != split_summary(store, split):
         raise RunError(
@@ -81,10 +81,10 @@ def pretraining_notes(folders: Iterable[Path], store: FrameStore, split: Split) 
     """What the weights of a foundation potential, converted to the first such of these runs, may have seen."""
     for folder in folders:
         try:
-            origin = json.loads((folder / SPLIT_FILE).read_text(encoding="utf-8"))["foundation"]
+            origin = read_json(folder / SPLIT_FILE)["foundation"]
             most = int(origin["heavy_atoms"])
             lines = [f"note: {origin['name']} was pre-trained at {origin['level']} on {origin['trained_on']}"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (DataError, ValueError, KeyError, TypeError):
             continue
         ood = molecules_of(store, split.ood_test)
         small = sum(int((store.graphs[m].numbers > 1).sum()) <= most for m in ood)
@@ -110,11 +110,11 @@ def ensure_audit(folder: Path, store: FrameStore, split: Split, cutoff: float, l
     """
     path = folder / AUDIT_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         # An audit of before compositions had the cutoff of its potential for contacts: it is made again.
         if (found["task"], found["data"]) == (split.task, store.hash) and "composition" in found:
             return path
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         pass
     audit = audit_split(store, split, cutoff=cutoff, layers=layers)
     save(path, audit_json(audit).encode())

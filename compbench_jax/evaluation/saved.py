@@ -41,6 +41,8 @@ def load_saved(folder: Path, part: str) -> SavedPredictions:
     for name in ("energy", "forces", "frames"):
         path = folder / PREDICTIONS / f"{part}_{name}.npy"
         try:
+            if not path.is_file():  # a pipe would be waited for
+                raise OSError("it is no file, or missing")
             arrays[name] = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read ({error}): evaluate again") from error

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from compbench_jax.calculators.spec import CalculatorSpec, find_python
-from compbench_jax.errors import CompBenchError
-from compbench_jax.files import write_atomically
+from compbench_jax.errors import CompBenchError, DataError
+from compbench_jax.files import read_json, write_atomically
 from compbench_jax.foundation.registry import Foundation, get_foundation
 
 TORCH = "torch==2.13.0"
@@ -40,9 +40,9 @@ def foundation_folder(name: str, folder: Path | None = None, variables: Mapping[
 def is_installed(folder: Path, item: Foundation) -> bool:
     """Whether this folder holds a complete environment of these very packages."""
     try:
-        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        found = read_json(folder / MARKER)
         return bool(found["name"] == item.name and found["packages"] == [TORCH, *item.packages])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         return False
 
 

@@ -1,6 +1,5 @@
 """What is new in a task's molecules, radius by radius, beside how far a potential sees."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from compbench_jax.errors import CompBenchError
+from compbench_jax.errors import CompBenchError, DataError
+from compbench_jax.files import read_json
 from compbench_jax.models.registry import config_from_json
 from compbench_jax.report.table import significant
 
@@ -31,9 +31,9 @@ def receptive_field(results: Mapping[str, Any]) -> float | None:
 def read_audit(folder: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
     """The audit beside results; None where there is none of the same task and data."""
     try:
-        audit = json.loads((folder / AUDIT).read_text(encoding="utf-8"))
+        audit = read_json(folder / AUDIT)
         return audit if (audit["task"], audit["data"]) == (results["task"], results["data"]) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         return None
 
 

@@ -6,8 +6,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.errors import RunError
-from compbench_jax.files import write_atomically
+from compbench_jax.errors import DataError, RunError
+from compbench_jax.files import read_json, write_atomically
 from compbench_jax.models.registry import LEARNING_RATE, LEARNING_RATES, config_from_json, config_to_json
 from compbench_jax.runtime import PRECISIONS
 from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
@@ -186,12 +186,12 @@ def read(path: Path) -> Configuration:
     Raises:
         RunError: missing, not JSON, or not a configuration.
     """
+    if not path.is_file():
+        raise RunError(f"there is no configuration at {path}: give the config.json of a run folder")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise RunError(f"there is no configuration at {path}: give the config.json of a run folder") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is not valid JSON ({error}): restore it, or train in a new folder") from error
+        content = read_json(path)
+    except DataError as error:
+        raise RunError(str(error)) from error
     return from_json(content, path)
 
 

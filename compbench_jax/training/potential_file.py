@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.errors import RunError
-from compbench_jax.files import write_atomically
+from compbench_jax.errors import DataError, RunError
+from compbench_jax.files import read_json, write_atomically
 from compbench_jax.models.potential import Normalisation, Potential
 from compbench_jax.models.registry import build_potential, config_from_json, config_to_json
 
@@ -34,12 +34,12 @@ def read(run: Path) -> Potential:
         RunError: the file is missing, damaged, or of a newer version.
     """
     path = run / FILE
+    if not path.exists():
+        raise RunError(f"{path} is missing: restore it, or train again in a new folder")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is missing: restore it, or train again in a new folder") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is not valid JSON ({error}): restore it, or train again in a new folder") from error
+        content = read_json(path)
+    except DataError as error:
+        raise RunError(str(error)) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("version"), int):
         raise RunError(f"{path} does not describe a potential: restore it, or train again in a new folder")
     if content["version"] > VERSION:

@@ -1,6 +1,5 @@
 """Fine-tuning: a run that starts from the parameters of another one."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,8 @@ import jax
 import numpy as np
 
 from compbench_jax.batching.dataset import GraphDataset, compositions
-from compbench_jax.errors import RunError
+from compbench_jax.errors import DataError, RunError
+from compbench_jax.files import read_json
 from compbench_jax.models.normalisation import fit_reference_energies
 from compbench_jax.models.potential import Normalisation, Params
 from compbench_jax.models.registry import config_from_json
@@ -39,8 +39,8 @@ def load_start(folder: Path, model: Any, store: FrameStore, split: Split) -> Loa
     if config_from_json(run.config["model"]) != model:
         raise RunError(f"{folder} is a run of another potential: start with `--config {folder}/config.json`")
     try:
-        seen = set(json.loads((folder / SPLIT_FILE).read_text(encoding="utf-8"))["sets"]["train"]["inchikeys"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        seen = set(read_json(folder / SPLIT_FILE)["sets"]["train"]["inchikeys"])
+    except (DataError, KeyError, TypeError) as error:
         raise RunError(f"{folder / SPLIT_FILE} cannot be read: what the run was trained on is not known") from error
     tested = [store.graphs[m].molecule for m in np.unique(store.molecule[split.ood_test])]
     known = [molecule.name for molecule in tested if molecule.inchikey in seen]
