@@ -4,7 +4,9 @@ Entry points print the line and leave with exit code 2 (see ``compbench_jax.cli.
 a ``CompBenchError`` is a bug of ours and keeps its traceback.
 """
 
+import difflib
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 
 
@@ -22,6 +24,13 @@ class TaskError(CompBenchError):
 
 class RunError(CompBenchError):
     """A training run is missing, incomplete, or went wrong (a non-finite loss, say)."""
+
+
+def suggestion(word: object, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the one of the known that was perhaps meant, or all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(str(word), known, 1)
+    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}"
 
 
 def optional_import(module: str, extra: str, purpose: str) -> ModuleType:

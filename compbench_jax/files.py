@@ -8,10 +8,12 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import NoneType, UnionType
+from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints
 
-from compbench_jax.errors import DataError
+from compbench_jax.errors import DataError, suggestion
 
 MOST_BYTES = 64 << 20
 """Of a text or JSON file that is read, unless said otherwise."""
@@ -132,3 +134,40 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a finite number")
     return value
+
+
+def from_json(kind: Any, value: Any, name: str = "") -> Any:
+    """A value of a type, from JSON: a dataclass from an object (what is left out has its default), a tuple from a list.
+
+    Args:
+        kind: a dataclass, ``Literal``, tuple of any length, union, number, string, bool or ``Any``.
+        value: from a file that may hold anything.
+        name: of the value, for the message.
+
+    Raises:
+        ValueError: an unknown or missing field, or a value of another type; says its name and what was perhaps meant.
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
+        types, known = get_type_hints(kind), [f.name for f in fields(kind)]
+        start = f"{name}." if name else ""
+        for key in value:
+            if key not in known:
+                raise ValueError(f"{start}{key} is no setting of this version: {suggestion(key, known)}")
+        for f in fields(kind):
+            if f.name not in value and f.default is f.default_factory is MISSING:
+                raise ValueError(f"{start}{f.name} is missing")
+        return kind(**{key: from_json(types[key], item, f"{start}{key}") for key, item in value.items()})
+    if origin is Literal:
+        if value in parts:
+            return value
+        raise ValueError(f"{name} is {value!r}: {suggestion(value, parts)}")
+    if origin is tuple and isinstance(value, list):
+        return tuple(from_json(parts[0], item, name) for item in value)
+    simple = parts if origin is UnionType else (kind,)
+    if kind is Any or type(value) in simple:
+        return value
+    if float in simple and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    wanted = " or ".join("null" if part is NoneType else getattr(part, "__name__", str(part)) for part in simple)
+    raise ValueError(f"{name} is {value!r:.60}: give a value of type {wanted}")

@@ -1,6 +1,5 @@
 """The console script ``compbench``."""
 
-import difflib
 import importlib
 import sys
 from typing import Any
@@ -9,7 +8,7 @@ import tyro
 
 from compbench_jax._version import __version__
 from compbench_jax.cli.guard import guarded
-from compbench_jax.errors import CompBenchError
+from compbench_jax.errors import CompBenchError, suggestion
 from compbench_jax.runtime import prepare_process
 
 MAP = {
@@ -91,9 +90,7 @@ def run_command(arguments: list[str]) -> None:
         return
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(COMMANDS)}"
-        raise CompBenchError(f"no such command {name!r}: {hint}")
+        raise CompBenchError(f"no such command {name!r}: {suggestion(name, COMMANDS)}")
     module: Any = importlib.import_module(f"compbench_jax.cli.{MODULES.get(name, name)}")
     if name in ("train", "evaluate"):
         module.wire(rest, f"compbench {name}")

@@ -9,7 +9,7 @@ from typing import Any
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.result import Kind
 from compbench_jax.models.registry import BASELINES, config_from_json, config_to_json
-from compbench_jax.training.configuration import FORMAT, FREE, GROUPS, Configuration, flatten
+from compbench_jax.training.configuration import FORMAT, FREE, Configuration, flatten
 
 SAME_RUN = ("seed", "seeds", "version", "task")
 """Settings that two seeds of a run may differ in: one of a run of several seeds is like a run of one. (Tasks are
@@ -66,6 +66,6 @@ def defaults() -> dict[str, Any]:
     for item in fields(Configuration):
         if item.default is not MISSING:
             content[item.name] = item.default
-        elif item.name in GROUPS:
-            content[item.name] = asdict(GROUPS[item.name]())
+        elif item.default_factory is not MISSING:
+            content[item.name] = asdict(item.default_factory())
     return flatten(content)

@@ -4,11 +4,10 @@ Those with ``packages`` carry their weights inside packages of the Python index:
 nothing else. The others fetch weights when first used; ``instructions`` says how to install them.
 """
 
-import difflib
 from dataclasses import dataclass, field
 from typing import Any
 
-from compbench_jax.errors import CompBenchError
+from compbench_jax.errors import CompBenchError, suggestion
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,5 @@ def get_foundation(name: str) -> Foundation:
         CompBenchError: there is none.
     """
     if name not in FOUNDATIONS:
-        close = difflib.get_close_matches(name, FOUNDATIONS, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(FOUNDATIONS)}"
-        raise CompBenchError(f"no such foundation potential {name!r}: {hint}")
+        raise CompBenchError(f"no such foundation potential {name!r}: {suggestion(name, FOUNDATIONS)}")
     return FOUNDATIONS[name]

@@ -4,12 +4,11 @@ A level is one row of ``LEVELS``, or any ASE calculator by its import path. Labe
 trajectory: every labelled geometry gets a self-consistent calculation of its own.
 """
 
-import difflib
 from typing import Any, Protocol
 
 import numpy as np
 
-from compbench_jax.errors import CompBenchError
+from compbench_jax.errors import CompBenchError, suggestion
 from compbench_jax.labelling.ase_level import ASELevel
 from compbench_jax.labelling.dft import PySCFLevel
 from compbench_jax.labelling.orca import OrcaLevel
@@ -83,9 +82,9 @@ def get_level(name: str) -> Level:
         return LEVELS[name]
     if ":" in name.partition("{")[0]:
         return ASELevel.parse(name)
-    close = difflib.get_close_matches(name, LEVELS, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(LEVELS)}"
-    raise CompBenchError(f"unknown level of theory {name!r}: {hint} (or module:callable of an ASE calculator)")
+    raise CompBenchError(
+        f"unknown level of theory {name!r}: {suggestion(name, LEVELS)} (or module:callable of an ASE calculator)"
+    )
 
 
 def level_described_by(description: dict[str, Any]) -> Level | None:

@@ -1,13 +1,14 @@
 """The potentials by name. A potential is one file that defines its configuration, and one line here."""
 
-from dataclasses import MISSING, asdict, fields
-from typing import Any, ClassVar, Protocol, get_type_hints
+from dataclasses import asdict
+from typing import Any, ClassVar, Protocol
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from compbench_jax.errors import CompBenchError
+from compbench_jax.errors import CompBenchError, suggestion
+from compbench_jax.files import from_json
 from compbench_jax.models.baselines.classical import ClassicalConfig
 from compbench_jax.models.baselines.composition import CompositionConfig
 from compbench_jax.models.baselines.nearest import NearestConfig
@@ -168,23 +169,18 @@ def config_from_json(content: dict[str, Any]) -> Any:
     its default: a new field's default must mean what older versions did.
 
     Raises:
-        CompBenchError: unknown kind of potential, or fields that it does not have.
+        CompBenchError: unknown kind of potential, fields that it does not have, or values of another type.
     """
     kinds = {type(config).kind: type(config) for config in presets().values()}
+    if not isinstance(content, dict):
+        raise CompBenchError(f"the configuration of a potential is {content!r:.60}, not an object: restore it")
     values = dict(content)
-    kind = values.pop("model", None)
+    kind = str(values.pop("model", None))
     if kind not in kinds:
         raise CompBenchError(
-            f"the configuration names the potential {kind!r}, this version knows {', '.join(sorted(kinds))}: "
-            "upgrade compbench_jax, or train the potential again"
+            f"the configuration names the potential {kind!r}, unknown to this version: {suggestion(kind, kinds)}"
         )
-    known = {field.name for field in fields(kinds[kind])}
-    required = {field.name for field in fields(kinds[kind]) if field.default is field.default_factory is MISSING}
-    odd = sorted((set(values) - known) | (required - set(values)))
-    if odd:
-        raise CompBenchError(
-            f"the configuration of {kind!r} does not fit this version (fields that differ: {', '.join(odd)}): "
-            "use the version of compbench_jax that wrote it, or train the potential again"
-        )
-    hints = get_type_hints(kinds[kind])
-    return kinds[kind](**{k: tuple(v) if str(hints[k]).startswith("tuple") else v for k, v in values.items()})
+    try:
+        return from_json(kinds[kind], values, "model")
+    except ValueError as error:
+        raise CompBenchError(f"the configuration of {kind!r} does not fit this version ({error})") from error

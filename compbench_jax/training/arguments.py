@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from compbench_jax.errors import RunError, suggestion
 from compbench_jax.models.registry import SIZES
 from compbench_jax.models.registry import presets as known_presets
 from compbench_jax.runtime import Precision
@@ -125,7 +126,7 @@ def parse(
         the arguments, and the name of the preset that the model started from.
 
     Raises:
-        RunError: ``--config`` names a file that cannot be read.
+        CompBenchError: ``--config`` names a file that cannot be read or does not fit this version.
         SystemExit: the command line is not valid (tyro has printed why), or asked for help.
     """
     base = _base(command_line)
@@ -163,7 +164,12 @@ def _base(command_line: Sequence[str]) -> Configuration | None:
         path = parser.parse_known_args(list(command_line))[0].config
     except argparse.ArgumentError:  # --config without a value: tyro says so better
         return None
-    return None if path is None else config_file.read(path)
+    if path is None:
+        return None
+    base = config_file.read(path)
+    if base.preset not in known_presets():
+        raise RunError(f"{path} has the preset {base.preset!r}: {suggestion(base.preset, known_presets())}")
+    return base
 
 
 def _arguments_type(presets: dict[str, Any], kind: type[Arguments]) -> Any:

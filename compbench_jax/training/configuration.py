@@ -2,14 +2,15 @@
 
 import json
 import math
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.errors import DataError, RunError
-from compbench_jax.files import read_json, write_atomically
+from compbench_jax import files
+from compbench_jax.errors import CompBenchError, DataError, RunError
+from compbench_jax.files import read_json
 from compbench_jax.models.registry import LEARNING_RATE, LEARNING_RATES, config_from_json, config_to_json
-from compbench_jax.runtime import PRECISIONS
+from compbench_jax.runtime import PRECISIONS, Precision
 from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
 
 FORMAT = "compbench-run"
@@ -47,7 +48,7 @@ class Configuration:
     seed: int
     steps: int
     batch_size: int
-    precision: str = "float32"
+    precision: Precision = "float32"
     loss: LossSettings = field(default_factory=LossSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
@@ -81,16 +82,6 @@ class Member:
     seed: int
     learning_rate: float
 
-
-GROUPS: dict[str, Any] = {
-    "loss": LossSettings,
-    "optimiser": OptimiserSettings,
-    "watch": WatchSettings,
-    "device": DeviceSettings,
-}
-
-LISTS = ("learning_rates", "freeze")
-"""Settings that are tuples here and lists in JSON."""
 
 FREE = ("data", "watch.checkpoint_seconds", *(f"device.{f.name}" for f in fields(DeviceSettings)))
 """Settings that do not change what a run computes, but for rounding: a resumed run may have others."""
@@ -148,10 +139,7 @@ def check(configuration: Configuration) -> None:
 
 def to_json(configuration: Configuration) -> dict[str, Any]:
     """Configuration as JSON values."""
-    content = {f.name: getattr(configuration, f.name) for f in fields(configuration)}
-    for name in GROUPS:
-        content[name] = asdict(content[name])
-    content |= {name: list(content[name]) for name in LISTS}
+    content = {key: list(item) if isinstance(item, tuple) else item for key, item in asdict(configuration).items()}
     return {"format": FORMAT, "version": VERSION, **content, "model": config_to_json(configuration.model)}
 
 
@@ -167,24 +155,19 @@ def from_json(content: Any, where: Path) -> Configuration:
     if not isinstance(version, int) or version > VERSION:
         raise RunError(f"{where} has version {version}, this program reads up to {VERSION}: upgrade compbench_jax")
     try:
-        names = [f.name for f in fields(Configuration)]
-        required = [f.name for f in fields(Configuration) if f.default is f.default_factory is MISSING]
-        values = {name: content[name] for name in names if name in content or name in required}
-        values |= {name: kind(**values[name]) for name, kind in GROUPS.items() if name in values}
-        values |= {name: tuple(values[name]) for name in LISTS if name in values}
-        values["model"] = config_from_json(values["model"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{where} does not fit this version ({type(error).__name__}: {error}): use the version that wrote it"
-        ) from error
-    return Configuration(**values)
+        settings = {key: value for key, value in content.items() if key not in ("format", "version")}
+        configuration: Configuration = files.from_json(Configuration, settings)
+        return replace(configuration, model=config_from_json(configuration.model))
+    except (CompBenchError, ValueError) as error:
+        raise RunError(f"{where} does not fit this version ({error})") from error
 
 
 def read(path: Path) -> Configuration:
     """Read a ``config.json``.
 
     Raises:
-        RunError: missing, not JSON, or not a configuration.
+        DataError: missing or not JSON.
+        RunError: not a configuration.
     """
     if not path.is_file():
         raise RunError(f"there is no configuration at {path}: give the config.json of a run folder")
@@ -197,7 +180,7 @@ def read(path: Path) -> Configuration:
 
 def write(path: Path, configuration: Configuration) -> None:
     """Write a ``config.json``, whole or not at all."""
-    write_atomically(path, (json.dumps(to_json(configuration), indent=1, ensure_ascii=False) + "\n").encode())
+    files.write_atomically(path, (json.dumps(to_json(configuration), indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def difference(old: Configuration, new: Configuration) -> tuple[str, Any, Any] | None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.errors import DataError, RunError
+from compbench_jax.errors import CompBenchError, DataError, RunError
 from compbench_jax.files import read_json, write_atomically
 from compbench_jax.models.potential import Normalisation, Potential
 from compbench_jax.models.registry import build_potential, config_from_json, config_to_json
@@ -31,7 +31,8 @@ def read(run: Path) -> Potential:
     """The potential of a run folder, without parameters.
 
     Raises:
-        RunError: the file is missing, damaged, or of a newer version.
+        DataError: the file is missing or no JSON.
+        RunError: it is damaged, or of a newer version.
     """
     path = run / FILE
     if not path.exists():
@@ -55,6 +56,6 @@ def read(run: Path) -> Potential:
             average_neighbours=float(values["average_neighbours"]),
         )
         config = config_from_json(content["model"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (CompBenchError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"{path} is damaged ({type(error).__name__}: {error}): restore it, or train again") from error
     return build_potential(config, normalisation)

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from compbench_jax.errors import CompBenchError, RunError, optional_import
-from compbench_jax.files import write_atomically
+from compbench_jax.files import read_json, write_atomically
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training import search
 from compbench_jax.training.configuration import Configuration
@@ -248,10 +248,10 @@ def claim_study(folder: Path, base: Configuration, axes: Sequence[Axis]) -> None
         write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
         return
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         before = config_file.from_json(found["configuration"], path)
         axes_before = found["search"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read ({type(error).__name__}): restore it, or give another --out") from error
     differs = config_file.difference(before, base)
     if differs is not None:

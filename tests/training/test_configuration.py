@@ -81,8 +81,9 @@ def test_settings_that_cannot_work_are_refused(changes, flag):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "no configuration at"),
+        (None, "there is no file"),
         ("{", "not valid JSON"),
+        ("[" * 100_000, "nested too deeply"),
         ("[]", "not the configuration"),
         ('{"format": "compbench-run", "version": 99}', "version 99"),
         ('{"format": "compbench-run", "version": 1, "task": "x"}', "does not fit this version"),
@@ -92,22 +93,45 @@ def test_bad_files_are_one_line(tmp_path, text, message):
     path = tmp_path / "config.json"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(RunError, match=message) as caught:
+    with pytest.raises(CompBenchError, match=message) as caught:
         config_file.read(path)
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_setting_in_a_file_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("loss.energy", "zzz", "loss.energy is 'zzz': choose one of mae, huber, mse"),
+        ("loss.force", "l2_mae", "did you mean 'l2-mae'"),
+        ("loss.energy_per", "atoms", "did you mean 'atom'"),
+        ("optimiser.name", "adem", "did you mean 'adam'"),
+        ("optimiser.schedule", "cosin", "did you mean 'cosine'"),
+        ("device.data", "hots", "did you mean 'host'"),
+        ("precision", "float23", "did you mean 'float32'"),
+        ("model.model", "mase", "did you mean 'mace'"),
+        ("preset", "mase", "did you mean 'mace'"),
+        ("optimiser.momentum", 0.9, "optimiser.momentum is no setting"),
+        ("optimiser.schedul", "cosine", "did you mean 'schedule'"),
+        ("model.chanels", 3, "did you mean 'channels'"),
+        ("stepps", 3, "did you mean 'steps'"),
+        ("steps", "many", "steps is 'many': give a value of type int"),
+        ("steps", True, "steps is True: give a value of type int"),
+        ("steps", 3.5, "steps is 3.5: give a value of type int"),
+        ("watch", [], r"watch is \[\]: give a value of type WatchSettings"),
+        ("learning_rates", [0.1, None], "learning_rates is None: give a value of type float"),
+        ("model.radial_mlp", 64, "model.radial_mlp is 64"),
+        ("model", None, "a potential is None"),
+    ],
+)
+def test_unknown_words_and_values_of_a_file_are_refused_with_a_suggestion(tmp_path, name, value, message):
     content = to_json(BASE)
-    content["optimiser"]["momentum"] = 0.9
-    (tmp_path / "config.json").write_text(json.dumps(content))
-    with pytest.raises(RunError, match="momentum"):
-        config_file.read(tmp_path / "config.json")
-    content = to_json(BASE)
-    content["model"]["heads"] = 3
-    (tmp_path / "config.json").write_text(json.dumps(content))
-    with pytest.raises(CompBenchError, match="heads"):
-        config_file.read(tmp_path / "config.json")
+    *group, key = name.split(".")
+    (content[group[0]] if group else content)[key] = value
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match=message) as caught:
+        command_line.parse(["--config", str(path)])
+    assert str(path) in str(caught.value)
 
 
 def test_a_run_of_an_older_version_lacks_fields_that_came_later(tmp_path):
