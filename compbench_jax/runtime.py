@@ -4,7 +4,9 @@ Both must be settled before JAX is imported (the allocator even before the proce
 :func:`prepare_process` first, before any import that is not of the standard library.
 """
 
+import contextlib
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -39,6 +41,16 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 DONE = "COMPBENCH_MALLOC_TUNED"
 """Set in the environment of the process that was started again, so that it happens once."""
+
+PARENT = "COMPBENCH_PARENT"
+"""Number of the process that a command was started by, where it must not outlive it."""
+
+FAULTY_JAX = {"0.10.2": "39103", "0.11.0": "40633", "0.11.1": "40633"}
+"""Versions of JAX that give wrong numbers without a word: version → issue of github.com/jax-ml/jax. In 0.10.2 products
+of more than 32,768 rows on a CPU. pyproject.toml excludes them."""
+
+WARNED = "COMPBENCH_JAX_WARNED"
+"""Set once the version of JAX was warned of, so that the processes started from this one are silent."""
 
 ACCELERATORS = (
     "jax_cuda12_plugin",
@@ -102,6 +114,20 @@ def apply_compilation_cache() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder(os.environ))
     os.environ.setdefault(LEAST, "0.1")
+
+
+def warn_of_jax() -> None:
+    """Say on the terminal, once for a process and those that it starts, that the JAX installed gives wrong numbers."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        faulty = next((v for v in map(importlib.metadata.version, ("jaxlib", "jax")) if v in FAULTY_JAX), None)
+        if faulty and WARNED not in os.environ:
+            os.environ[WARNED] = faulty
+            others = ",".join(f"!={version}" for version in FAULTY_JAX)
+            print(
+                f"warning: jax {faulty} can give wrong numbers (github.com/jax-ml/jax/issues/{FAULTY_JAX[faulty]}): "
+                f"pip install 'jax>=0.10,{others}'",
+                file=sys.stderr,
+            )
 
 
 def process_settings(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -5,6 +5,10 @@ import os
 import hypothesis
 import pytest
 
+from compbench_jax.runtime import WARNED
+
+os.environ.setdefault(WARNED, "tests compare what programs print")
+
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 

@@ -17,12 +17,19 @@ ROOT = Path(__file__).parent.parent
 MINI = ROOT / "data" / "mini"
 
 
-def run(*words, cwd=ROOT):
-    return subprocess.run([sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=120)
+def run(*words, cwd=ROOT, **variables):
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
-def compbench(*words):
-    return run("-m", "compbench_jax.cli.main", *words)
+def compbench(*words, **variables):
+    return run("-m", "compbench_jax.cli.main", *words, **variables)
 
 
 def one_line(result, *parts):
@@ -77,6 +84,40 @@ def test_a_pipe_that_breaks_elsewhere_is_raised():
 
     with pytest.raises(BrokenPipeError, match="a worker's"):
         guarded(broken)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(13, "Permission denied", "a/b"), "a/b: Permission denied"),
+        (NotADirectoryError(20, "Not a directory", "a/b"), "a/b: Not a directory"),
+        (OSError(30, "Read-only file system", "a/b"), "a/b: Read-only file system"),
+        (OSError(24, "Too many open files"), "the system: Too many open files"),
+        (OSError(28, "No space left on device", "a/b"), "the disk is full at a/b"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(capsys, error, message):
+    def refused():
+        raise error
+
+    assert guarded(refused) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("platform", ["cuda,cpu", "gpuu"])
+def test_a_platform_that_is_absent_or_misspelt_is_one_line(mini, platform):
+    words = ("--task", "chain_extension", "--data", mini, "--out", mini.parent / "run", "model:schnet")
+    one_line(run("train.py", *words, JAX_PLATFORMS=platform), f"JAX_PLATFORMS={platform}", "JAX_PLATFORMS=cpu")
+    one_line(compbench("models", JAX_PLATFORMS=platform), f"JAX_PLATFORMS={platform}")
+
+
+def test_output_in_a_locale_without_our_characters():
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = compbench("tasks", **plain)
+    assert result.returncode == 0 and "chain_extension" in result.stdout, result.stderr
+    one_line(compbench("täsks", **plain), "no such command", "did you mean 'tasks'")
+    result = run("evaluate.py", "--help", **plain)
+    assert result.returncode == 0 and "eV/\\xc5" in result.stdout, result.stderr
 
 
 @pytest.mark.parametrize("program", ["train.py", "evaluate.py"])

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,19 @@ def test_platform_is_read_from_the_environment_first(monkeypatch):
     assert not runtime.runs_on_cpu({})
     monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
     assert runtime.runs_on_cpu({})
+
+
+def test_a_faulty_jax_is_named_once(monkeypatch, capsys):
+    monkeypatch.delenv(runtime.WARNED, raising=False)
+    monkeypatch.setattr(runtime.importlib.metadata, "version", lambda name: "0.10.1")
+    runtime.warn_of_jax()
+    assert capsys.readouterr().err == "" and runtime.WARNED not in os.environ
+    monkeypatch.setattr(runtime.importlib.metadata, "version", lambda name: "0.11.0")
+    runtime.warn_of_jax()
+    runtime.warn_of_jax()
+    assert capsys.readouterr().err.count("\n") == 1 and os.environ[runtime.WARNED] == "0.11.0"
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    assert all(f"!={version}" in " ".join(project["dependencies"]) for version in runtime.FAULTY_JAX)
 
 
 def test_what_a_log_says_about_the_process():

@@ -1,13 +1,19 @@
 """What every entry point does with errors: one line on the terminal and an exit code."""
 
 import errno
+import io
 import os
 import select
+import signal
 import sys
+import threading
+import time
+import traceback
 from collections.abc import Callable
 from typing import TextIO
 
 from compbench_jax.errors import CompBenchError
+from compbench_jax.runtime import PARENT
 
 READER_GONE = 1
 """Python's own exit code, and rich's, where what reads the output has left."""
@@ -16,9 +22,14 @@ READER_GONE = 1
 def guarded(function: Callable[[], None]) -> int:
     """Run ``function`` and return the exit code.
 
-    0; 2 for a user's error or a full disk; 130 for Ctrl-C; 1, without a word, where what reads the output has left,
-    as in ``compbench models | head -1``. A pipe that broke elsewhere (to a worker, say) is an error and raised.
+    0; 2 for a user's error, a file that the system refuses, or a full disk; 130 for Ctrl-C; 1, without a word, where
+    what reads the output has left, as in ``compbench models | head -1``. A pipe that broke elsewhere (to a worker, say)
+    is an error and raised. What a terminal's encoding lacks is written as an escape.
     """
+    end_with_parent()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             return attempt(function)
@@ -54,11 +65,24 @@ def attempt(function: Callable[[], None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, BrokenPipeError) or error.errno is None:
             raise
-        where = f" at {error.filename}" if error.filename else ""
+        name = f"{error.filename}" if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f" at {name}" if name else ""
+            problem = f"the disk is full{where}: free some space and run the same command to go on"
+        else:
+            problem = f"{name or 'the system'}: {error.strerror}: check what is there, its permissions and the limits"
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    except (RuntimeError, AssertionError) as error:
+        if not is_missing_platform(error):
+            raise
+        names = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
+        asked = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
         print(
-            f"error: the disk is full{where}: free some space and run the same command to go on",
+            f"error: JAX has no such device here ({', '.join(asked) or 'JAX_PLATFORMS is not set'}): set "
+            "JAX_PLATFORMS=cpu, or install JAX for the device",
             file=sys.stderr,
         )
         return 2
@@ -66,3 +90,23 @@ def attempt(function: Callable[[], None]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def is_missing_platform(error: BaseException) -> bool:
+    """Whether JAX raised this while it looked for a platform, one that is absent or misspelt."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__") == "jax._src.xla_bridge"
+
+
+def end_with_parent() -> None:
+    """Stop, as at SIGTERM, once the process that :data:`PARENT` names has ended, however it ended."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from compbench_jax.errors import CompBenchError
+from compbench_jax.runtime import PARENT
 from compbench_jax.suites.cells import Cell
 from compbench_jax.suites.plan import Plan
 from compbench_jax.suites.work import Place, Stage, stages
@@ -151,14 +152,15 @@ def _start(
 def launch(stage: Stage, cores: set[int], log: IO[bytes]) -> "subprocess.Popen[bytes]":
     """Start the program of a stage on these cores.
 
-    It is a session of its own: Ctrl-C reaches this process alone, which passes it on once.
+    It is a session of its own: Ctrl-C reaches this process alone, which passes it on once. If this process is killed,
+    the program stops by itself.
     """
     process = subprocess.Popen(
         stage.command,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "COLUMNS": "100"},
+        env={**os.environ, "COLUMNS": "100", PARENT: str(os.getpid())},
         start_new_session=True,
     )
     if cores:

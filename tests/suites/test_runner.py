@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from compbench_jax.cli.main import run_command
+from compbench_jax.files import is_alive
 from compbench_jax.suites import work
 from compbench_jax.suites.cells import Cell, Pretrained, Suite
 from compbench_jax.suites.plan import open_plan
@@ -189,3 +191,28 @@ def test_a_real_cell(tmp_path, monkeypatch, capsys):
     assert results["model"] == "composition" and results["ood"]["force_mae"]["value"] > 0.4
     run_command([*words, "--dry-run"])
     assert "0 of 1 cells are left" in capsys.readouterr().out
+
+
+CHILD = """
+import os, time
+from compbench_jax.cli.guard import guarded
+guarded(lambda: (print(os.getpid()), time.sleep(60)))
+"""
+SUITE = f"""
+import sys, time
+from compbench_jax.suites.runner import launch
+from compbench_jax.suites.work import Stage
+launch(Stage("training", (sys.executable, "-u", "-c", {CHILD!r})), set(), sys.stdout.buffer)
+time.sleep(60)
+"""
+
+
+def test_a_killed_suite_takes_its_programs_along():
+    suite = subprocess.Popen([sys.executable, "-c", SUITE], stdout=subprocess.PIPE, text=True)
+    child = int(suite.stdout.readline())
+    suite.kill()
+    suite.wait()
+    deadline = time.monotonic() + 30
+    while is_alive(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_alive(child)
