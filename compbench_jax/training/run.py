@@ -21,7 +21,6 @@ from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training import potential_file, processes, run_folder
 from compbench_jax.training import profile as profiling
-from compbench_jax.training.bad_steps import frame_names
 from compbench_jax.training.batches import BatchSource
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
 from compbench_jax.training.chunk import make_program
@@ -30,14 +29,13 @@ from compbench_jax.training.data import RunData, build_data, normalisation_of
 from compbench_jax.training.fit import fit_run
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import RunLog, open_log
-from compbench_jax.training.loop import train
-from compbench_jax.training.loop_parts import Parts, Progress, Watcher
 from compbench_jax.training.loss import Graphs
-from compbench_jax.training.mesh import MEMBERS, make_layout
+from compbench_jax.training.mesh import make_layout
 from compbench_jax.training.optimiser import frozen_parameters, make_optimiser
 from compbench_jax.training.progress import Display
 from compbench_jax.training.start_from import carry_over, load_start, normalisation_from, refit_references
-from compbench_jax.training.state import Cursor, TrainState, initial_state, state_template
+from compbench_jax.training.state import Cursor, initial_state, state_template
+from compbench_jax.training.trainer import Trainer, Watcher, frame_names
 from compbench_jax.training.validation import make_evaluator
 
 
@@ -63,7 +61,7 @@ def train_run(
         run: folder of the run, made if need be.
         resume: go on with a run that the folder holds already; otherwise that is an error.
         display: what the terminal shows.
-        watcher: looks at every validation and may stop the run, see :data:`compbench_jax.training.loop_parts.Watcher`.
+        watcher: looks at every validation and may stop the run, see :data:`compbench_jax.training.trainer.Watcher`.
         profile: trace a few steps into ``RUN/profile``, see :mod:`compbench_jax.training.profile`.
 
     Returns:
@@ -71,7 +69,7 @@ def train_run(
 
     Raises:
         RunError: a setting that cannot work, a folder that holds another run or is being written to, or a loss that is
-            not finite (see :func:`compbench_jax.training.loop.train`).
+            not finite (see :meth:`compbench_jax.training.trainer.Trainer.run`).
         DataError: frames that the potential cannot be trained on.
         OSError: the disk is full (errno ENOSPC); the last checkpoint is intact.
     """
@@ -170,7 +168,7 @@ def _train_prepared(
         return None
     log.write("start", step, seconds=round(seconds, 3), **environment(source))
     names = frame_names(split.train, store.molecule, [graph.molecule.name for graph in store.graphs])
-    parts = Parts(
+    trainer = Trainer(
         configuration,
         layout,
         data,
@@ -181,20 +179,19 @@ def _train_prepared(
         checkpoints,
         log,
         display,
+        start,
+        seconds,
         watcher,
         run / profiling.FOLDER if profile and processes.is_first() else None,
     )
-    noted = np.array(start.state.members.bad_steps)
-    state = TrainState(layout.put(start.state.step), layout.put(start.state.members, MEMBERS))
-    progress = Progress(state, step, start.cursors, start.best, seconds, noted)
     try:
         with display:
-            stopped = train(parts, progress)
+            stopped = trainer.run()
     finally:
         log.close()
-    conclude(display, configuration, progress, run, stopped)
-    if parts.profile is not None:
-        display.say(profiling.how_to_open(parts.profile))
+    conclude(trainer, run, stopped)
+    if trainer.profile is not None:
+        display.say(profiling.how_to_open(trainer.profile))
     return stopped
 
 
@@ -251,28 +248,27 @@ def announce(
         display.say(f"resuming at step {step} of {configuration.steps}")
 
 
-def conclude(
-    display: Display, configuration: Configuration, progress: Progress, run: Path, stopped: int | None
-) -> None:
+def conclude(trainer: Trainer, run: Path, stopped: int | None) -> None:
     """Say how it ended."""
-    members = configuration.members()
-    winner = int(np.argmin(progress.best.loss))
+    display, best = trainer.display, trainer.best
+    members = trainer.configuration.members()
+    winner = int(np.argmin(best.loss))
     if stopped is not None:
         display.say(
-            f"stopped by {signal.Signals(stopped).name} after step {progress.step}, saved in {run}: "
+            f"stopped by {signal.Signals(stopped).name} after step {trainer.step}, saved in {run}: "
             "run the same command to go on"
         )
         return
-    if progress.step < configuration.steps:
-        why = "the watcher said so" if progress.halted else f"no lower validation loss since {progress.best.step.max()}"
-        display.say(f"stopped early after step {progress.step}: {why}")
+    if trainer.step < trainer.configuration.steps:
+        why = "the watcher said so" if trainer.halted else f"no lower validation loss since {best.step.max()}"
+        display.say(f"stopped early after step {trainer.step}: {why}")
     member = members[winner]
     which = (
         f" (member {winner}: seed {member.seed}, learning rate {member.learning_rate:g})" if len(members) > 1 else ""
     )
     display.say(
-        f"trained {progress.step} steps in {progress.elapsed():.0f} s; best validation loss "
-        f"{progress.best.loss[winner]:.4g} at step {progress.best.step[winner]}{which}: evaluate with "
+        f"trained {trainer.step} steps in {trainer.clock.elapsed():.0f} s; best validation loss "
+        f"{best.loss[winner]:.4g} at step {best.step[winner]}{which}: evaluate with "
         f"`python evaluate.py --run {run}`"
     )
 

@@ -24,11 +24,11 @@ from compbench_jax.training import search
 from compbench_jax.training.configuration import Configuration
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import read_log
-from compbench_jax.training.loop_parts import Watcher
 from compbench_jax.training.run_folder import locked
 from compbench_jax.training.search import Axis, with_values
 from compbench_jax.training.settings import LossSettings
 from compbench_jax.training.study_journal import JOURNAL_FILE, STARTUP, alone, mend_journal, open_study
+from compbench_jax.training.trainer import Watcher
 from compbench_jax.training.validation import Errors
 
 FORMAT, VERSION = "compbench-study", 1

@@ -1,4 +1,4 @@
-"""What the lines of a run's log say."""
+"""What the records of a run's log say."""
 
 from typing import Any
 
