@@ -92,7 +92,7 @@ def test_predictions_are_those_of_the_calculator(data, run):
         potential.predict([Atoms("H2", [[0, 0, 0], [0, 0, 1]], cell=[5, 5, 5], pbc=True)])
     with pytest.raises(CompBenchError, match="contains"):
         potential.predict([Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]])])
-    with pytest.raises(CompBenchError, match="0.01 Å apart"):
+    with pytest.raises(CompBenchError, match=r"0\.01 Å apart"):
         potential.predict([Atoms("H2", [[0, 0, 0], [0, 0, 0.01]])])
 
 
