@@ -15,7 +15,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax import __version__
+from compbench_jax._version import __version__
 from compbench_jax.batching.arrays import graph_of
 from compbench_jax.batching.packing import BatchShape
 from compbench_jax.deploy.exported import FORMAT, HEADER, PROGRAM, VERSION

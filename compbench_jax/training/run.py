@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from compbench_jax import __version__
+from compbench_jax._version import __version__
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params, dtype_of, refuse_unprepared
 from compbench_jax.models.registry import n_parameters
