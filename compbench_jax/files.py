@@ -18,6 +18,8 @@ from compbench_jax.errors import DataError, suggestion
 MOST_BYTES = 64 << 20
 """Of a text or JSON file that is read, unless said otherwise."""
 
+_swept: set[Path] = set()
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` so that ``path`` is either what it was or whole; see :func:`atomic_file`."""
@@ -29,13 +31,17 @@ def write_atomically(path: Path, content: bytes) -> None:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file for writing that becomes ``path`` when the block ends without an error.
 
-    It is synchronised to the disk, then renamed. A link is followed, so that the file it points to is written.
+    It is synchronised to the disk, then renamed. A link is followed, so that the file it points to is written. The
+    first one of a process in a folder removes what dead processes left there (:func:`sweep`).
 
     Raises:
         DataError: ``path`` is a folder, a device or a pipe.
         OSError: it cannot be written.
     """
     path = path.resolve() if path.is_symlink() else path
+    if path.parent.resolve() not in _swept:
+        _swept.add(path.parent.resolve())
+        sweep(path.parent)
     if path.exists() and not path.is_file():
         raise DataError(f"{path} is not a regular file and is not replaced: give the name of a file")
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
@@ -162,7 +168,7 @@ def from_json(kind: Any, value: Any, name: str = "") -> Any:
         if value in parts:
             return value
         raise ValueError(f"{name} is {value!r}: {suggestion(value, parts)}")
-    if origin is tuple and isinstance(value, list):
+    if origin is tuple and isinstance(value, list | tuple):
         return tuple(from_json(parts[0], item, name) for item in value)
     simple = parts if origin is UnionType else (kind,)
     if kind is Any or type(value) in simple:

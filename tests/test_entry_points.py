@@ -104,7 +104,7 @@ def test_what_the_system_refuses_is_one_line(capsys, error, message):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("platform", ["cuda,cpu", "gpuu"])
+@pytest.mark.parametrize("platform", ["tpu", "gpuu"])
 def test_a_platform_that_is_absent_or_misspelt_is_one_line(mini, platform):
     words = ("--task", "chain_extension", "--data", mini, "--out", mini.parent / "run", "model:schnet")
     one_line(run("train.py", *words, JAX_PLATFORMS=platform), f"JAX_PLATFORMS={platform}", "JAX_PLATFORMS=cpu")
@@ -116,8 +116,8 @@ def test_output_in_a_locale_without_our_characters():
     result = compbench("tasks", **plain)
     assert result.returncode == 0 and "chain_extension" in result.stdout, result.stderr
     one_line(compbench("täsks", **plain), "no such command", "did you mean 'tasks'")
-    result = run("evaluate.py", "--help", **plain)
-    assert result.returncode == 0 and "eV/\\xc5" in result.stdout, result.stderr
+    result = run("train.py", "--help", **plain)
+    assert result.returncode == 0 and "\\u2022 model:schnet" in result.stdout, result.stderr
 
 
 @pytest.mark.parametrize("program", ["train.py", "evaluate.py"])

@@ -1,6 +1,5 @@
 """Which calculator to evaluate: its import path, keywords, interpreter, and what is known of it."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compbench_jax.errors import RunError
+from compbench_jax.files import parse_json
 
 PERTURB = "perturb"
 SHIPPED = ("gfn1-xtb", "gfn2-xtb", PERTURB)
@@ -147,7 +147,7 @@ def read_keywords(text: str | None) -> dict[str, Any]:
         RunError: not a JSON object.
     """
     try:
-        found = json.loads(text) if text else {}
+        found = parse_json(text) if text else {}
     except ValueError as error:
         raise RunError(
             f"--calculator-kwargs is not JSON ({error}): write for instance '{{\"cutoff\": 5.0}}'"

@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import TextIO
 
@@ -75,8 +74,8 @@ def attempt(function: Callable[[], None]) -> int:
             problem = f"{name or 'the system'}: {error.strerror}: check what is there, its permissions and the limits"
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    except (RuntimeError, AssertionError) as error:
-        if not is_missing_platform(error):
+    except (RuntimeError, AssertionError):
+        if not platform_is_missing():
             raise
         names = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
         asked = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
@@ -92,10 +91,16 @@ def attempt(function: Callable[[], None]) -> int:
     return 0
 
 
-def is_missing_platform(error: BaseException) -> bool:
-    """Whether JAX raised this while it looked for a platform, one that is absent or misspelt."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_globals.get("__name__") == "jax._src.xla_bridge"
+def platform_is_missing() -> bool:
+    """Whether JAX, once it is imported, finds no device: the platform that was asked for is absent or misspelt."""
+    find = getattr(sys.modules.get("jax"), "devices", None)
+    if find is None:
+        return False
+    try:
+        find()
+    except (RuntimeError, AssertionError):
+        return True
+    return False
 
 
 def end_with_parent() -> None:

@@ -5,7 +5,6 @@ array sizes) and ``program.bin``, StableHLO with the parameters in it, serialise
 cuda and tpu.
 """
 
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from compbench_jax.batching.geometry import centred, refuse_overlapping, refuse_
 from compbench_jax.batching.packing import BatchShape
 from compbench_jax.deploy.forked import refuse_fork
 from compbench_jax.errors import DataError, optional_import
+from compbench_jax.files import parse_json
 from compbench_jax.store.frames import Frames, offsets_of
 
 FORMAT, VERSION = "compbench-program", 1
@@ -123,13 +123,13 @@ def load(path: str | Path) -> ExportedPotential:
     path = Path(path).absolute()
     refuse_fork()
     optional_import("flatbuffers", "export", "reading an exported program")
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError(f"there is no file {path}: write one with `compbench export RUN --out {path}`")
     try:
         with zipfile.ZipFile(path) as archive:
-            header = json.loads(archive.read(HEADER))
+            header = parse_json(archive.read(HEADER).decode())
             content = archive.read(PROGRAM)
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}: write one with `compbench export RUN --out {path}`") from error
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except Exception as error:  # of zipfile, zlib, lzma, struct: whatever the damage leads to
         raise DataError(f"{path} is no exported program, or damaged ({error}): export it again") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise DataError(f"{path} is no exported program: write one with `compbench export RUN --out FILE`")

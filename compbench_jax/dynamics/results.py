@@ -1,14 +1,14 @@
 """``dynamics.json``: its schema, what of it goes into tables, written whole or not at all."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from compbench_jax.errors import RunError
+from compbench_jax.errors import DataError, RunError
 from compbench_jax.evaluation.blocks import save, to_json
+from compbench_jax.files import read_json
 
 SCHEMA_VERSION = 1
 FILE = "dynamics.json"
@@ -129,17 +129,15 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     file = Path(path)
     file = file / FILE if file.is_dir() else file
-    if file.exists() and not file.is_file():
-        raise RunError(f"{file} is not a file: give one that `compbench dynamics` wrote")
+    if not file.exists():
+        raise RunError(f"{file} does not exist: make it with `compbench dynamics {file.parent}`")
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
+        results = read_json(file)
         version = results["schema_version"]
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         whole = isinstance(version, int) and (newer or _whole(results))
-    except FileNotFoundError as error:
-        raise RunError(f"{file} does not exist: make it with `compbench dynamics {file.parent}`") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RunError(f"{file} cannot be read ({type(error).__name__}): remove it and measure again") from error
+    except (DataError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{file} cannot be read ({error}): remove it and measure again") from error
     if newer:
         raise RunError(f"{file} has schema {version}, this program reads up to {SCHEMA_VERSION}: upgrade compbench_jax")
     if not whole:

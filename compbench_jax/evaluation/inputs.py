@@ -9,7 +9,7 @@ from compbench_jax.errors import DataError, RunError
 from compbench_jax.evaluation.blocks import array_bytes, save
 from compbench_jax.files import read_json
 from compbench_jax.models.registry import config_from_json
-from compbench_jax.splits.audit import audit_json, audit_split
+from compbench_jax.splits.audit import audit_json, audit_split, read_audit
 from compbench_jax.splits.novelty import molecules_of
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore, open_store
@@ -61,7 +61,7 @@ def check_split(folder: Path, run: LoadedRun, store: FrameStore, split: Split) -
         trained = set(recorded["sets"]["train"]["inchikeys"])
         same = recorded["task"] == split.task and recorded["data"] == store.hash
     except (DataError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is damaged ({type(error).__name__}): restore it, or train again") from error
+        raise RunError(f"{path} is damaged ({error}): restore it, or train again") from error
     if same and recorded != split_summary(store, split):
         raise RunError(
             f"{path} names other frames than the task {split.task} now yields: evaluate with the version that trained"
@@ -109,13 +109,10 @@ def ensure_audit(folder: Path, store: FrameStore, split: Split, cutoff: float, l
         layers: of the potential; its receptive field is this many cutoffs.
     """
     path = folder / AUDIT_FILE
-    try:
-        found = read_json(path)
-        # An audit of before compositions had the cutoff of its potential for contacts: it is made again.
-        if (found["task"], found["data"]) == (split.task, store.hash) and "composition" in found:
-            return path
-    except (DataError, KeyError, TypeError):
-        pass
+    # An audit of before compositions had the cutoff of its potential for contacts: it is made again.
+    found = read_audit(path)
+    if found is not None and (found["task"], found["data"]) == (split.task, store.hash) and "composition" in found:
+        return path
     audit = audit_split(store, split, cutoff=cutoff, layers=layers)
     save(path, audit_json(audit).encode())
     return path

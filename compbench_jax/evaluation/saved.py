@@ -42,9 +42,11 @@ def load_saved(folder: Path, part: str) -> SavedPredictions:
         path = folder / PREDICTIONS / f"{part}_{name}.npy"
         try:
             if not path.is_file():  # a pipe would be waited for
-                raise OSError("it is no file, or missing")
+                raise FileNotFoundError("there is no such file")
             arrays[name] = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+            if not isinstance(arrays[name], np.ndarray) or arrays[name].dtype.kind not in "fi":
+                raise ValueError("it is no array of numbers")
+        except Exception as error:  # of NumPy, tokenize, zipfile: whatever the damage leads to
             raise RunError(f"{path} cannot be read ({error}): evaluate again") from error
     return SavedPredictions(**arrays)
 

@@ -4,7 +4,6 @@ The ratio OOD/ID grows as training goes on, so two models with different ID erro
 alone. Here the OOD error of each is read off its own curve at the lowest ID error that both have reached.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from compbench_jax.errors import RunError
+from compbench_jax.training.log import read_log
 
 LOG = "log.jsonl"
 ID_KEY, OOD_KEY = "monitor_id_force_mae", "monitor_ood_force_mae"
@@ -29,30 +29,21 @@ class Curve:
 def read_curve(run: str | Path) -> Curve:
     """The monitored errors of a run, from ``RUN/log.jsonl``.
 
-    A step logged twice (a run that was resumed) counts once, with its last entry; a torn last line is left
-    out.
+    A step logged twice (a run that was resumed) counts once, with its last entry; damaged lines are left out, see
+    :func:`compbench_jax.training.log.read_log`.
 
     Raises:
+        DataError: the log cannot be read.
         RunError: no log, or no monitored errors in it.
     """
     path = Path(run) / LOG
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise RunError(
-            f"{path} cannot be read ({error.strerror}): give the folder of a run that train.py wrote"
-        ) from error
+    if not path.exists():
+        raise RunError(f"{path} cannot be read (there is none): give the folder of a run that train.py wrote")
     points: dict[int, tuple[float, float]] = {}
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if not isinstance(entry, dict) or entry.get(ID_KEY) is None or entry.get(OOD_KEY) is None:
-            continue
-        point = float(entry[ID_KEY]), float(entry[OOD_KEY])
-        if np.isfinite(point).all():
-            points[int(entry["step"])] = point
+    for entry in read_log(path):
+        own, ood = entry.get(ID_KEY), entry.get(OOD_KEY)
+        if isinstance(own, int | float) and isinstance(ood, int | float):
+            points[entry["step"]] = float(own), float(ood)
     if not points:
         raise RunError(f"{path} holds no {ID_KEY} and {OOD_KEY}: train with monitoring of both test sets")
     steps = sorted(points)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.blocks import save
+from compbench_jax.files import read_text
 
 BLOCK = re.compile(r"(<!-- compbench: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 OPENING = re.compile(r"<!-- compbench:")
@@ -37,12 +38,10 @@ def fill_page(path: Path, blocks: Mapping[str, str]) -> bool:
         whether anything changed.
 
     Raises:
-        RunError: as :func:`fill`, or the page cannot be read or written.
+        DataError: the page cannot be read.
+        RunError: as :func:`fill`, or it cannot be written.
     """
-    try:
-        before = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} cannot be read ({error}): give a page in Markdown") from error
+    before = read_text(path)
     after = fill(before, blocks)
     if after != before:
         save(path, after.encode())

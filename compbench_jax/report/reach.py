@@ -9,10 +9,10 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from compbench_jax.errors import CompBenchError, DataError
-from compbench_jax.files import read_json
+from compbench_jax.errors import CompBenchError
 from compbench_jax.models.registry import config_from_json
 from compbench_jax.report.table import significant
+from compbench_jax.splits import audit as audit_file
 
 AUDIT = "audit.json"
 
@@ -30,11 +30,9 @@ def receptive_field(results: Mapping[str, Any]) -> float | None:
 
 def read_audit(folder: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
     """The audit beside results; None where there is none of the same task and data."""
-    try:
-        audit = read_json(folder / AUDIT)
-        return audit if (audit["task"], audit["data"]) == (results["task"], results["data"]) else None
-    except (DataError, KeyError, TypeError):
-        return None
+    audit = audit_file.read_audit(folder / AUDIT)
+    same = audit is not None and (audit["task"], audit["data"]) == (results["task"], results["data"])
+    return audit if same else None
 
 
 def reach_table(audit: Mapping[str, Any], reach: float | None) -> Table:

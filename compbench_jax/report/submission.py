@@ -10,7 +10,7 @@ from typing import Any
 from compbench_jax.errors import CompBenchError, RunError, optional_import
 from compbench_jax.evaluation.derived import Derived, read_results
 from compbench_jax.evaluation.result_file import FILE as RESULTS_FILE
-from compbench_jax.files import read_json
+from compbench_jax.files import read_bytes, read_json
 from compbench_jax.report.plausibility import plausibility_problems
 
 FILE = "submission.json"
@@ -104,7 +104,7 @@ def item_problems(
     if problems:
         return problems
     found = result_problems(results, item, canonical, known_data) + audit_problems(contents["audit.json"], results)
-    if hashlib.sha256((folder / RESULTS_FILE).read_bytes()).hexdigest() != item["sha256"]:
+    if hashlib.sha256(read_bytes(folder / RESULTS_FILE)).hexdigest() != item["sha256"]:
         found.insert(0, f"its SHA-256 is not the one in {FILE}: run compbench submit again")
     if len(found) > SHOWN:
         found = [*found[:SHOWN], f"and {len(found) - SHOWN} problems more"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.blocks import save
 from compbench_jax.evaluation.result_file import FILE as RESULTS_FILE
+from compbench_jax.files import read_bytes
 from compbench_jax.report.leaderboard import Source, slug
 from compbench_jax.report.submission import COPIED, FILE, FORMAT, VERSION
 
@@ -49,7 +50,7 @@ def write_submission(
             for file in COPIED:
                 if (source.folder / file).exists():
                     shutil.copyfile(source.folder / file, folder / file)
-            digest = hashlib.sha256((folder / RESULTS_FILE).read_bytes()).hexdigest()
+            digest = hashlib.sha256(read_bytes(folder / RESULTS_FILE)).hexdigest()
             listed.append({"folder": folder.name, "task": run["task"], "seed": run["seed"], "sha256": digest})
     except OSError as error:
         raise RunError(f"{error.filename or out} cannot be copied ({error.strerror or error})") from error

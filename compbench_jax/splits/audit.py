@@ -1,16 +1,18 @@
 """The audit of a split: what exactly is new in its OOD molecules, and whether the split is sound."""
 
 import json
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
 
-from compbench_jax.errors import TaskError
-from compbench_jax.files import write_atomically
+from compbench_jax.errors import DataError, TaskError
+from compbench_jax.files import from_json, read_json, write_atomically
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.splits.checks import shared_molecules
 from compbench_jax.splits.composition import Composition, composition
@@ -190,6 +192,22 @@ def audit_split(
 def write_audit(path: str | Path, audit: Audit) -> None:
     """Write an audit as JSON, whole or not at all."""
     write_atomically(Path(path), audit_json(audit).encode())
+
+
+def read_audit(path: Path) -> dict[str, Any] | None:
+    """Contents of an ``audit.json``; None where there is none, or it is damaged, as a line on the terminal says."""
+    if not path.exists():
+        return None
+    try:
+        content = read_json(path)
+        for key, kind in (("task", str), ("data", str), ("first_novelty", int | None), ("profile", list)):
+            from_json(kind, content[key], key)
+        for row in content["profile"]:
+            from_json(RadiusRow, row, "profile")
+    except (DataError, KeyError, TypeError, ValueError) as error:
+        print(f"warning: {path} is damaged and left out ({error})", file=sys.stderr)
+        return None
+    return dict(content)
 
 
 def audit_json(audit: Audit) -> str:

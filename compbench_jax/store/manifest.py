@@ -180,5 +180,7 @@ def manifest_hash(folder: Path) -> str:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError(f"there is no file {path}: restore it")
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

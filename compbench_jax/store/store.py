@@ -100,9 +100,9 @@ def load_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> n
         raise DataError(damaged)
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except PermissionError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): change its permissions") from error
     except (ValueError, TypeError, OverflowError, SyntaxError, EOFError, OSError, tokenize.TokenError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise DataError(f"{path} cannot be read ({error.strerror}): check permissions and limits") from error
         raise DataError(damaged) from error
     if array.dtype != np.dtype(dtype) or array.shape != shape:
         raise DataError(

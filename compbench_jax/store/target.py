@@ -15,7 +15,7 @@ LOCK = ".writing"
 """Name of the lock file; the system frees the lock of a process that dies."""
 
 SHARDS = "shards"
-_SHARD = re.compile(r"\.?(label-)?[0-9a-f]{24}\.npz(\.\d+\.tmp)?")
+_SHARD = re.compile(r"\.?(label-)?[0-9a-f]{24}\.npz(\..+\.tmp)?")
 
 
 @contextmanager

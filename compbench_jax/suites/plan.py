@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compbench_jax.errors import RunError
-from compbench_jax.files import write_atomically
+from compbench_jax.files import parse_json, read_json, read_text, write_atomically
 from compbench_jax.splits.roles import inner_task, role_of
 from compbench_jax.suites.cells import Cell
 
@@ -74,15 +74,13 @@ def open_plan(folder: Path, settings: dict[str, Any]) -> Plan:
     """The plan of a results folder, or a new one.
 
     Raises:
-        RunError: the folder holds the plan of another suite, budget or data set.
+        DataError: the plan cannot be read.
+        RunError: it is damaged, or the folder holds the plan of another suite, budget or data set.
     """
     path = folder / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return Plan(path, settings)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunError(f"{path} cannot be read ({error}): restore it, or give another --out") from error
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
         raise RunError(f"{path} is not a plan of this version: give another --out")
     for name in ("suite", "minutes", "data_hash"):
@@ -93,7 +91,12 @@ def open_plan(folder: Path, settings: dict[str, Any]) -> Plan:
             )
     # Workers and hardware are those that the speeds were measured with.
     kept = {name: content.get(name) for name in settings}
-    return Plan(path, kept, dict(content["speeds"]))
+    speeds = content.get("speeds")
+    if not isinstance(speeds, dict) or not all(
+        isinstance(item, dict) and type(item.get("steps")) is int for item in speeds.values()
+    ):
+        raise RunError(f"{path} is damaged, its speeds are none: restore it, or give another --out")
+    return Plan(path, kept, speeds)
 
 
 def measured_rate(log: Path) -> float:
@@ -105,7 +108,10 @@ def measured_rate(log: Path) -> float:
     Raises:
         RunError: the log has no such lines.
     """
-    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    try:
+        events = [parse_json(line) for line in read_text(log).splitlines()]
+    except ValueError as error:
+        raise RunError(f"{log} is damaged ({error}): run the same command again") from error
     on_cpu = any(event.get("device") == "cpu" for event in events)
     rates = [
         event["structures_per_second"] / (max(event["processor_fraction"], LEAST_FRACTION) if on_cpu else 1.0)

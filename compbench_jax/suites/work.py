@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from compbench_jax._version import __version__
-from compbench_jax.errors import RunError
-from compbench_jax.files import write_atomically
+from compbench_jax.errors import DataError, RunError
+from compbench_jax.files import read_json, write_atomically
 from compbench_jax.suites.cells import Cell
 from compbench_jax.suites.plan import TRIAL_LOG_EVERY, TRIAL_STEPS, Plan, measured_rate
 from compbench_jax.training.configuration import FILE as CONFIG_FILE
@@ -68,10 +68,10 @@ class Place:
         if cell.kind == "convert":
             return (self.run(cell) / CONFIG_FILE).exists()
         try:
-            content = json.loads((self.results(cell) / CELL_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            content = read_json(self.results(cell) / CELL_FILE)
+        except DataError:
             return False
-        return bool(content.get("cell") == json.loads(json.dumps(asdict(cell))))
+        return bool(isinstance(content, dict) and content.get("cell") == json.loads(json.dumps(asdict(cell))))
 
 
 def stages(cell: Cell, place: Place, plan: Plan, memory: dict[str, float]) -> Iterator[Stage]:

@@ -8,14 +8,17 @@ process really had: below what it has on an idle machine if others take them. En
 in s.
 """
 
+import functools
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.files import write_atomically
+from compbench_jax.files import parse_json, read_bytes, write_atomically
 
 FILE = "log.jsonl"
+MOST_BYTES = 1 << 30
 
 
 class RunLog:
@@ -54,13 +57,33 @@ def open_log(path: Path, step: int) -> tuple[RunLog, float]:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Lines of a log, in order; one that a kill or a full disk left incomplete is passed over. Empty without a file."""
-    lines = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int) and "event" in line:
-            lines.append(line)
-    return lines
+    """Lines of a log, in order. Empty without a file.
+
+    Damaged ones are left out, as a line on the terminal says; but for a last one without its end, which a kill may have
+    cut.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    *whole, cut = (read_bytes(path, MOST_BYTES) if path.exists() else b"").split(b"\n")
+    found = [_line(text) for text in whole]
+    damaged = [number for number, line in enumerate(found, 1) if line is None]
+    if damaged:
+        _say(f"warning: {path} has damaged lines, left out: {', '.join(map(str, damaged[:5]))}")
+    return [line for line in (*found, _line(cut)) if line is not None]
+
+
+@functools.cache
+def _say(line: str) -> None:
+    """Once a process, however often the log is read."""
+    print(line, file=sys.stderr)
+
+
+def _line(text: bytes) -> dict[str, Any] | None:
+    """A line of the log, None if it is damaged: all values but texts and flags of the lines read back are numbers."""
+    try:
+        line = parse_json(text.decode())
+    except ValueError:
+        return None
+    whole = isinstance(line, dict) and type(line.get("step")) is int and isinstance(line.get("event"), str)
+    return line if whole and isinstance(line.get("seconds") or 0, int | float) else None

@@ -16,7 +16,7 @@ from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params, dtype_of, refuse_unprepared
 from compbench_jax.models.registry import n_parameters
 from compbench_jax.runtime import process_settings
-from compbench_jax.splits.audit import audit_split, write_audit
+from compbench_jax.splits.audit import audit_split, read_audit, write_audit
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training import potential_file, processes, run_folder
@@ -106,7 +106,7 @@ def prepare_potential(
 ) -> None:
     """Audit the split and fit the normalisation, or read what an earlier stretch of the run wrote."""
     model = configuration.model
-    if not (run / run_folder.AUDIT_FILE).exists():
+    if read_audit(run / run_folder.AUDIT_FILE) is None:
         layers = max(1, round(model.receptive_field / model.cutoff))
         audit = audit_split(store, split, cutoff=model.cutoff, layers=layers)
         write_audit(run / run_folder.AUDIT_FILE, audit)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.errors import RunError
-from compbench_jax.files import write_atomically
+from compbench_jax.files import read_bytes, write_atomically
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training import configuration as config_file
@@ -45,7 +46,8 @@ def locked(run: Path, doing: str = "training") -> Iterator[None]:
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        handle = (run / LOCK_FILE).open("w")
+        # Not blocking: a pipe in its place would be waited for.
+        handle = os.fdopen(os.open(run / LOCK_FILE, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666), "w")
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -95,7 +97,7 @@ def write_split(run: Path, store: FrameStore, split: Split) -> None:
     """
     path = run / SPLIT_FILE
     content = (json.dumps(split_summary(store, split), indent=1, ensure_ascii=False) + "\n").encode()
-    if path.exists() and path.read_bytes() != content:
+    if path.exists() and read_bytes(path) != content:
         raise RunError(
             f"{path} names other frames than the task {split.task} now yields: resume with the version that "
             "started the run, or give another --out"

@@ -160,7 +160,7 @@ def test_a_malformed_file_is_one_line(tmp_path, content):
 
 def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "dynamics.json")
-    with pytest.raises(RunError, match=r"dynamics\.json is not a file"):
+    with pytest.raises(RunError, match=r"dynamics\.json is not a regular file"):
         read(tmp_path)
 
 

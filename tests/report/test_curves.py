@@ -13,7 +13,7 @@ def curve(*points):
 
 
 def line(step, id, ood):
-    return json.dumps({"step": step, "monitor_id_force_mae": id, "monitor_ood_force_mae": ood})
+    return json.dumps({"event": "validation", "step": step, "monitor_id_force_mae": id, "monitor_ood_force_mae": ood})
 
 
 def ood(matched):
@@ -57,7 +57,7 @@ def test_identical_curves_match_at_their_minimum():
 
 def test_log_with_other_lines_repeated_steps_and_a_torn_end(tmp_path):
     lines = [
-        json.dumps({"step": 5, "loss": 1.0}),
+        json.dumps({"event": "validation", "step": 5, "loss": 1.0}),
         line(20, 0.3, 0.5),
         line(10, 0.4, 0.6),
         line(20, 0.2, 0.45),
@@ -75,6 +75,6 @@ def test_log_with_other_lines_repeated_steps_and_a_torn_end(tmp_path):
 def test_no_log_or_no_monitored_errors_is_one_clear_line(tmp_path):
     with pytest.raises(RunError, match="cannot be read"):
         read_curve(tmp_path)
-    (tmp_path / "log.jsonl").write_text(json.dumps({"step": 5, "loss": 1.0}) + "\n")
+    (tmp_path / "log.jsonl").write_text(json.dumps({"event": "validation", "step": 5, "loss": 1.0}) + "\n")
     with pytest.raises(RunError, match="holds no monitor_id_force_mae"):
         read_curve(tmp_path)

@@ -12,7 +12,7 @@ from toy_results import make_results
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
-from compbench_jax.errors import RunError
+from compbench_jax.errors import DataError, RunError
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.report import findings_figures
 from compbench_jax.report.findings import BLOCKS, findings, training
@@ -258,7 +258,7 @@ def test_pages_keep_all_but_their_marked_parts(tmp_path):
         fill(text, {"b": ""})
     with pytest.raises(RunError, match="does not end"):
         fill("<!-- compbench: a -->\n", {"a": ""})
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(DataError, match="there is no file"):
         fill_page(tmp_path / "none.md", {})
 
 

@@ -46,6 +46,13 @@ def test_the_receptive_field_is_that_of_the_configuration():
     assert receptive_field({"config": {}}) is None
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, "{", "[]", '{"task": "t"}', json.dumps(audit("two")), "\0"])
+def test_a_damaged_audit_is_left_out_and_said(tmp_path, capsys, content):
+    (tmp_path / "audit.json").write_text(content)
+    assert read_audit(tmp_path, {"task": "chain_extension", "data": "d"}) is None
+    assert "audit.json is damaged and left out" in capsys.readouterr().err
+
+
 def test_the_audit_of_another_task_is_not_shown(tmp_path):
     results = {"task": "chain_extension", "data": "d"}
     assert read_audit(tmp_path, results) is None

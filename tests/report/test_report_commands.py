@@ -17,8 +17,8 @@ def runs(tmp_path):
     }.items():
         write_result(tmp_path / name / "results.json", results.result)
         (tmp_path / name / "log.jsonl").write_text(
-            '{"step": 0, "monitor_id_force_mae": 0.4, "monitor_ood_force_mae": 0.5}\n'
-            '{"step": 9, "monitor_id_force_mae": 0.1, "monitor_ood_force_mae": 0.3}\n'
+            '{"event": "validation", "step": 0, "monitor_id_force_mae": 0.4, "monitor_ood_force_mae": 0.5}\n'
+            '{"event": "validation", "step": 9, "monitor_id_force_mae": 0.1, "monitor_ood_force_mae": 0.3}\n'
         )
     return tmp_path
 

@@ -112,7 +112,7 @@ def test_matched_error_in_words(tmp_path):
     for name, points in {"a": [(0, 0.4, 0.5), (100, 0.1, 0.2)], "b": [(0, 0.4, 0.6), (50, 0.2, 0.5)]}.items():
         (tmp_path / name).mkdir()
         lines = (
-            f'{{"step": {step}, "monitor_id_force_mae": {id}, "monitor_ood_force_mae": {ood}}}'
+            f'{{"event": "validation", "step": {step}, "monitor_id_force_mae": {id}, "monitor_ood_force_mae": {ood}}}'
             for step, id, ood in points
         )
         (tmp_path / name / "log.jsonl").write_text("\n".join(lines))

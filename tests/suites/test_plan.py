@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from compbench_jax.errors import RunError
+from compbench_jax.errors import CompBenchError, RunError
 from compbench_jax.suites.cells import Cell
 from compbench_jax.suites.plan import FILE, measured_rate, open_plan
 
@@ -36,10 +36,10 @@ def test_a_plan_of_something_else_is_refused(tmp_path, change):
         open_plan(tmp_path, SETTINGS | change)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": "other"}'])
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"format": "other"}'])
 def test_a_spoilt_plan_is_refused(tmp_path, text):
     (tmp_path / FILE).write_text(text)
-    with pytest.raises(RunError, match=FILE):
+    with pytest.raises(CompBenchError, match=FILE):
         open_plan(tmp_path, SETTINGS)
 
 

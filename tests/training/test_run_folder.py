@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,6 +8,8 @@ import pytest
 from training_store import make_configuration
 
 from compbench_jax.errors import RunError
+from compbench_jax.training.progress import Display
+from compbench_jax.training.run import prepare_potential
 from compbench_jax.training.run_folder import claim, default_folder, locked, write_split
 
 
@@ -66,4 +69,20 @@ def test_two_processes_cannot_train_in_one_folder(tmp_path):
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write to the run folder"), locked(tmp_path / "file" / "run"):
+        pass
+
+
+def test_a_damaged_audit_is_said_and_made_again(store, split, tmp_path, capsys):
+    configuration, path = make_configuration(store), tmp_path / "audit.json"
+    prepare_potential(tmp_path, configuration, store, split, Display(quiet=True))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    prepare_potential(tmp_path, configuration, store, split, Display(quiet=True))
+    assert path.read_bytes() == whole
+    assert "audit.json is damaged" in capsys.readouterr().err
+
+
+def test_a_pipe_in_place_of_the_lock_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / ".lock")
+    with pytest.raises(RunError, match="cannot write"), locked(tmp_path):
         pass

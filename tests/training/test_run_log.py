@@ -1,9 +1,11 @@
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from compbench_jax.errors import DataError
 from compbench_jax.training.log import RunLog, open_log, read_log
 
 
@@ -39,11 +41,22 @@ def test_later_lines_and_a_half_line_are_dropped_on_resume(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["log.jsonl"]
 
 
-def test_foreign_lines_are_passed_over(tmp_path):
+def test_damaged_lines_are_left_out_and_said_once(tmp_path, capsys):
     path = tmp_path / "log.jsonl"
-    path.write_bytes(b'3\n{"a": 1}\n\n\xff\xfe\n{"event": "train", "step": 1}\n')
+    damaged = [b"3", b'{"a": 1}', b"", b"\xff\xfe", b"[" * 100_000, b'{"event": "train", "step": 2, "seconds": "x"}']
+    path.write_bytes(b"\n".join([*damaged, b'{"event": "train", "step": 1}', b""]))
+    assert read_log(path) == read_log(path) == [{"event": "train", "step": 1}]
+    assert capsys.readouterr().err == f"warning: {path} has damaged lines, left out: 1, 2, 3, 4, 5\n"
+    path.write_bytes(b'{"event": "train", "step": 1}\n{"event": "tra')
     assert read_log(path) == [{"event": "train", "step": 1}]
     assert read_log(tmp_path / "none") == []
+    assert capsys.readouterr().err == ""
+
+
+def test_a_pipe_in_place_of_a_log_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "log.jsonl")
+    with pytest.raises(DataError, match="not a regular file"):
+        open_log(tmp_path / "log.jsonl", 0)
 
 
 def test_a_full_disk_is_an_os_error():
