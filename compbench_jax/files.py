@@ -7,7 +7,7 @@ import re
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -60,7 +60,8 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*.tmp"):
         match = re.fullmatch(rf"\..*\.{re.escape(socket.gethostname())}\.(\d+)\.tmp", path.name)
         if match and not is_alive(int(match[1])):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # of another user
+                path.unlink(missing_ok=True)
 
 
 def is_alive(process: int) -> bool:

@@ -110,14 +110,14 @@ def measured_rate(log: Path) -> float:
     """
     try:
         events = [parse_json(line) for line in read_text(log).splitlines()]
-    except ValueError as error:
+        on_cpu = any(event.get("device") == "cpu" for event in events)
+        rates = [
+            event["structures_per_second"] / (max(event["processor_fraction"], LEAST_FRACTION) if on_cpu else 1.0)
+            for event in events
+            if event.get("event") == "train"
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{log} is damaged ({error}): run the same command again") from error
-    on_cpu = any(event.get("device") == "cpu" for event in events)
-    rates = [
-        event["structures_per_second"] / (max(event["processor_fraction"], LEAST_FRACTION) if on_cpu else 1.0)
-        for event in events
-        if event.get("event") == "train"
-    ]
     late = rates[len(rates) // 3 :]
     if not late:
         raise RunError(f"{log} holds no training steps: look into the log of the cell")
