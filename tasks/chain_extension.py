@@ -21,7 +21,7 @@ class ChainExtension(Task):
 
     kind: ClassVar[str] = "chain_extension"
     principle: ClassVar[str] = "productivity: more of the same unit"
-    question: ClassVar[str] = "Does a potential trained on short chains hold for longer ones?"
+    question: ClassVar[str] = "Does a potential trained on short chains generalise to longer ones?"
     trained_on: ClassVar[str] = "{family} at n = 2–6"
     tested_on: ClassVar[str] = "{family} at n = 7–13"
     paper_name: ClassVar[str] = "Fragment Chain Extension"

@@ -25,7 +25,7 @@ class FragmentCombination(Task):
 
     kind: ClassVar[str] = "fragment_combination"
     principle: ClassVar[str] = "systematicity: known fragments, unseen together"
-    question: ClassVar[str] = "Does a potential that knows two fragments hold for molecules with one of each?"
+    question: ClassVar[str] = "Does a potential that knows two fragments generalise to molecules with one of each?"
     trained_on: ClassVar[str] = "{first}…{first} and {second}…{second} at n = 2–9"
     tested_on: ClassVar[str] = "{first}…{second} at n = 2–9"
     paper_name: ClassVar[str] = "Fragment Combination"

@@ -23,7 +23,7 @@ class FragmentDuplication(Task):
 
     kind: ClassVar[str] = "fragment_duplication"
     principle: ClassVar[str] = "productivity: the same fragment twice"
-    question: ClassVar[str] = "Does a potential that knows a fragment hold for molecules with two of it?"
+    question: ClassVar[str] = "Does a potential that knows a fragment generalise to molecules with two of it?"
     trained_on: ClassVar[str] = "{fragment} at n = 4–9"
     tested_on: ClassVar[str] = "{fragment}…{fragment} at n = 4–9"
     paper_name: ClassVar[str] = "Fragment Duplication"

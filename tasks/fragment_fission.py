@@ -26,11 +26,11 @@ class FragmentFission(Task):
 
     kind: ClassVar[str] = "fragment_fission"
     principle: ClassVar[str] = "systematicity: a known fragment taken apart"
-    question: ClassVar[str] = "Does a potential that knows a fragment hold for the two fragments it consists of?"
+    question: ClassVar[str] = "Does a potential that knows a fragment generalise to the two fragments it consists of?"
     trained_on: ClassVar[str] = "{fragment} at n = 4–9 (the runs of fragment_duplication)"
     tested_on: ClassVar[str] = "{part} and CHO at n = 4–9"
     paper_name: ClassVar[str] = "Fragment Fission"
-    public: ClassVar[str] = "the groups; that nothing is trained again"
+    public: ClassVar[str] = "the groups; that there is no training"
     inferred: ClassVar[str] = "n = 4–9, as in fragment_duplication"
     trained_as: ClassVar[str] = FragmentDuplication.kind
 

@@ -35,7 +35,7 @@ class FragmentFusion(Task):
 
     kind: ClassVar[str] = "fragment_fusion"
     principle: ClassVar[str] = "systematicity: known fragments fused into a new one"
-    question: ClassVar[str] = "Does a potential that knows two fragments hold for the fragment that they form together?"
+    question: ClassVar[str] = "Does a potential that knows two fragments generalise to the fragment that they form?"
     trained_on: ClassVar[str] = "{fragment}, CHO and {fragment}…CHO at n = 4–10"
     tested_on: ClassVar[str] = "{fused} at n = 4–10"
     paper_name: ClassVar[str] = "Fragment Fusion"
@@ -83,7 +83,7 @@ class FragmentFusionHints(FragmentFusion):
     """
 
     kind: ClassVar[str] = "fragment_fusion_hints"
-    question: ClassVar[str] = "Does a worked example of the fusion, with another fragment, help?"
+    question: ClassVar[str] = "Does an example of the fusion, with another fragment, help?"
     trained_on: ClassVar[str] = "{fragment}, CHO, {fragment}…CHO, {hint} and {fused_hint} at n = 4–10"
     paper_name: ClassVar[str] = "Fragment Fusion with hints"
     public: ClassVar[str] = "amides are added; amines from public reviews"

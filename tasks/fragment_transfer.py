@@ -21,8 +21,8 @@ class FragmentTransfer(Task):
     """
 
     kind: ClassVar[str] = "fragment_transfer"
-    principle: ClassVar[str] = "substitution: a trend learned on one fragment, carried to another"
-    question: ClassVar[str] = "Does a trend with chain length, learned on one fragment, hold for another?"
+    principle: ClassVar[str] = "substitution: a trend learned on one fragment, transferred to another"
+    question: ClassVar[str] = "Does a trend with chain length, learned on one fragment, generalise to another?"
     trained_on: ClassVar[str] = "alkanes and {source} at all n, {target} at n = 2–6"
     tested_on: ClassVar[str] = "{target} at n = 7–13"
 

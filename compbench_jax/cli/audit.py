@@ -10,13 +10,13 @@ from rich.console import Console
 
 @dataclass(frozen=True)
 class Arguments:
-    """Audit a task's split of a store: disjointness, coverage, divergence by radius, novel contacts."""
+    """Audit a task's split of a data set: disjointness, coverage, divergence by radius, unseen contacts."""
 
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
     """Name of the task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(fragment_fusion)"."""
 
     data: Path
-    """Folder of the store."""
+    """Folder of the data set."""
 
     json: bool = False
     """Print the audit as JSON instead of tables."""
@@ -25,13 +25,13 @@ class Arguments:
     """Å; cutoff of the model. Contacts are always those within 5 Å."""
 
     draws: int = 200
-    """Random molecule-disjoint splits to compare D_C with. 0: none."""
+    """Number of random molecule-disjoint splits to compare D_C with. 0: none."""
 
     seed: int = 0
     """Seed of the random splits."""
 
     layers: int | None = None
-    """Message-passing layers of a model, whose receptive field (layers × cutoff) is then given."""
+    """Message-passing layers of a model; the receptive field (layers × cutoff) is then printed."""
 
 
 def run(arguments: Arguments) -> None:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 class Arguments:
     """Train and evaluate a whole grid: potentials × tasks × seeds, with baselines, controls and foundation models.
 
-    compbench bench --suite mini --dry-run     what would be done
-    compbench bench --suite mini               do it, two cells at a time on two cores
+    compbench bench --suite mini --dry-run     show the plan
+    compbench bench --suite mini               run it, two cells at a time on two cores
 
-    Every potential gets the same minutes of training: its speed on a task is measured once, and the steps that follow
-    are kept in OUT/plan.json. What is done is skipped, so that the same command goes on after an interruption or a
-    failure; a cell that fails leaves the others alone (its output: RUNS/CELL/suite.log). OUT holds what is worth
-    publishing: results.json, config.json, log and audit of each cell; RUNS the checkpoints and predictions. Any cell
-    can be made again with python train.py --config OUT/CELL/config.json.
+    Every potential gets the same minutes of training. Its speed on a task is measured once, and the resulting number
+    of steps is stored in OUT/plan.json. Finished cells are skipped, so the same command resumes after an interruption
+    or a failure. A failed cell does not stop the others (its output: RUNS/CELL/suite.log). OUT holds the publishable
+    files of each cell: results.json, config.json, log and audit. RUNS holds checkpoints and predictions. To repeat one
+    cell: python train.py --config OUT/CELL/config.json.
     """
 
     suite: str = "mini"
@@ -33,7 +33,7 @@ class Arguments:
     published sizes on a GPU, five seeds at once."""
 
     data: Path | None = None
-    """Folder of the store. Without it: the suite's own."""
+    """Folder of the data set. Without it: the suite's own."""
 
     out: Path | None = None
     """Folder for results. Without it: results/SUITE."""
@@ -42,17 +42,17 @@ class Arguments:
     """Folder for run folders. Without it: runs/SUITE."""
 
     minutes: float | None = None
-    """Minutes of training a cell (on a CPU, of processor time), compilation and validation not counted. Without it: the
+    """Minutes of training per cell (on a CPU, of processor time), without compilation and validation. Without it: the
     suite's."""
 
     workers: int = 0
-    """Cells at a time, each on its share of the cores. 0: one a core, and one in all where there is a GPU or TPU."""
+    """Concurrent cells, each on its share of the cores. 0: one per core, or a single one with a GPU or TPU."""
 
     only: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Cells whose name contains this; can be given several times."""
 
     dry_run: bool = False
-    """Show the cells, their steps, time and memory as far as known, and stop."""
+    """Show the cells with their known steps, time and memory, and stop."""
 
 
 def run(arguments: Arguments) -> None:
@@ -72,7 +72,7 @@ def run(arguments: Arguments) -> None:
     if not suite.minutes > 0:
         raise RunError(f"--minutes is {suite.minutes}: give a number above 0")
     if arguments.workers < 0:
-        raise RunError(f"--workers is {arguments.workers}: give 1 or more, or 0 for one a core")
+        raise RunError(f"--workers is {arguments.workers}: give 1 or more, or 0 for one per core")
     import os
 
     workers = arguments.workers or (default_workers() if runs_on_cpu(os.environ) else 1)
@@ -113,11 +113,11 @@ def hardware() -> str:
 
 
 OVERHEAD_MINUTES = 3.0
-"""Start, compilation, validations and evaluation of a cell beside its training, roughly."""
+"""Approximate minutes of start, compilation, validations and evaluation of a cell, in addition to its training."""
 
 
 def show_plan(cells: "tuple[Cell, ...]", suite: "Suite", place: "Place", plan: "Plan", workers: int) -> None:
-    """Print the cells, what each is expected to take, and what is left."""
+    """Print the cells, the expected time and memory of each, and what is left."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape

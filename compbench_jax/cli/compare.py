@@ -10,9 +10,9 @@ import tyro
 class Arguments:
     """Compare two evaluated models on the same frames: which is better, or that they are not significantly different.
 
-    Differences are B − A: below zero, B is better (but for cosines and shares within threshold). Intervals and p
-    values are of a t test of the differences of molecules, with the seeds' own part. Members of a run count as seeds.
-    Then: the OOD errors at equal ID error, from the training curves.
+    Differences are B − A: below zero, B is better (except for cosines and shares within threshold). Intervals and p
+    values are of a t test of the differences of molecules, with the variance between seeds. Also prints the OOD errors
+    at equal ID error, from the training curves.
     """
 
     run_a: tyro.conf.Positional[Path]

@@ -9,22 +9,22 @@ from rich.console import Console
 
 @dataclass(frozen=True)
 class Arguments:
-    """Describe a store in figures: forces, energies, torsions, likeness of successive frames, coverage of the sets.
+    """Statistics of a data set: forces, energies, torsions, autocorrelation of successive frames, coverage of the sets.
 
-    Works for every store, whoever made its frames.
+    Works for every data set, generated or imported.
     """
 
     data: tyro.conf.Positional[Path]
-    """Folder of the store."""
+    """Folder of the data set."""
 
     out: Path | None = None
-    """Folder to write statistics.json and statistics.png to (made if need be). Without it: the tables only."""
+    """Folder for statistics.json and statistics.png, created if missing. Without it: the tables only."""
 
     json: bool = False
     """Print the statistics as JSON instead of tables."""
 
     seed: int = 0
-    """Seed of the random deals of segments that the overlap of the two sets is compared with."""
+    """Seed of the random splits of segments that the overlap of the two sets is compared with."""
 
 
 def run(arguments: Arguments) -> None:

@@ -15,17 +15,17 @@ from compbench_jax.errors import CompBenchError
 class Arguments:
     """Fetch the official data set GMD-26, or a part of it, from the Hugging Face hub, and import it.
 
-    The whole set is about 154 GB, so files are chosen by pattern (and by molecule, where their names tell), shown with
-    their size, and confirmed before anything is fetched. All come from one commit; checksums are compared. Interrupt
-    it whenever you like: the same command goes on. Needs the extra `hub`. It could not be tried on the original set:
-    see docs/importing.md.
+    The whole set is about 154 GB. Files are chosen by pattern (and by molecule, if their names contain it), shown with
+    their size, and confirmed before the download. All come from one commit; checksums are compared. The same command
+    resumes an interrupted download. Needs the extra `hub`. It has not been tested on the original set: see
+    docs/importing.md.
     """
 
     set: tyro.conf.Positional[Literal["gmd26"]]
     """Which set."""
 
     out: Path
-    """Folder of the store."""
+    """Folder of the data set."""
 
     molecules: tuple[str, ...] = ()
     """Only files whose names mention these molecules, each given by name, SMILES or InChIKey."""
@@ -40,7 +40,7 @@ class Arguments:
     """Folder of the fetched files, kept. Default: OUT/raw."""
 
     fetch_only: bool = False
-    """Fetch and stop; `compbench import` then takes its own options for units, sets and level of theory."""
+    """Download without import; `compbench import` has options for units, sets and level of theory."""
 
     dry_run: bool = False
     """Show the files and their size, and fetch nothing."""

@@ -13,11 +13,11 @@ Property = Literal["curl", "extensivity", "locality", "stretch", "torsion", "fol
 
 @dataclass(frozen=True)
 class Arguments:
-    """Does the error matter? Trajectories, scans, vibrations and invariants of a run on ID and OOD molecules.
+    """Trajectories, scans, vibrations and invariants of a run on ID and OOD molecules, compared with a reference.
 
-    The reference is the labels' level of theory, computed here (GFN2-xTB: minutes, once; kept for other runs).
-    Writes dynamics.json beside results.json. What is measured already is not measured again: an interrupted command
-    goes on, more molecules or properties are added. docs/dynamics.md defines every number.
+    The reference is the labels' level of theory, computed here (GFN2-xTB: minutes, once; cached for other runs).
+    Writes dynamics.json next to results.json. Finished measurements are kept: the same command resumes, and more
+    molecules or properties are added. docs/dynamics.md defines every number.
     """
 
     run: tyro.conf.Positional[Path]
@@ -27,10 +27,10 @@ class Arguments:
     """Task. Without it: that of the run. Others go to RUN/evaluations/TASK."""
 
     data: Path | None = None
-    """Folder of the store, if not where the run found it."""
+    """Folder of the data set, if it has moved since the training."""
 
     other_data: bool = False
-    """Go on although the store is not the one that the run was trained on."""
+    """Continue although the data set is not the one that the run was trained on."""
 
     properties: tuple[Property, ...] = (
         "curl",
@@ -42,44 +42,44 @@ class Arguments:
         "modes",
         "nve",
     )
-    """What to measure."""
+    """Properties to measure. curl: non-conservative part of the forces; extensivity, locality: size consistency."""
 
     molecules: int = 2
-    """Molecules of each test set, from all over its sizes."""
+    """Number of molecules of each test set; they cover its sizes."""
 
     picoseconds: float = 5.0
     """Length of the trajectories at constant energy."""
 
     time_step: float = 0.5
-    """fs, of the trajectories."""
+    """Time step of the trajectories, fs."""
 
     temperature: float = 300.0
-    """K, of the initial velocities."""
+    """Temperature of the initial velocities, K."""
 
     level: str | None = None
-    """Level of theory of the reference, as of compbench relabel. Without it: that of the labels, unless it takes hours
-    (DFT). none: no reference, which leaves trajectories and invariants."""
+    """Level of theory of the reference, as for compbench relabel. Without it: that of the labels, unless it is DFT,
+    which takes hours. none: no reference, trajectories and invariants only."""
 
     cache: Path | None = None
-    """Folder where the reference's results are kept. Without it: in your cache folder."""
+    """Folder where results of the reference are cached. Without it: in your cache folder."""
 
     workers: int = 0
-    """Processes that compute the reference, one thread each. 0: one a core."""
+    """Processes that compute the reference, one thread each. 0: one per core."""
 
     which: Literal["best", "latest"] = "best"
     """Parameters: of the validation with the lowest loss, or of the last checkpoint."""
 
     member: int | None = None
-    """Member of a run that trained several. Without it: the one with the lowest validation loss."""
+    """Ensemble member of a run with several seeds. Without it: the one with the lowest validation loss."""
 
     precision: Precision | None = None
-    """Of the arithmetic. Without it: that which the run was trained with."""
+    """Numerical precision. Without it: that of the training."""
 
     out: Path | None = None
     """Folder for dynamics.json. Without it: that of the run."""
 
     seed: int = 0
-    """Of the frames that trajectories start from, and of their velocities."""
+    """Seed of the start frames of trajectories and of their velocities."""
 
 
 def run(arguments: Arguments) -> None:

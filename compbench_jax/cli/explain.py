@@ -10,27 +10,27 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Where the error of evaluated runs lives: by bonds to unseen environments, element, fragment, CH2, |F|, contacts.
+    """Error breakdown of evaluated runs: by bonds to unseen environments, element, fragment, CH2, |F|, contacts.
 
-    Beside that: what is new in the task, radius by radius, and how far the potential sees; and, of several seeds or
-    members, whether their spread tells the error. Runs that differ in their seed only are pooled, members too.
-    docs/explaining.md says how to read it.
+    Also prints the unseen environments of the task by radius and the receptive field of the potential. For several
+    seeds it prints whether the ensemble standard deviation predicts the error. Runs that differ in their seed only are
+    pooled. docs/explaining.md explains the tables.
     """
 
     results: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of evaluated runs (or their results.json)."""
 
     data: Path | None = None
-    """Folder of the data set. With it, the spread of runs that differ in their seed is set against their error."""
+    """Folder of the data set. With it, the ensemble standard deviation of several seeds is compared with the error."""
 
     csv: Path | None = None
     """Write all rows to this CSV file too, for plots."""
 
     samples: int = 1000
-    """Bootstrap draws behind every interval."""
+    """Bootstrap draws of the intervals of ensemble uncertainties."""
 
     seed: int = 0
-    """Of the draws."""
+    """Seed of the draws."""
 
 
 def run(arguments: Arguments) -> None:
@@ -76,7 +76,7 @@ def run(arguments: Arguments) -> None:
 
 
 def _spread(folders: Sequence[Path], arguments: Arguments) -> dict[str, Any]:
-    """Spread against error of the runs in these folders, taken as an ensemble, from their predictions."""
+    """Ensemble standard deviation and error of the runs in these folders, from their predictions."""
     from compbench_jax.evaluation.saved import saved_uncertainty
     from compbench_jax.evaluation.settings import Settings
     from compbench_jax.store.store import open_store

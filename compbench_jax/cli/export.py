@@ -9,45 +9,45 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write a store's frames, or a trained run's energies and forces, to one file that runs elsewhere.
+    """Write a data set's frames, or a program for a trained run's energies and forces, to one file.
 
     For example:  compbench export data/mini --out mini.xyz
                   compbench export runs/mine --out mine.zip --batch 16
 
-    A store becomes extended XYZ. A run becomes a StableHLO program with its parameters, lowered for cpu, cuda and tpu,
-    which `compbench_jax.exported.load(FILE)` runs without the code of the model. The folder says which it is.
+    A data set becomes extended XYZ. A run becomes a StableHLO program with its parameters, lowered for cpu, cuda and
+    tpu. `compbench_jax.exported.load(FILE)` runs it without the code of the model.
     """
 
     folder: tyro.conf.Positional[Path]
-    """Folder of a store or of a run."""
+    """Folder of a data set or of a run."""
 
     out: Path
     """File to write."""
 
     format: Literal["extxyz"] = "extxyz"
-    """Of a store. Extended XYZ: energies in eV, forces in eV/Å, molecule and trajectory in the comment line."""
+    """Of a data set. Extended XYZ: energies in eV, forces in eV/Å, molecule and trajectory in the comment line."""
 
     which: Literal["best", "latest"] = "best"
-    """Of a run: the parameters of the lowest validation loss, or the last."""
+    """Of a run: parameters of the lowest validation loss, or of the last checkpoint."""
 
     member: int | None = None
-    """Of a run trained with several seeds: which of them. Without it: the one with the lowest validation loss."""
+    """Of a run with several seeds: the ensemble member. Without it: the one with the lowest validation loss."""
 
     batch: int = 8
-    """Of a run: most structures a batch."""
+    """Of a run: maximum number of structures per batch."""
 
     nodes: int | None = None
-    """Of a run: most atoms in a batch. Without it: 32 for each structure."""
+    """Of a run: maximum number of atoms per batch. Without it: 32 per structure."""
 
     edges: int | None = None
-    """Of a run: most neighbours of all atoms of a batch together. Without it: 1.5 times the mean in training."""
+    """Of a run: maximum number of neighbours of all atoms of a batch. Without it: 1.5 times the mean in training."""
 
     incoming: int | None = None
-    """Of a run whose potential sees angles: most neighbours of one atom. Without it: 2.5 times the mean."""
+    """Of a run of a potential with angles: maximum neighbours of one atom. Without it: 2.5 times the mean."""
 
     symbolic: bool = False
-    """Of a run: leave the sizes open, so that the program takes batches of any (and is compiled for each). Not every
-    potential can."""
+    """Of a run: symbolic sizes; the program takes batches of any size and is compiled for each. Not available for every
+    potential."""
 
 
 def run(arguments: Arguments) -> None:

@@ -11,18 +11,18 @@ import tyro
 class Arguments:
     """One figure from several results.json.
 
-    by-n: force MAE against n, a panel for each task (down) and model (across). overview: ID and OOD force MAE of every
-    model with intervals, a panel for each task.
+    by-n: force MAE against n, a panel per task (down) and model (across). overview: ID and OOD force MAE of every
+    model with intervals, a panel per task.
     """
 
     results: tyro.conf.Positional[tuple[Path, ...]]
     """Files results.json, folders that hold one, or folders of such folders."""
 
     out: Path
-    """The picture to write; its ending says the format: .png, .pdf or .svg."""
+    """Figure to write; the suffix gives the format: .png, .pdf or .svg."""
 
     kind: Literal["by-n", "overview"] = "by-n"
-    """What it shows."""
+    """Kind of figure."""
 
 
 def run(arguments: Arguments) -> None:

@@ -8,16 +8,16 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write what the results of a grid say: tables into marked parts of pages, figures into a folder.
+    """Tables and figures of a grid's results: tables into marked parts of pages, figures into a folder.
 
     compbench findings results/mini --page docs/findings.md --figures docs/findings
 
-    In a page, what stands between <!-- compbench: NAME --> and <!-- end --> is replaced; nothing else is touched.
-    Without --page the tables are printed, each under its NAME.
+    In a page, only the text between <!-- compbench: NAME --> and <!-- end --> is replaced. Without --page the tables
+    are printed, each under its NAME.
     """
 
     results: tyro.conf.Positional[tuple[Path, ...]]
-    """Files results.json, folders that hold one, or folders of such folders; controls among them."""
+    """Files results.json, folders that hold one, or folders of such folders, including controls."""
 
     page: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Page in Markdown to write the tables into; can be given several times."""

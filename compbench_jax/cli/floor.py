@@ -8,26 +8,27 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """How small an error of a potential can mean anything: the labels' own noise, and a cheap level of theory.
+    """Label noise, and the error of a cheap level of theory.
 
-    Frames are computed again as the labels were, with SCF tolerances a hundred times tighter and looser, and at other
-    levels. An error near the first of these is noise of the labels; one above the last is worse than no training.
+    A sample of frames is recomputed with the settings of the labels, with SCF tolerances a hundred times tighter and
+    looser, and at other levels. Errors of a potential below the label noise are not significant. A potential with
+    errors above those of the cheap level is worse than that level without training.
     """
 
     data: tyro.conf.Positional[Path]
-    """Folder of the store."""
+    """Folder of the data set."""
 
     sample: int = 40
-    """Frames to compute again, two and more of each molecule."""
+    """Number of frames to recompute, at least two per molecule."""
 
     factor: float = 100.0
-    """By which the SCF tolerances are divided and multiplied."""
+    """Factor by which the SCF tolerances are divided and multiplied."""
 
     levels: tuple[str, ...] = ("gfn1-xtb",)
     """Other levels of theory, as `compbench relabel` takes them."""
 
     seed: int = 0
-    """Which frames: the seed of the sample."""
+    """Seed of the sample of frames."""
 
 
 def run(arguments: Arguments) -> None:

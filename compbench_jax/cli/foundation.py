@@ -9,7 +9,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Environments for foundation potentials: which there are, what they know, and how to install them.
+    """Foundation potentials: list them, install their environments, convert their weights.
 
     list: the potentials, their licences, elements, levels of theory, and which are installed.
 
@@ -17,17 +17,17 @@ class Arguments:
 
     path NAME: the interpreter of that environment, for --python.
 
-    convert so3lr --out RUN: its weights as a run of our own implementation, for evaluate.py --run, train.py --init-from
+    convert so3lr --out RUN: its weights as a run of this library, for evaluate.py --run, train.py --init-from
     and the ASE calculator. The original stays in its environment and must be installed.
 
     Then:  python evaluate.py --foundation NAME --task TASK --data DIR
     """
 
     action: tyro.conf.Positional[Literal["list", "install", "path", "convert"]]
-    """What to do."""
+    """Action."""
 
     name: tyro.conf.Positional[str] = ""
-    """Which potential."""
+    """Name of the potential."""
 
     dir: Path | None = None
     """Folder of the environment. Without it: a folder of the user's data (or $COMPBENCH_FOUNDATION_DIR/NAME)."""
@@ -36,7 +36,7 @@ class Arguments:
     """Run folder to convert to. Without it: runs/NAME."""
 
     torch_index: str | None = None
-    """Package index to take torch from, where the usual one has only builds for a GPU."""
+    """Package index for torch, if the default one has only builds for a GPU."""
 
 
 def run(arguments: Arguments) -> None:

@@ -16,15 +16,15 @@ from compbench_jax.labelling.settings import PRESETS, SamplingSettings
 class Arguments:
     """Sample molecules by Langevin dynamics and label every frame (GFN2-xTB, unless told otherwise).
 
-    The result is a store: a folder of flat arrays and a manifest. Interrupt it whenever you like; the same command goes
-    on where it was. The result does not depend on who works, nor on how many.
+    The result is a data set: a folder of flat arrays and a manifest. The same command resumes after an interruption.
+    The result does not depend on the number and kind of workers.
     """
 
     out: Path
-    """Folder of the store."""
+    """Folder of the data set."""
 
     preset: Literal["mini", "standard", "paper"] = "mini"
-    """Frames a molecule: mini 40 + 30, standard 300 + 150, paper 2013 + 500 (primary + secondary)."""
+    """Frames per molecule: mini 40 + 30, standard 300 + 150, paper 2013 + 500 (primary + secondary)."""
 
     molecules: tuple[str, ...] = ()
     """Only these molecules, each by name, SMILES or InChIKey. Without it: the whole registry."""
@@ -33,18 +33,18 @@ class Arguments:
     """Registry to take the molecules from: core (118) or extended (262)."""
 
     reuse: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """Store with the same settings and level of theory whose frames are taken over as they are; only what it lacks is
-    computed. Can be given several times."""
+    """Data set with the same settings and level of theory. Its frames are copied; only missing frames are computed. Can
+    be given several times."""
 
     level: str = "gfn2-xtb"
     """Level of theory of dynamics and labels: gfn2-xtb, gfn1-xtb, pbe-d3bj, orca-pbe-d3bj, or any ASE calculator by its
-    import path (see `compbench relabel --help`). DFT takes minutes a frame: sample with gfn2-xtb, then relabel."""
+    import path (see `compbench relabel --help`). DFT takes minutes per frame: sample with gfn2-xtb, then relabel."""
 
     workers: int = 0
-    """Workers, each a process with one thread. 0: one a core."""
+    """Workers, each a process with one thread. 0: one per core."""
 
     executor: Literal["processes", "dask"] = "processes"
-    """Who runs the segments: processes of this machine, or dask.distributed (docs/cluster.md). A worker that dies is
+    """Kind of workers: processes of this machine, or dask.distributed (docs/cluster.md). A worker that dies is
     replaced and its segment made again."""
 
     scheduler: str | None = None
@@ -52,11 +52,11 @@ class Arguments:
     it: its messages are pickles. Without it, --executor dask starts a cluster of this machine."""
 
     part: Annotated[str | None, tyro.conf.arg(metavar="K/N")] = None
-    """Make only the K-th of N parts of the segments, for job arrays; the same command without --part then puts the
-    store together."""
+    """Make only the K-th of N parts of the segments, for job arrays; the same command without --part then writes the
+    data set."""
 
     segments: int | None = None
-    """Trajectories a set, instead of the preset's. 1 gives the single trajectories of the paper."""
+    """Trajectories per set, instead of the preset's. 1 gives the single trajectories of the paper."""
 
     settings: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
     """Settings to change from the preset, in pairs: temperature (K), time_step (fs), friction (1/fs),

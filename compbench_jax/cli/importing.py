@@ -13,37 +13,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Make a store of the labelled frames in other programs' files.
+    """Make a data set of the labelled frames in other programs' files.
 
     Reads ASE .traj, extended XYZ (.xyz, .extxyz), ASE .db and .npz in the MD17 convention. Molecules are identified by
     their bonds, not by file names; of each molecule the longest trajectory becomes the primary set (training), the
     others the secondary set (validation and ID test). Files NAME_total.traj and NAME_final.traj, as the benchmark's
     authors call them, are primary and secondary whatever their lengths. Repeated geometries and frames whose bonds
-    changed are left out and reported. Run it with --dry-run first. docs/importing.md says more.
+    changed are left out and reported. Run it with --dry-run first. Details: docs/importing.md.
     """
 
     paths: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")]]
-    """Files, and folders that are searched for files of these formats, recursively."""
+    """Files, and folders that are searched recursively."""
 
     out: Path
-    """Folder of the store. Nothing is written elsewhere."""
+    """Folder of the data set. Nothing is written elsewhere."""
 
     energy_unit: str | None = None
-    """Unit of the energies: eV, kcal/mol, Hartree or kJ/mol. Asked for where a file does not say (.npz, .xyz); .traj
-    and .db are taken to be in eV, ASE's convention, unless stated here."""
+    """Unit of the energies: eV, kcal/mol, Hartree or kJ/mol. Required if a file does not state it (.npz, .xyz); .traj
+    and .db are in eV, ASE's convention, unless stated here."""
 
     length_unit: str | None = None
-    """Unit of the positions: Ang or Bohr. Likewise."""
+    """Unit of the positions: Ang or Bohr, under the same rules."""
 
     force_unit: str | None = None
-    """Unit of the forces, where it is not the energy unit over the length unit: Hartree/Bohr with Ang, say."""
+    """Unit of the forces, if it is not energy unit over length unit, e.g. Hartree/Bohr with Ang."""
 
     energy_key: str | None = None
-    """Key of the energy, where frames have several label sets: REF_energy, say. Together with --forces-key. Without
-    them the set is energy and forces (E and F), or the first other whose keys belong together."""
+    """Key of the energy, if frames have several label sets, e.g. REF_energy. Together with --forces-key. Without both:
+    energy and forces (E and F), or the first other pair of keys."""
 
     forces_key: str | None = None
-    """Key of the forces of the same label set: REF_forces, say."""
+    """Key of the forces of the same label set, e.g. REF_forces."""
 
     primary: tuple[str, ...] = ()
     """Patterns (* and ?) of file names or paths whose trajectories are primary. The rest is then secondary."""
@@ -52,7 +52,7 @@ class Arguments:
     """Patterns of file names or paths whose trajectories are secondary."""
 
     tuning_frames: int | None = None
-    """Leading frames of each secondary set that tune and are not in the ID test. Default: a fifth of the shortest."""
+    """Leading frames of each secondary set for tuning, not in the ID test. Default: a fifth of the shortest set."""
 
     level_method: str | None = None
     """Method of the labels, for the record: PBE-D3(BJ), GFN2-xTB, …"""
@@ -64,7 +64,7 @@ class Arguments:
     """Program that made the labels: ORCA, …"""
 
     dry_run: bool = False
-    """Say what would be imported, and leave no store."""
+    """Show what would be imported, and write no data set."""
 
 
 def run(arguments: Arguments) -> None:

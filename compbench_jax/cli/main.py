@@ -33,8 +33,8 @@ MAP = {
     "potentials": {
         "models": "list the potentials: parameters, receptive field, cost, citation",
         "tune": "search learning rate, weights and size of a potential (optuna, tuning frames only)",
-        "bench": "train and evaluate a whole grid of potentials, tasks and seeds, resumed as often as it takes",
-        "foundation": "foundation potentials: what they are, environments for them",
+        "bench": "train and evaluate a whole grid of potentials, tasks and seeds; resumable",
+        "foundation": "foundation potentials: list, install, convert",
         "export": "a run's energies and forces as a program without its code; a data set's frames as extended XYZ",
     },
     "results": {
@@ -45,7 +45,7 @@ MAP = {
         "gap": "the compositional gap of a task, from its runs and its controls'",
         "findings": "tables and figures of a whole grid, written into pages such as docs/findings.md",
         "dynamics": "trajectories, scans, vibrations and invariants of a run, compared with the labels' level",
-        "report": "pages to look at: leaderboard, tasks, models, worst frames; they open offline in a browser",
+        "report": "web pages that open offline: leaderboard, tasks, models, worst frames",
         "submit": "make a submission to the leaderboard from results",
         "validate": "check submissions to the leaderboard",
     },

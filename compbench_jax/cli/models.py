@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arguments:
-    """List the potentials: parameters, how far an atom sees, what they cost, where they were published.
+    """List the potentials: parameters, receptive field, cost, citation.
 
     `python train.py model:NAME --help` has the settings of each.
     """
@@ -18,7 +18,7 @@ class Arguments:
     """Also count the floating-point operations of energy and forces of hexane (20 atoms). Takes a minute."""
 
     json: bool = False
-    """Print one JSON object in place of the table: numbers by the name of the potential."""
+    """Print a JSON object, values by name of the potential, instead of the table."""
 
 
 def run(arguments: Arguments) -> None:

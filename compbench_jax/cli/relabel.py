@@ -10,33 +10,33 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Label the geometries of a store at another level of theory.
+    """Label the geometries of a data set at another level of theory.
 
-    The new store has the same molecules, sets and segments. Interrupt it whenever you like; the same command goes on
-    where it was. A calculation that fails is left out and listed; the others are kept.
+    The new data set has the same molecules, sets and segments. The same command resumes after an interruption. A failed
+    calculation is left out and listed; the others are kept.
     """
 
     data: tyro.conf.Positional[Path]
-    """Folder of the store whose geometries are labelled."""
+    """Folder of the data set whose geometries are labelled."""
 
     out: Path
-    """Folder of the new store."""
+    """Folder of the new data set."""
 
     level: str
     """Level of theory: gfn2-xtb, gfn1-xtb, pbe-d3bj (PySCF), orca-pbe-d3bj, or any ASE calculator by its import
     path with its keywords in JSON, such as 'tblite.ase:TBLite{"method": "GFN2-xTB"}'."""
 
     sample: int | None = None
-    """Frames a molecule, spread evenly over its segments, of both sets in proportion. Without it: every frame."""
+    """Frames per molecule, evenly over its segments, of both sets in proportion. Without it: every frame."""
 
     molecules: tuple[str, ...] = ()
-    """Only these molecules, each by name, SMILES or InChIKey. Without it: all of the store."""
+    """Only these molecules, each by name, SMILES or InChIKey. Without it: all of the data set."""
 
     workers: int = 0
-    """Workers, each a process with one thread. 0: one a core."""
+    """Workers, each a process with one thread. 0: one per core."""
 
     executor: Literal["processes", "dask"] = "processes"
-    """Who computes: processes of this machine, or dask.distributed (docs/cluster.md)."""
+    """Kind of workers: processes of this machine, or dask.distributed (docs/cluster.md)."""
 
     scheduler: str | None = None
     """Address of a running dask scheduler whose workers share --out with this machine. Without it, --executor dask
@@ -55,7 +55,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.store.store import open_store
 
     if arguments.sample is not None and arguments.sample < 1:
-        raise CompBenchError(f"--sample is {arguments.sample}: give 1 frame a molecule or more")
+        raise CompBenchError(f"--sample is {arguments.sample}: give 1 frame per molecule or more")
     if arguments.out.resolve() == arguments.data.resolve():
         raise CompBenchError(f"--out {arguments.out} is the store that is read: choose another folder")
     source = open_store(arguments.data, checksums=True)

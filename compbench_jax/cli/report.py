@@ -12,15 +12,15 @@ class Arguments:
 
     compbench report results/mini --out report
 
-    The leaderboard over tasks; a page for every task (audit, error against chain length, where the error lives, parity)
-    and for every model (scores, training, worst frames in 3-D); the published numbers beside ours. --csv, --latex and
+    The leaderboard over tasks; a page for every task (audit, error against chain length, error breakdown, parity) and
+    for every model (scores, training, worst frames in 3-D); published numbers compared with ours. --csv, --latex and
     --figures write the same for papers.
     """
 
     results: tyro.conf.Positional[tuple[Path, ...]]
     """Files results.json, folders that hold one, submissions, or folders of such folders.
 
-    Submissions that `compbench validate` refuses are left out, and named.
+    Submissions that `compbench validate` refuses are left out and listed.
     """
 
     out: Path = Path("report")

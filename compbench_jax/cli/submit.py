@@ -8,11 +8,11 @@ import tyro
 
 @dataclass(frozen=True)
 class Arguments:
-    """Make a submission to the leaderboard: a folder with the results of one potential and what it is.
+    """Make a submission to the leaderboard: a folder with the results and the description of one potential.
 
     compbench submit runs/*-mymodel-* --name MyModel --description "…" --pretraining none --out leaderboard/MyModel
 
-    One task is enough: a submission may be partial, and is shown as such. Check it with `compbench validate FOLDER`,
+    One task is enough; a partial submission is marked as such. Check it with `compbench validate FOLDER`,
     then open a pull request with the folder.
     """
 
@@ -23,16 +23,16 @@ class Arguments:
     """Name of the potential on the leaderboard."""
 
     description: str
-    """What it is, in a few sentences: architecture, training, hardware."""
+    """Description in a few sentences: architecture, training, hardware."""
 
     pretraining: str
-    """Data it saw before this task, and which OOD molecules are among them as far as known; none if trained here."""
+    """Pre-training data, and which OOD molecules are known to be among them; none if trained here."""
 
     out: Path
     """Folder to make."""
 
     url: str = ""
-    """Where code or paper is."""
+    """Address of code or paper."""
 
 
 def run(arguments: Arguments) -> None:

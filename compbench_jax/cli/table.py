@@ -10,8 +10,8 @@ import tyro
 class Arguments:
     """One table from several results.json: task × model, with ID, OOD and their ratio.
 
-    Runs of one model on one task that differ in their seed only become one row: the mean over seeds, the
-    interval over molecules and seeds.
+    Runs of one model on one task that differ in their seed only are one row: mean over seeds, interval over molecules
+    and seeds.
     """
 
     results: tyro.conf.Positional[tuple[Path, ...]]

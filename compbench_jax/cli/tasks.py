@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arguments:
-    """List the tasks: their parameters, what each tests, what it trains on and what it holds out."""
+    """List the tasks: parameters, question, training molecules and held-out molecules."""
 
     data: Path | None = None
-    """Folder of a store: also count each task's molecules and frames in it."""
+    """Folder of a data set: also count each task's molecules and frames in it."""
 
     draw: Path | None = None
     """File (png): draw one training and one test molecule of each task into it, and stop."""
@@ -40,7 +40,7 @@ def run(arguments: Arguments) -> None:
     table.columns[0].no_wrap = True
     for kind in ALL_TASKS.values():
         task = kind.from_parameters([])
-        counted = "" if store is None else f"\nin this store: {counts(task, store)}"
+        counted = "" if store is None else f"\nin this data set: {counts(task, store)}"
         words = [task.in_words(task.trained_on), task.in_words(task.tested_on)]
         table.add_row(f"[bold]{escape(task.name)}[/]", described(kind, *words) + counted)
     for control in (*CONTROLS.values(), *PREPARATIONS.values()):
@@ -66,7 +66,7 @@ def notes() -> str:
     fragments = ", ".join(f"{key} ({row.family})" for key, row in FRAGMENTS.items() if key != BARE.key)
     families = ", ".join(family.replace(" ", "_") for family in FAMILIES)
     return (
-        "Brackets hold the parameters; without them the defaults shown above are meant.\n"
+        "Brackets hold the parameters; the defaults are shown above.\n"
         f"  fragments: {fragments}\n"
         f"  families (chain_extension, chain_interpolation; default alkane): {families}\n"
         "  seeds of the random control: control_random(TASK,seed=1)\n"

@@ -10,7 +10,7 @@ import tyro
 class Arguments:
     """Check submissions to the leaderboard: schema, sums, metrics recomputed from molecule sums, sound splits, data.
 
-    Prints every problem in a line of its own; the exit code is 0 if there is none.
+    Prints one line per problem; the exit code is 0 if there is none.
     """
 
     submissions: tyro.conf.Positional[tuple[Path, ...]]

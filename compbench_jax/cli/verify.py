@@ -9,19 +9,19 @@ from rich.console import Console
 
 @dataclass(frozen=True)
 class Arguments:
-    """Check a store: checksums, shapes, order, molecules, bonds, temperature, and labels computed again on a sample.
+    """Check a data set: checksums, shapes, order, molecules, bonds, temperature, and recomputed labels of a sample.
 
-    Leaves with exit code 2 if anything is wrong.
+    The exit code is 2 if anything is wrong.
     """
 
     data: tyro.conf.Positional[Path]
-    """Folder of the store."""
+    """Folder of the data set."""
 
     sample: int = 50
-    """Frames whose labels are computed again. 0: none (then no quantum chemistry is needed)."""
+    """Number of frames whose labels are recomputed. 0: none (no quantum chemistry needed)."""
 
     seed: int = 0
-    """Which frames: the seed of the sample."""
+    """Seed of the sample of frames."""
 
 
 def run(arguments: Arguments) -> None:

@@ -18,7 +18,7 @@ CALCULATOR_FIT_FRAMES = 128
 
 @dataclass(frozen=True)
 class Arguments:
-    """Evaluate a potential: errors on molecules it was trained on (ID) beside ones it never saw (OOD).
+    """Evaluate a potential: errors on training molecules (ID, unseen frames) and on unseen molecules (OOD).
 
     A run of train.py:  python evaluate.py --run runs/chain_extension-mace-seed0
 
@@ -42,7 +42,7 @@ class Arguments:
     """Keywords for that callable, a JSON object."""
 
     calculator_level: str | None = None
-    """Level of theory of the calculator in words, e.g. PBE0+MBD; said beside the labels' where they differ."""
+    """Level of theory of the calculator in words, e.g. PBE0+MBD; printed with that of the labels if they differ."""
 
     python: Path | None = None
     """Interpreter (or virtual environment) that the calculator runs in, with numpy and ase. Without it: this one."""
@@ -54,11 +54,11 @@ class Arguments:
     """Where that environment is, if it was installed with --dir."""
 
     workers: int = 1
-    """Processes that compute; 0: one a core. Those of a calculator have one thread each. Those of a run share the cores
-    of a CPU: faster from some ten thousand frames on, since each takes about eight seconds to start."""
+    """Worker processes; 0: one per core. Those of a calculator have one thread each. Those of a run share the cores of
+    a CPU: faster from about ten thousand frames on, since each takes about eight seconds to start."""
 
     timeout: float = 300.0
-    """Seconds the calculator may take for a frame, before its worker is replaced."""
+    """Seconds that the calculator may take per frame, before its worker is replaced."""
 
     start_timeout: float = 300.0
     """Seconds a worker may take to start (imports, weights)."""
@@ -67,26 +67,26 @@ class Arguments:
     """Try frames again that the calculator failed on before."""
 
     data: Path | None = None
-    """Folder of the store. Needed with a calculator; without it a run's is where it was found when it was trained."""
+    """Folder of the data set. Required with a calculator. Without it: the run's own."""
 
     task: str | None = None
-    """Task. Needed with a calculator. A run's other tasks than the one it was trained on go to RUN/evaluations/TASK."""
+    """Task. Required with a calculator. Results of a run on another task than its own go to RUN/evaluations/TASK."""
 
     other_data: bool = False
-    """Evaluate although the store is not the one that the run was trained on."""
+    """Evaluate although the data set is not the one that the run was trained on."""
 
     precision: Precision | None = None
-    """Of the arithmetic, for a run. Without it: that which it was trained with (see train.py --help)."""
+    """Numerical precision of a run. Without it: that of its training (see train.py --help)."""
 
     which: Literal["best", "latest"] = "best"
     """Parameters: of the validation with the lowest loss, or of the last checkpoint. Both are moving averages."""
 
     member: int | None = None
-    """One member of a run that trained several, from 0. Without it: all are evaluated, with their mean, spread and
-    ensemble; results.json is that of the member with the lowest validation loss."""
+    """Ensemble member of a run with several seeds, from 0. Without it: all are evaluated, with their mean, standard
+    deviation and ensemble; results.json is that of the one with the lowest validation loss."""
 
     with_controls: bool = False
-    """Evaluate the run's controls too, trained beside it by train.py --with-controls; print the compositional gap."""
+    """Evaluate the run's controls too, trained by train.py --with-controls; print the compositional gap."""
 
     out: Path | None = None
     """Folder for results, predictions and figure. Without it: that of the run, or runs/TASK-NAME for a calculator."""
@@ -97,23 +97,23 @@ class Arguments:
     """
 
     samples: int = 1000
-    """Bootstrap draws behind every interval."""
+    """Bootstrap draws of the intervals of ensemble uncertainties."""
 
     seed: int = 0
     """Seed of the bootstrap, and of the choice of train frames for the per-element fit of energy errors."""
 
     batch_size: int = 64
-    """Mean number of structures a batch. Changes speed and memory, not results."""
+    """Mean number of structures per batch. Changes speed and memory, not results."""
 
     fit_frames: int | None = None
-    """Most train frames in the per-element fit of energy errors, evenly over the molecules. Without it: 512, or 128 of
-    a calculator."""
+    """Maximum number of train frames in the per-element fit of energy errors, evenly over the molecules. Without it:
+    512, or 128 of a calculator."""
 
     max_frames: int | None = None
-    """Most frames of each test set, evenly over its molecules. Without it: all."""
+    """Maximum number of frames of each test set, evenly over its molecules. Without it: all."""
 
     benchmark: bool = False
-    """Only time the run: structures a second here, and driven frame by frame through its ASE calculator."""
+    """Only time the run: structures per second here, and frame by frame through its ASE calculator."""
 
     profile: bool = False
     """Only trace the evaluation of a few batches into RUN/profile/evaluation, for Perfetto and TensorBoard."""
@@ -167,7 +167,7 @@ def settings_of(arguments: Arguments) -> Settings:
 
 
 def output_folder(arguments: Arguments, trained_on: str, task: str) -> Path:
-    """Folder for the results: the run's, or one of its own for another task than the run was trained on."""
+    """Folder for the results: the run's, or a folder in it for another task than that of its training."""
     if arguments.out is not None:
         return arguments.out
     assert arguments.run is not None
@@ -180,5 +180,5 @@ def calculator_folder(arguments: Arguments, name: str, task: str) -> Path:
 
 
 def plain(text: str) -> str:
-    """A name with nothing in it that a shell would have to be told about."""
+    """A name without characters that are special in a shell."""
     return re.sub(r"[^\w.=]+", "-", text).strip("-")

@@ -11,11 +11,11 @@ class Settings:
     and ``seed`` intervals.
 
     Attributes:
-        samples: bootstrap draws.
+        samples: bootstrap draws of the intervals of ensemble uncertainties.
         seed: of the draws, and of the choice of train frames.
-        batch_size: mean number of structures a batch.
-        fit_frames: most train frames in the per-element fit of energy errors.
-        max_frames: most frames of each test set, evenly over its molecules; None for all.
+        batch_size: mean number of structures per batch.
+        fit_frames: maximum number of train frames in the per-element fit of energy errors.
+        max_frames: maximum number of frames of each test set, evenly over its molecules; None for all.
     """
 
     samples: int = 1000

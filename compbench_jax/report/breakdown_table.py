@@ -1,4 +1,4 @@
-"""Where the force error lives, of one run or of several that differ in their seed, as tables and as data for plots."""
+"""Error breakdown of one run or of several that differ in their seed, as tables and as data for plots."""
 
 import csv
 import io
@@ -103,7 +103,7 @@ def breakdown_table(runs: Sequence[Results], rows: Sequence[BreakdownRow]) -> Ta
     first = runs[0]
     seeds = f"seed {first['seed']}" if len(runs) == 1 else f"{len(runs)} seeds"
     table = Table(
-        title=escape(f"{first['model']} on {first['task']}, {seeds}: where the force error lives"),
+        title=escape(f"{first['model']} on {first['task']}, {seeds}: error breakdown"),
         caption=f"force MAE in meV/Å [95% interval {over(len(runs))}]; share of the set's atoms → of its error",
         box=box.SIMPLE_HEAD,
         show_edge=False,

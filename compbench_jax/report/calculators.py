@@ -1,4 +1,4 @@
-"""What the terminal says of a calculator beside the tables: levels of theory, energy shifts, what is missing."""
+"""Terminal output for a calculator next to the tables: levels of theory, energy shifts, missing frames."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,21 +24,21 @@ def calculator_lines(results: Mapping[str, Any], folder: Path) -> list[str]:
     if levels["same"] is False:
         lines.append(
             f"levels of theory differ: calculator {levels['calculator']}, labels {levels['labels']}; "
-            "the errors hold the difference of the two"
+            "the errors include the difference of the two"
         )
     elif levels["same"] is None:
         lines.append(
             f"level of theory of the calculator unknown (--calculator-level), labels {levels['labels']}: "
-            "errors may hold a difference of levels"
+            "errors may include a difference of levels"
         )
     fitted = ", ".join(f"{symbol} {value:.3f}" for symbol, value in shifts["per_element"].items())
     lines.append(
         f"energy shifts fitted on {shifts['fitted_on_train_frames']} train frames "
-        f"(eV an atom, calculator − labels): {fitted}"
+        f"(eV per atom, calculator − labels): {fitted}"
     )
     model = results["config"]["model"]
     lines += [f"{key.replace('_', ' ')}: {model[key]}" for key in ("trained_on", "energies") if key in model]
-    lines.append(f"calculator: {significant(1000 * results['seconds_per_frame'])} ms a frame (median)")
+    lines.append(f"calculator: {significant(1000 * results['seconds_per_frame'])} ms per frame (median)")
     for part, entry in results.get("partial", {}).items():
         lines.append(
             f"PARTIAL: {entry['n_frames']} of {entry['of_frames']} {part.upper() if part != 'train' else part} "

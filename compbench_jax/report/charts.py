@@ -137,7 +137,7 @@ def breakdown(rows: Sequence[Row], key: str, part: str, axis: str) -> Figure | N
 
 
 def radius_profile(audit: Mapping[str, Any]) -> Figure:
-    """Divergence of the OOD molecules from train by the radius of atom environments, beside random splits."""
+    """Divergence of the OOD molecules from train by the radius of atom environments, and that of random splits."""
     profile = audit["profile"]
     radius = [row["radius"] for row in profile]
     rows = (
@@ -202,7 +202,7 @@ def parity(content: Mapping[str, Any], quantity: str) -> Figure:
 
 
 def training_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]]) -> Figure:
-    """Monitored ID and OOD force MAE against the step, one pair of lines a task."""
+    """Monitored ID and OOD force MAE against the step, one pair of lines per task."""
     data = []
     for index, (task, (steps, inside, outside)) in enumerate(curves.items()):
         for values, dash, part in ((inside, "solid", "ID"), (outside, "dot", "OOD")):

@@ -45,7 +45,7 @@ def paired(a: Sequence[Results], b: Sequence[Results]) -> Paired:
     for side in (a, b):
         if len(group_runs(side)) > 1:
             raise RunError(
-                f"the runs of {side[0]['model']} on one side differ in more than their seed: give one model a side"
+                f"the runs of {side[0]['model']} on one side differ in more than their seed: give one model per side"
             )
     for run in (*a[1:], *b):
         check_comparable(a[0], run)

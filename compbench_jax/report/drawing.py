@@ -9,7 +9,7 @@ from compbench_jax.evaluation.blocks import save
 from compbench_jax.evaluation.intervals import Estimate
 
 COLOURS = {"id": "#0072B2", "ood": "#D55E00"}
-"""Blue and vermilion of Okabe & Ito: told apart under every common colour blindness, and in grey."""
+"""Blue and vermilion of Okabe & Ito: distinguishable under every common colour blindness, and in grey."""
 
 LABELS = {"id": "ID", "ood": "OOD"}
 MARKERS = "osD^vPX<>*"

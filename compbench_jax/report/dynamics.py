@@ -1,4 +1,4 @@
-"""What ``compbench dynamics`` shows: which stage it is in, then one line a property."""
+"""What ``compbench dynamics`` shows: its progress, then one line per property."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from compbench_jax.dynamics.results import METRICS, PARTS
 
 @contextmanager
 def stage_progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that says which stage it is; in a log a line a stage."""
+    """A progress bar with the current stage; in a log one line per stage."""
     columns = (
         bars.TextColumn("{task.description}"),
         bars.BarColumn(None),
@@ -39,7 +39,7 @@ def stage_progress(console: Console) -> Iterator[Callable[[str, int, int], None]
 
 
 def dynamics_table(results: Mapping[str, Any]) -> Table:
-    """One line a property: ID, OOD, and what to see them beside.
+    """One line per property: ID, OOD, and values of the reference to compare them with.
 
     Args:
         results: contents of ``dynamics.json``.
@@ -48,15 +48,15 @@ def dynamics_table(results: Mapping[str, Any]) -> Table:
     counts = " and ".join(f"{len(results['molecules'][part])} {part.upper()}" for part in PARTS)
     table = Table(
         title=escape(f"{results['model']} on {results['task']}: {counts} molecules, reference {level}"),
-        caption="Means of magnitudes over molecules (n: that many have one), or counts. Beside: the reference's own "
-        "drift, broken bonds, barrier and imaginary modes; for distances of distributions that of two halves of its "
-        "trajectory. –: no molecule has one (a drift needs bonds that hold for ten records).",
+        caption="Means of magnitudes over molecules (n: number of molecules with a value), or counts. Reference: its "
+        "own drift, broken bonds, barrier and imaginary modes; for distances of distributions, that of the two halves "
+        "of its trajectory. –: no molecule has a value (a drift needs ten records without a bond change).",
         box=box.SIMPLE_HEAD,
         show_edge=False,
     )
     table.add_column("property")
     table.add_column("unit")
-    for heading in ("ID", "OOD", "beside, ID", "OOD"):
+    for heading in ("ID", "OOD", "reference, ID", "OOD"):
         table.add_column(heading, justify="right", no_wrap=True)
     before = None
     for metric in METRICS:

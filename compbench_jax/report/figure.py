@@ -1,4 +1,4 @@
-"""Force MAE against the number of carbons, ID beside OOD, with the trained range shaded."""
+"""Force MAE against the number of carbons, ID and OOD, with the trained range shaded."""
 
 import math
 from collections.abc import Sequence
@@ -171,7 +171,7 @@ def draw_panel(axes: Any, panel: Panel, limits: tuple[float, float]) -> None:
     labels: list[tuple[float, float, str, str]] = []
     for index, line in enumerate(lines):
         colour = COLOURS[line.part]
-        # Molecules of one n stand side by side, so that their bars can be told apart.
+        # Molecules of one n stand side by side, so that their bars are distinguishable.
         shift = (index - (len(lines) - 1) / 2) * min(0.16, 0.6 / len(lines)) if together else 0.0
         faint = len(line.members) > len(line.points)
         for point in line.members:

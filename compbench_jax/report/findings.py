@@ -1,4 +1,4 @@
-"""What the results of a grid say, as tables in Markdown: a block for each question that docs/findings.md asks."""
+"""Results of a grid as tables in Markdown: the blocks of docs/findings.md."""
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,12 +32,12 @@ TWO_ENDS = ("fragment_duplication", "fragment_combination")
 INTERVALS = "meV/Å; [95% interval over molecules and seeds; of one seed over molecules only]."
 
 FAR = 4
-"""Bonds to the novelty from which on distances are put together."""
+"""Bonds to an unseen environment from which on distances are merged."""
 
 
 def headline(found: Material) -> str:
     """One sentence: by how much, over all potentials trained here on the main tasks, where most, and how
-    much is left beside the same potentials trained on those molecules too (of those with controls).
+    large it is relative to the same potentials trained on those molecules too (of those with controls).
     """
     trained = [row for row in found.rows if row.kind == "trained" and kind_of_task(row.task) in found.main]
     ratios = {task: _ratios(row for row in trained if row.task == task) for task in tasks_of(trained)}
@@ -62,7 +62,7 @@ def _beside_oracles(found: Material) -> str:
     if not values:
         return ""
     models = " and ".join(dict.fromkeys(model for model, _ in pairs))
-    return f"; {ranges(values)} times that of the same potential once trained on these, too ({models})"
+    return f"; {ranges(values)} times that of the same potential trained on these, too ({models})"
 
 
 def _ratios(rows: Iterable[Row]) -> list[float]:
@@ -94,7 +94,7 @@ def intervals(found: Material) -> str:
 
 
 def cost(found: Material) -> str:
-    """What each potential that was trained here took, beside what it reached."""
+    """Training cost of each potential that was trained here, and its errors."""
     lines = []
     for row in found.rows:
         if row.kind not in ("trained", "fine-tuned"):
@@ -112,7 +112,7 @@ def _count(number: int | None) -> str:
 
 
 def published(found: Material) -> str:
-    """The published numbers beside those of the same potentials here."""
+    """The published numbers and those of the same potentials here."""
     lines = []
     for table in found.facts["tables"]:
         place = {name: k for k, name in enumerate(table["columns"])}
@@ -153,7 +153,7 @@ def lengths(found: Material) -> str:
 
 
 def contacts(found: Material) -> str:
-    """OOD force MAE of frames without and with a contact that training never saw."""
+    """OOD force MAE of frames without and with an unseen contact."""
     lines = []
     for row in found.rows:
         seen, unseen = (mean_of(row, "by_contact", "ood", label) for label in ("seen", "unseen"))
@@ -162,7 +162,7 @@ def contacts(found: Material) -> str:
             cells = [significant(None if v is None else MEV * v) for v in (inside, seen, unseen)]
             lines.append([f"`{row.task}`", row.model, *cells, significant(unseen / seen)])
     return markdown(
-        ("task", "potential", "ID", "OOD, seen contacts", "OOD, an unseen contact", "unseen / seen"), lines, 2
+        ("task", "potential", "ID", "OOD, seen contacts only", "OOD, with an unseen contact", "unseen / seen"), lines, 2
     )
 
 
@@ -211,7 +211,7 @@ def distances(found: Material) -> str:
 
 
 def _far(row: Row, labels: Sequence[int]) -> float | None:
-    """Force MAE of all atoms with these labels, weighted by their number."""
+    """Force MAE of all atoms of these groups, weighted by their number."""
     weighted, atoms = 0.0, 0
     for label in labels:
         value = mean_of(row, "by_distance", "ood", str(label))
@@ -245,7 +245,7 @@ def training(found: Material) -> str:
 
 
 def gaps(found: Material) -> str:
-    """The compositional gap: task beside its random control and its oracle, and the two factors of OOD / ID.
+    """The compositional gap: task, random control and oracle, and the two factors of OOD / ID.
 
     Where the runs of the three differ in number, that of each is given.
     """
@@ -267,7 +267,7 @@ def gaps(found: Material) -> str:
 
 
 def of_each_seed(trio: Trio) -> str:
-    """``"1.25, 1.21"``: task / oracle of each seed beside its own oracle."""
+    """``"1.25, 1.21"``: task / oracle of each seed with its own oracle."""
     prices = []
     for seed in sorted({run["seed"] for run in trio.runs}):
         runs, oracles = (tuple(run for run in group if run["seed"] == seed) for group in (trio.runs, trio.oracles))

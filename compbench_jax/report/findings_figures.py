@@ -17,7 +17,7 @@ Panels = dict[str, list[Row]]
 RATIOS = (1, 2, 4, 8)
 """Lines of equal OOD / ID in figures of one against the other."""
 BAND = 0.8
-"""Part of a task's band that its potentials are spread over."""
+"""Part of a task's band that its potentials occupy."""
 LEGEND_WIDTH = 1.35
 """Inches of an entry of a legend, the longest name of a potential among them."""
 
@@ -121,7 +121,7 @@ def draw_training(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tup
             axes.plot(MEV * curve.id, MEV * curve.ood, **{**style(row, styles), "markersize": 2.5})
             reach += [MEV * curve.id.min(), MEV * curve.id.max()]
     _equal_ratios(axes, min(reach), max(reach))
-    return "ID force MAE (meV/Å), falling as training goes on", "OOD force MAE (meV/Å)"
+    return "ID force MAE (meV/Å), falling during training", "OOD force MAE (meV/Å)"
 
 
 def draw_ranks(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
@@ -149,7 +149,7 @@ def _equal_ratios(axes: Any, low: float, high: float) -> None:
         if ratio * ends[0] > top:
             continue
         axes.plot(ends, ratio * ends, ":", color="#9ca3af", linewidth=0.9, zorder=1)
-        # Where the line leaves the panel: beside it on the right, or inside it under the top, clear of the title.
+        # Where the line leaves the panel: to the right of it, or inside it under the top, clear of the title.
         at = min(ends[1], top / ratio)
         inside = at < ends[1]
         axes.annotate(
@@ -163,12 +163,12 @@ def _equal_ratios(axes: Any, low: float, high: float) -> None:
 
 
 def _by_distance(row: Row) -> list[int]:
-    """Bonds from the novelty that a row has errors for."""
+    """Bonds to an unseen environment that a row has errors for."""
     return sorted(int(name) for name in row.group.runs[0].get("by_distance", {}).get("ood", {}) if name.isdigit())
 
 
 def draw_distances(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
-    """OOD force MAE by distance from the novelty, in units of the potential's ID force MAE."""
+    """OOD force MAE by distance to an unseen environment, in units of the potential's ID force MAE."""
     farthest = 0
     for row in rows:
         inside, places = row.estimate("id").value, _by_distance(row)
@@ -179,7 +179,7 @@ def draw_distances(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tu
     axes.axhline(1.0, color="#6b7280", linewidth=0.9, linestyle=":")
     axes.set_ylim(bottom=0)
     axes.set_xticks(range(farthest + 1))
-    return "bonds to the nearest novel environment", "OOD force MAE / ID force MAE"
+    return "bonds to the nearest unseen environment", "OOD force MAE / ID force MAE"
 
 
 def draw_ratios(found: Material, styles: dict[str, int], path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The floors of a store as a table."""
+"""The label noise of a data set as a table."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from compbench_jax.store.floor import Floor
 
 
 def floor_table(data: str, floors: Sequence[Floor]) -> Table:
-    """One row for each way that the labels were computed again."""
+    """One row per recomputation of the labels."""
     table = Table(
-        title=escape(f"Floors of {data}: the labels against the same frames computed again"),
+        title=escape(f"Label noise of {data}: labels compared with recomputed ones"),
         caption="forces in meV/Å, energies in meV, each molecule's mean difference taken out",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
     )
-    table.add_column("computed again", no_wrap=True)
+    table.add_column("recomputed with", no_wrap=True)
     for heading in ("frames", "force MAE", "force RMSE", "largest", "E MAE"):
         table.add_column(heading, justify="right", no_wrap=True)
     for floor in floors:

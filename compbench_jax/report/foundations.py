@@ -7,7 +7,7 @@ from compbench_jax.foundation.registry import FOUNDATIONS, Foundation
 
 
 def state(item: Foundation, folder: Path | None = None) -> str:
-    """How to have a potential, or where it is."""
+    """How to install a potential, or where it is."""
     if not item.packages:
         return f"needs internet access: {item.instructions} (docs/foundation.md)"
     where = foundation_folder(item.name, folder)
@@ -15,7 +15,7 @@ def state(item: Foundation, folder: Path | None = None) -> str:
 
 
 def foundation_lines(folder: Path | None = None) -> list[str]:
-    """All of them, a block of lines each."""
+    """All of them, one block of lines each."""
     lines = []
     for item in FOUNDATIONS.values():
         rows = {

@@ -27,7 +27,7 @@ class Trio:
 
     Attributes:
         task: name of the task.
-        runs: on the task; copies that differ in their seed.
+        runs: on the task; they differ in their seed.
         controls: on its random control; seeds and random splits may differ.
         oracles: on its oracle.
     """
@@ -39,13 +39,13 @@ class Trio:
 
 
 def place_in_trio(results: Results) -> tuple[str, str]:
-    """The task that results are for, and the field of a trio that they belong into."""
+    """The task that results are for, and the field of :class:`Trio` that they belong to."""
     task, field = results["task"], {"control": "controls", "oracle": "oracles"}.get(results["role"], "runs")
     return (task if field == "runs" else inner_task(task)), field
 
 
 def trios_of(results: Sequence[Results]) -> list[Trio]:
-    """Put together what belongs together: one model with the same settings on the same data.
+    """Group results by model, settings and data into task, control and oracle.
 
     Raises:
         RunError: a task lacks its control or oracle, or there is no task.
@@ -66,8 +66,8 @@ def trios_of(results: Sequence[Results]) -> list[Trio]:
         if missing:
             given = ", ".join(item["task"] for items in roles.values() for item in items)
             raise RunError(
-                f"{model}: a gap needs {' and '.join(missing)} beside {given}, trained with the same settings on the "
-                "same data: train with --with-controls"
+                f"{model}: a gap needs {' and '.join(missing)} as well as {given}, trained with the same settings on "
+                "the same data: train with --with-controls"
             )
         trios.append(Trio(task, *(tuple(roles[role]) for role in ("runs", "controls", "oracles"))))
     return trios
@@ -95,7 +95,7 @@ def gap_table(trio: Trio, gap: Gap, width: int = WIDE_GAP) -> Table:
         title=escape(f"{trio.runs[0]['model']} on {trio.task}: compositional gap ({copies})"),
         caption=escape(
             "OOD error of the task, of a random split of the same molecules, and of training on the OOD molecules too; "
-            "task / oracle: the price of not having seen them; gap = (task − control) / oracle; "
+            "task / oracle: generalisation gap; gap: compositional gap, (task − control) / oracle; "
             f"[95% interval {over(len(trio.runs), len(trio.controls), len(trio.oracles))}]"
         ),
         box=box.SIMPLE_HEAD,

@@ -1,4 +1,4 @@
-"""The leaderboard: one row a task and model, what it took, which is best, which are not significantly different."""
+"""The leaderboard: one row per task and model, its cost, the best, and those not significantly different from it."""
 
 import re
 import statistics
@@ -47,11 +47,11 @@ class Row:
         group: its runs, pooled.
         sources: the runs with their folders, by ascending seed.
         parameters: number of parameters; None where results do not say.
-        speed: structures a second in training (median); of calculators, evaluated by one worker; None if unknown.
+        speed: structures per second in training (median); of calculators, evaluated by one worker; None if unknown.
         partial: some frames could not be computed.
         other: where the frames are not those that most rows of the task were tested on, what they are; else empty.
         best: lowest OOD force MAE of the task among complete results on the same frames.
-        tied: not significantly different from the best: the paired 95% interval of the difference holds zero.
+        tied: not significantly different from the best: the paired 95% interval of the difference contains zero.
     """
 
     task: str
@@ -173,7 +173,7 @@ def kind_of_task(task: str) -> str:
 
 
 def speed_of(sources: Sequence[Source]) -> float | None:
-    """Structures a second: of training from the log, of a calculator from its own times."""
+    """Structures per second: of training from the log, of a calculator from its own times."""
     per_frame = sources[0].results.get("seconds_per_frame")
     if per_frame:
         return 1.0 / float(per_frame if isinstance(per_frame, (int, float)) else statistics.median(per_frame.values()))

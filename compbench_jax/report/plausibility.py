@@ -23,7 +23,7 @@ IDENTITY = ("name", "smiles", "family", "n", "ends")
 
 
 def plausibility_problems(results: Derived) -> list[str]:
-    """What cannot be true of a result, a line each.
+    """Contradictions in a result, one line each.
 
     Metrics, intervals and ratios are never stored, so they need no check: they follow from the sums. Checked are the
     sums of each molecule, those of groups against those of molecules, names against the registry, role and kind.
@@ -46,7 +46,7 @@ def plausibility_problems(results: Derived) -> list[str]:
 
 
 def impossible(part: str, keys: list[str], sums: np.ndarray) -> list[str]:
-    """Molecule sums that no forces and energies have, a line a molecule."""
+    """Molecule sums that no forces and energies can have, one line per molecule."""
     if not len(keys):
         return [f"{part}/sums are empty"]
     of = dict(zip(SUM_COLUMNS, sums.T, strict=True))

@@ -1,4 +1,4 @@
-"""What is new in a task's molecules, radius by radius, beside how far a potential sees."""
+"""Unseen environments of a task's molecules by radius, compared with the receptive field of a potential."""
 
 import math
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ BOND = 1.54
 
 
 def receptive_field(results: Mapping[str, Any]) -> float | None:
-    """How far (Å) the potential of these results sees; None for a calculator, of which nobody said it."""
+    """Receptive field (Å) of the potential of these results; None for a calculator, where it is unknown."""
     try:
         return float(config_from_json(results["config"]["model"]).receptive_field)
     except (CompBenchError, KeyError, TypeError, ValueError):
@@ -29,7 +29,7 @@ def receptive_field(results: Mapping[str, Any]) -> float | None:
 
 
 def read_audit(folder: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The audit beside results; None where there is none of the same task and data."""
+    """The audit next to results; None where there is none of the same task and data."""
     audit = audit_file.read_audit(folder / AUDIT)
     same = audit is not None and (audit["task"], audit["data"]) == (results["task"], results["data"])
     return audit if same else None
@@ -43,7 +43,7 @@ def reach_table(audit: Mapping[str, Any], reach: float | None) -> Table:
         reach: receptive field, Å; None if unknown.
     """
     table = Table(
-        title=escape(f"What is new in {audit['task']}, and how far the potential sees"),
+        title=escape(f"Unseen environments of {audit['task']} and the receptive field"),
         caption=escape(reach_line(audit, reach)),
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -68,19 +68,19 @@ def reach_table(audit: Mapping[str, Any], reach: float | None) -> Table:
 
 
 def reach_line(audit: Mapping[str, Any], reach: float | None) -> str:
-    """Where novelty begins against the receptive field, in a sentence."""
+    """Smallest unseen environment compared with the receptive field, in a sentence."""
     first = audit["first_novelty"]
     begins = (
-        "no atom environment up to radius 4 is new"
+        "no atom environment up to radius 4 is unseen"
         if first is None
-        else f"novel environments begin at radius {first}, within {BOND * first:.1f} Å"
+        else f"unseen environments begin at radius {first}, within {BOND * first:.1f} Å"
     )
     if reach is None:
         return f"{begins}; the receptive field of the potential is not known"
     if math.isinf(reach):
-        return f"{begins}; the potential sees the whole molecule"
-    sees = f"the potential sees {significant(reach)} Å, about {math.floor(reach / BOND)} bonds"
+        return f"{begins}; the receptive field is the whole molecule"
+    sees = f"the receptive field is {significant(reach)} Å, about {math.floor(reach / BOND)} bonds"
     if first is None:
-        return f"{begins}; {sees}: what is beyond radius 4 may be new"
-    verdict = "the novelty is in its sight" if BOND * first <= reach else "it need not notice the novelty"
+        return f"{begins}; {sees}: environments beyond radius 4 may be unseen"
+    verdict = "it contains them" if BOND * first <= reach else "it need not contain them"
     return f"{begins}; {sees}: {verdict}"

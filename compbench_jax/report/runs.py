@@ -62,11 +62,11 @@ def group_runs(results: Sequence[Results]) -> list[Group]:
 
 
 TOLD = ("zero-shot", "fine-tuned")
-"""Kinds that stand beside the name of a model, since the same one may be trained here from the beginning too."""
+"""Kinds that follow the name of a model, since the same one may be trained here from random parameters too."""
 
 
 def identity(results: Results) -> str:
-    """Everything that two runs must share to be copies of each other but for the seed."""
+    """Everything that two runs must share to differ in their seed only."""
     molecules = [sorted(results.inchikeys(part)) for part in PARTS]
     what = [*(results[key] for key in ("task", "model", "kind", "data")), molecules, recipe(results["config"])]
     return json.dumps(what, sort_keys=True)
@@ -88,7 +88,7 @@ def stacked_sums(runs: Sequence[Results], part: str, like: Results) -> np.ndarra
 
 
 def read_copies(paths: Sequence[Path]) -> list[tuple[Path, Results]]:
-    """Results of runs and the folders that they are in; of a run that trained several members, those of each.
+    """Results of runs and their folders; of a run with several seeds, those of each.
 
     Raises:
         RunError: as :func:`compbench_jax.evaluation.derived.read_results`.

@@ -1,4 +1,4 @@
-"""One plain sentence on what an evaluation found."""
+"""The main result of an evaluation in one sentence."""
 
 from collections.abc import Mapping
 from typing import Any

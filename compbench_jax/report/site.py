@@ -68,7 +68,7 @@ def build_site(rows: list[Row], out: Path, about: Mapping[str, TaskText], citati
         the pages, the leaderboard first.
 
     Raises:
-        RunError: the folder holds something else, or a file beside the results is damaged.
+        RunError: the folder holds something else, or a file next to the results is damaged.
         CompBenchError: jinja2 or plotly is not installed.
     """
     jinja2: Any = optional_import("jinja2", "report", "building the report")

@@ -166,20 +166,20 @@ def first(items: Iterable[Any]) -> Any:
 
 
 def audit_part(rows: Sequence[Row]) -> Page | None:
-    """The audit of the split, from the first run that kept it, and how far each model sees."""
+    """The audit of the split, from the first run that has it, and the receptive field of each model."""
     audits = [(row, first(read_beside(source.folder / "audit.json") for source in row.sources)) for row in rows]
     audit = first(audit for _, audit in audits)
     if audit is None:
         return None
     novelty = audit["first_novelty"]
     text = (
-        "No atom environment of the OOD molecules is new up to radius 4."
+        "No atom environment of the OOD molecules is unseen up to radius 4."
         if novelty is None
-        else f"Atom environments that training never shows begin at a radius of {novelty} bond{'s' * (novelty != 1)}. "
+        else f"Atom environments absent from training begin at a radius of {novelty} bond{'s' * (novelty != 1)}. "
     )
     if audit.get("novel_contact_fraction"):
         percent = f"{100 * audit['novel_contact_fraction']:.0f}%"
-        text += f"{percent} of the OOD frames have a contact between groups that never met in training. "
+        text += f"{percent} of the OOD frames have a contact between groups that training lacks. "
     if audit.get("touching"):
         text += f"Fragments touch in {', '.join(audit['touching'])}. "
     text += "The split is sound." if not audit["failures"] else "NOT SOUND: " + "; ".join(audit["failures"])
@@ -210,7 +210,7 @@ def molecule_lists(rows: Sequence[Row]) -> list[Page]:
     """Molecules trained on and tested on, drawn where RDKit is installed."""
     blocks = rows[0].group.runs[0]["by_molecule"]
     lists = []
-    for part, title in (("id", "Trained on"), ("ood", "Tested on, never trained on")):
+    for part, title in (("id", "Trained on"), ("ood", "Tested on, not trained on")):
         items = [{"name": item["name"], "svg": svg(item["smiles"])} for item in blocks.get(part, {}).values()]
         lists.append({"title": f"{title} ({len(items)})", "entries": items})
     return lists

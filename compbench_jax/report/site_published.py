@@ -87,7 +87,7 @@ def published_cells(table: Mapping[str, Any], name: str, row: Row | None) -> lis
 
 
 def published_by_n(item: Mapping[str, Any], rows: Sequence[Row]) -> charts.Figure | None:
-    """Errors relative to the smallest n, so that different trainings can be looked at side by side."""
+    """Errors relative to the smallest n, to compare different trainings."""
     lines: dict[str, dict[int, float]] = {item["model"]: {int(n): v for n, v in item["force_mae"].items()}}
     for row in rows:
         found = charts.over_seeds(row, "by_n", "id") | charts.over_seeds(row, "by_n", "ood")

@@ -1,4 +1,4 @@
-"""The spread of an ensemble against its error, as a table."""
+"""Ensemble standard deviation compared with the error, as a table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,22 +11,22 @@ from compbench_jax.report.table import with_interval
 
 ROWS = (
     ("spearman", "rank correlation (1 is best)"),
-    ("error_over_spread", "RMSE / spread (1 is calibrated)"),
+    ("error_over_spread", "RMSE / standard deviation (1 is calibrated)"),
     ("ence", "calibration error, ENCE (0 is best)"),
     ("ause", "sparsification error, AUSE (0 is best)"),
-    ("ause_of_chance", "  of a spread that says nothing"),
+    ("ause_of_chance", "  the same of a random order"),
 )
 QUANTITIES = {"forces": "forces", "energy": "energies"}
 
 
 def spread_table(uncertainty: Mapping[str, Any]) -> Table:
-    """Scores of forces and energies, ID beside OOD.
+    """Scores of forces and energies, ID and OOD.
 
     Args:
         uncertainty: as in ``results["members"]["uncertainty"]``.
     """
     table = Table(
-        title=f"Does the spread of {uncertainty['n_members']} members tell the error of their mean?",
+        title=f"Ensemble standard deviation of {uncertainty['n_members']} seeds and error of their mean",
         caption="forces by atom, energies by frame; [95% interval over molecules]",
         box=box.SIMPLE_HEAD,
         show_edge=False,

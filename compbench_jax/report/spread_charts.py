@@ -1,4 +1,4 @@
-"""Whether the spread of an ensemble tells its error, as Plotly's JSON: calibration and sparsification, ID and OOD."""
+"""Ensemble standard deviation and error, as Plotly's JSON: calibration and sparsification, ID and OOD."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ UNITS = {"forces": "meV/Å", "energy": "meV"}
 
 
 def calibration(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Figure:
-    """Root mean square error against spread, of items binned by their spread; on the diagonal one tells the other.
+    """RMSE against ensemble standard deviation, of items binned by it; a calibrated ensemble is on the diagonal.
 
     Args:
         uncertainty: as in ``results["members"]["uncertainty"]``.
@@ -26,7 +26,7 @@ def calibration(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Fig
             {"type": "scatter", "mode": "lines+markers", "name": name, "x": [p for p, _ in points],
              "y": [o for _, o in points], "line": {"color": colour, "width": 2},
              "marker": {"symbol": symbol, "size": 8},
-             "hovertemplate": f"spread %{{x:.3g}}, error %{{y:.3g}} {UNITS[quantity]}<extra>{name}</extra>"}
+             "hovertemplate": f"σ %{{x:.3g}}, error %{{y:.3g}} {UNITS[quantity]}<extra>{name}</extra>"}
         )  # fmt: skip
     ends = [min(everything), max(everything)] if everything else [1.0, 10.0]
     data.append(
@@ -36,8 +36,8 @@ def calibration(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Fig
     return {
         "data": data,
         "layout": {
-            "xaxis": {"type": "log", "title": {"text": f"spread of the members ({UNITS[quantity]})"}},
-            "yaxis": {"type": "log", "title": {"text": f"RMSE of their mean ({UNITS[quantity]})"}},
+            "xaxis": {"type": "log", "title": {"text": f"ensemble standard deviation σ ({UNITS[quantity]})"}},
+            "yaxis": {"type": "log", "title": {"text": f"RMSE of the ensemble mean ({UNITS[quantity]})"}},
             "height": 380,
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
             "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
@@ -46,11 +46,11 @@ def calibration(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Fig
 
 
 def sparsification(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Figure:
-    """Error of what is left when the items of largest spread are left out, beside leaving out the largest errors."""
+    """Error of the rest without the items of largest standard deviation, and without those of largest error."""
     data: list[Figure] = []
     for part, name, colour, _ in PARTS:
         curve = uncertainty[quantity][part]["sparsification"]
-        for key, how, dash in (("by_spread", "by spread", "solid"), ("by_error", "by error", "dot")):
+        for key, how, dash in (("by_spread", "by σ", "solid"), ("by_error", "by error", "dot")):
             data.append(
                 {"type": "scatter", "mode": "lines", "name": f"{name}, {how}", "x": curve["left_out"], "y": curve[key],
                  "line": {"color": colour, "width": 2, "dash": dash},

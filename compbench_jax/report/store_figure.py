@@ -11,7 +11,7 @@ from compbench_jax.store.statistics import ALL
 
 PRIMARY, SECONDARY = "#0072B2", "#D55E00"
 QUANTITY_COLOURS = {"energy": "#009E73", "shape": "#CC79A7", "torsions": "#0072B2", "forces": "#D55E00"}
-"""Of Okabe & Ito: told apart under every common colour blindness."""
+"""Of Okabe & Ito: distinguishable under every common colour blindness."""
 
 COLUMNS = 5
 DPI = 90
@@ -100,7 +100,7 @@ def draw_correlation(axes: Any, statistics: Mapping[str, Any]) -> None:
 
 
 def draw_coverage(axes: Any, statistics: Mapping[str, Any]) -> None:
-    """Overlap of the torsions of both sets, a point for each molecule, beside what re-dealt segments reach."""
+    """Overlap of the torsions of both sets, a point per molecule, and that of segments assigned at random."""
     rows = [row for row in statistics["molecules"] if row["coverage"]]
     axes.set_title("overlap of primary and secondary torsions", fontsize=9, loc="left")
     if not rows:
@@ -116,7 +116,7 @@ def draw_coverage(axes: Any, statistics: Mapping[str, Any]) -> None:
         seen[count] = seen.get(count, -1) + 1
         at = count + spread[(5 * seen[count]) % len(spread)]
         axes.plot(at, value, "o", color=PRIMARY, alpha=0.55, markersize=4, markeredgewidth=0)
-    for name, values, style in (("mean", found, "-"), ("segments dealt anew", expected, "--")):
+    for name, values, style in (("mean", found, "-"), ("segments assigned at random", expected, "--")):
         means = [values[torsions == count].mean() for count in lengths]
         axes.plot(lengths, means, style, color="#333333" if style == "--" else PRIMARY, linewidth=1.4, label=name)
     axes.set_ylim(0, 1.02)

@@ -1,4 +1,4 @@
-"""The statistics of a store as tables for the terminal."""
+"""The statistics of a data set as tables for the terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,11 @@ def family_table(statistics: Mapping[str, Any]) -> Table:
     table = Table(title="by family", title_justify="left", caption_justify="left")
     table.caption = (
         "rej.: trajectories rejected. |F|: eV/Å, mean and 95% quantile. σ(E): within a molecule, eV. trans: share of "
-        "the backbone torsions, primary and secondary. overlap of the torsions of both sets; dealt: were segments "
-        "dealt anew at random. near: secondary frames with a primary frame within 30°."
+        "the backbone torsions, primary and secondary. overlap of the torsions of both sets; random: with segments "
+        "assigned to the sets at random. near: secondary frames with a primary frame within 30°."
     )
     table.add_column("family", no_wrap=True)
-    for name in ("mol.", "frames", "segm.", "rej.", "|F|", "95%", "σ(E)", "trans 1", "2", "overlap", "dealt", "near"):
+    for name in ("mol.", "frames", "segm.", "rej.", "|F|", "95%", "σ(E)", "trans 1", "2", "overlap", "random", "near"):
         table.add_column(name, justify="right", no_wrap=True)
     for family, entry in statistics["families"].items():
         torsions, shared = entry["torsions"], entry["coverage"] or {}
@@ -41,7 +41,7 @@ def family_table(statistics: Mapping[str, Any]) -> Table:
 
 
 def correlation_table(statistics: Mapping[str, Any]) -> Table:
-    """A row for each quantity: how alike frames k apart are, and how many are independent."""
+    """A row per quantity: autocorrelation at lag k, and the number of independent frames."""
     entry = statistics["families"]["all"]
     spacing = statistics["spacing"]
     apart = "frames apart" if spacing is None else f"frames of {spacing:g} fs apart"
@@ -51,7 +51,7 @@ def correlation_table(statistics: Mapping[str, Any]) -> Table:
     lags = [lag for lag in LAGS if lag <= longest]
     for lag in lags:
         table.add_column(str(lag), justify="right")
-    for name in ("frames for one", "independent frames"):
+    for name in ("inefficiency", "independent frames"):
         table.add_column(name, justify="right")
     for name, values in entry["autocorrelation"].items():
         independent = entry["independent_frames"][name]
@@ -65,7 +65,7 @@ def correlation_table(statistics: Mapping[str, Any]) -> Table:
 
 
 def summary(statistics: Mapping[str, Any]) -> str:
-    """What the store is, in a line."""
+    """The data set in a line."""
     known = [f"{name} {value:.1f} K" for name, value in statistics["temperature"].items() if value is not None]
     temperature = f"; kinetic temperature: {', '.join(known)}" if known else ""
     count = len(statistics["molecules"])

@@ -28,7 +28,7 @@ ACROSS = tuple(metric for metric in METRICS.values() if metric.short)
 """Columns of the table across runs after the force MAE, each ID → OOD."""
 
 MARK = " †"
-MARKED = "† not identifiable: total energies of {n} OOD molecules cannot be known from the training compositions"
+MARKED = "† not identifiable: the training compositions do not determine total energies of {n} OOD molecules"
 
 
 def is_marked(results: Mapping[str, Any], metric: str, part: str = "ood") -> bool:
@@ -51,7 +51,7 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def over(*n_runs: int) -> str:
-    """What an interval is over, for these numbers of runs that differ in their seed: one run says nothing of others."""
+    """What an interval is over, for these numbers of runs that differ in their seed."""
     if max(n_runs) == 1:
         return "over molecules only"
     return "over molecules and seeds" + (", where there are several" if min(n_runs) == 1 else "")
@@ -63,7 +63,7 @@ def with_interval(estimate: Estimate, scale: float = 1.0, decimals: int | None =
     Args:
         estimate: the metric.
         scale: factor to the unit shown.
-        decimals: to show; None: three significant digits, which of a cosine of 0.9987 say nothing.
+        decimals: to show; None: three significant digits (too few for a cosine of 0.9987).
     """
     if estimate.value is None:
         return "–"
@@ -85,7 +85,7 @@ def _cell(results: Mapping[str, Any], part: str, metric: Metric) -> str:
 
 
 def copy_of(results: Mapping[str, Any]) -> str:
-    """Which copy of a model results are of: its seed; of a calculator whether they are complete."""
+    """Which run of a model results are of: its seed; of a calculator whether they are complete."""
     if results["kind"] != "foreign":
         return f"seed {results['seed']}"
     return "partial: frames are missing" if "partial" in results else "not trained here"
@@ -143,8 +143,8 @@ def n_table(results: Mapping[str, Any]) -> Table:
 
 
 def where_table(results: Mapping[str, Any]) -> Table:
-    """Where the force error of one run lives: every breakdown but by n, which :func:`n_table` shows, and by two."""
-    table = Table(title="force MAE (meV/Å): where the error lives", box=box.SIMPLE_HEAD, show_edge=False, min_width=42)
+    """Error breakdown of one run: every breakdown except those by n (see :func:`n_table`) and by two criteria."""
+    table = Table(title="error breakdown, force MAE (meV/Å)", box=box.SIMPLE_HEAD, show_edge=False, min_width=42)
     table.add_column("by")
     table.add_column("")
     for heading in ("ID", "OOD"):
@@ -185,7 +185,7 @@ FORCE_COLUMNS = 6
 """Leading columns that hold no more than the force MAE."""
 
 CAPTION = (
-    "Force MAE and |F| MAE in meV/Å, energies in meV an atom (referenced: a per-element fit on train taken "
+    "Force MAE and |F| MAE in meV/Å, energies in meV per atom (referenced: a per-element fit on train taken "
     "out; centred: each molecule's mean taken out); ID → OOD; [95% interval over molecules and seeds; of one seed over "
     "molecules only]; † not identifiable from the training compositions."
 )
@@ -207,7 +207,7 @@ def markdown_table(results: Sequence[Results]) -> str:
 
 
 def across_table(results: Sequence[Results], width: int = WIDE_ACROSS) -> Table:
-    """The same for the terminal: values above their intervals, and nothing but force MAE where it is narrow."""
+    """The same for the terminal: values above their intervals; a narrow terminal shows the force MAE only."""
     shown = len(HEADINGS) if width >= WIDE_ACROSS else FORCE_COLUMNS
     table = Table(caption=escape(CAPTION), box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("task, model", overflow="fold")

@@ -54,9 +54,9 @@ def _composition(audit: Audit) -> list[str]:
     lines = [f"Compositions: training spans {found.rank} of {found.elements} elements"]
     if found.unidentifiable:
         norms = ", ".join(f"{name} {found.outside[name]:.2f}" for name in found.unidentifiable)
-        lines.append(f"Total energies that cannot be known from training (atoms outside the span): {norms}")
+        lines.append(f"Total energies that training does not determine (atoms outside the span): {norms}")
     else:
-        lines.append("Total energies of all OOD molecules can be known from training.")
+        lines.append("Training determines the total energies of all OOD molecules.")
     return lines
 
 
@@ -81,8 +81,8 @@ def _profile(audit: Audit) -> Table:
 
 def _novelty(audit: Audit) -> list[str]:
     first = "none up to radius 4" if audit.first_novelty is None else f"radius {audit.first_novelty} (bonds)"
-    lines = [f"Novel environments begin at: {first}"]
-    lines.append(f"Touching (novel already at radius 1): {', '.join(audit.touching) or 'none'}")
+    lines = [f"Unseen environments begin at: {first}"]
+    lines.append(f"Touching fragments (unseen already at radius 1): {', '.join(audit.touching) or 'none'}")
     field = audit.receptive_field
     if field is not None:
         lines.append(f"Receptive field of the model: {field.layers} layers × {field.cutoff:g} Å = {field.reach:g} Å")
@@ -90,7 +90,7 @@ def _novelty(audit: Audit) -> list[str]:
 
 
 def _contacts(audit: Audit) -> Table:
-    table = Table("OOD molecule", _right("n"), _right("frames"), _right("with novel contact"), _right("fraction"))
+    table = Table("OOD molecule", _right("n"), _right("frames"), _right("with unseen contact"), _right("fraction"))
     rows = [
         (escape(row.molecule), "–" if row.n is None else row.n, row.frames, row.novel, f"{row.fraction:.2f}")
         for row in audit.contacts

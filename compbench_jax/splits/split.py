@@ -16,7 +16,7 @@ class Split:
         train: frames to fit parameters and normalisation on, int64 ``[n]``, sorted.
         validation: frames to choose checkpoints and hyper-parameters on.
         id_test: unseen frames of the trained molecules.
-        ood_test: frames of molecules never trained on.
+        ood_test: frames of molecules that are not trained on.
         molecule_disjoint: False only for the oracle control, whose training set holds (other) frames of the
             molecules of ``ood_test`` on purpose. The frames are disjoint always.
         new_fragments: end fragments that only the OOD molecules have, on purpose, each with the trained fragments that

@@ -47,7 +47,7 @@ class Arguments:
 
     For example:  python train.py --task chain_extension --data data/mini model:mace --model.channels 64
 
-    The same command again goes on where an interrupted run stopped. `compbench tasks` lists the tasks; `python train.py
+    The same command resumes an interrupted run. `compbench tasks` lists the tasks; `python train.py
     model:mace --help` the settings of one potential. Units: Å, eV, eV/Å.
     """
 
@@ -55,7 +55,7 @@ class Arguments:
     """Task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(chain_extension)"."""
 
     data: Path
-    """Folder of the store (made by `compbench generate`)."""
+    """Folder of the data set (made by `compbench generate`)."""
 
     model: Any
     """Potential to train."""
@@ -64,13 +64,13 @@ class Arguments:
     """Run folder. Without it: runs/TASK-MODEL-seedSEED."""
 
     config: Path | None = None
-    """A config.json of another run to start from; flags given here come before it."""
+    """A config.json of another run as default settings; flags given here override it."""
 
     seed: int = 0
     """Seed of the initial parameters and of the order of batches."""
 
     seeds: int = 1
-    """Potentials to train together in one program, with seeds SEED, SEED + 1, …: cheaper than one after the other."""
+    """Number of seeds to train together in one program: SEED, SEED + 1, …. Cheaper than one after the other."""
 
     learning_rates: tuple[float, ...] = ()
     """Peak learning rates to train together, each with every seed; the lowest validation loss (tuning frames, never
@@ -81,29 +81,29 @@ class Arguments:
     rate about ten times lower. The run must not have been trained on OOD molecules of this task."""
 
     freeze: tuple[str, ...] = ()
-    """Regular expressions: parameters whose path contains one stay as they are, e.g. embedding. With --init-from."""
+    """Regular expressions: parameters whose path matches one are frozen, e.g. embedding. With --init-from."""
 
     steps: int = 3000
     """Optimiser steps. 3000 steps of 8 structures take a small preset about ten minutes on two CPU cores."""
 
     batch_size: int = 8
-    """Mean number of structures a batch (larger molecules come fewer at a time). 8 is the benchmark's."""
+    """Mean number of structures per batch (fewer for larger molecules). 8 is the benchmark's."""
 
     precision: Precision = "float32"
-    """Of the arithmetic. float32 multiplies matrices in full on every device, where JAX's own default would shorten
+    """Numerical precision. float32 multiplies matrices in full on every device, where JAX's own default would shorten
     their inputs on GPUs and TPUs: forces are small differences of large terms. tensorfloat32 allows that on GPUs;
-    bfloat16 shortens the inputs of the network's dense layers on any device; float64 is for checks. docs/models.md says
-    what each costs in error."""
+    bfloat16 shortens the inputs of the network's dense layers on any device; float64 is for checks. docs/models.md has
+    the error of each."""
 
     with_controls: bool = False
-    """Train the task's two controls after it, with the same settings: a random split of its molecules, and the oracle
-    that is trained on its OOD molecules too. Into RUN-control_random and RUN-oracle. Evaluate with the same flag."""
+    """Also train the task's two controls with the same settings, into RUN-control_random and RUN-oracle: a random split
+    of its molecules, and the oracle, which is trained on the OOD molecules too. Evaluate with the same flag."""
 
     profile: bool = False
-    """Trace a few steps after warm-up into RUN/profile, for Perfetto and TensorBoard. docs/performance.md reads one."""
+    """Trace a few steps after warm-up into RUN/profile, for Perfetto and TensorBoard (docs/performance.md)."""
 
     resume: bool = True
-    """Go on with a run that the folder holds already. With --no-resume that is an error."""
+    """Resume a run that exists in the folder. With --no-resume an existing run is an error."""
 
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     loss: LossSettings = field(default_factory=LossSettings)

@@ -1,4 +1,4 @@
-"""The command line of ``compbench tune``: that of ``train.py``, and what a search needs beside it."""
+"""The command line of ``compbench tune``: that of ``train.py``, and the settings of a search."""
 
 import re
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ class TuneArguments(arguments.Arguments):
 
     For example:  compbench tune chain_extension --data data/mini --steps 1000 --trials 20 model:mace
 
-    Every setting of `train.py` may be given; it is what the trials have in common. Their score is the validation loss
-    that chooses the best checkpoint of a run: the tests are never looked at. The same command again goes on where it
-    was interrupted, and several may work on one study at a time. best.json is then a file for `train.py --config`.
+    Every setting of `train.py` may be given and is common to all trials. Their score is the validation loss that
+    chooses the best checkpoint of a run: test frames are not used. The same command resumes an interrupted study, and
+    several commands may work on one study at a time. best.json is a file for `train.py --config`.
     """
 
     task: tyro.conf.Positional[str]
@@ -29,15 +29,15 @@ class TuneArguments(arguments.Arguments):
     """Folder of the study. Without it: runs/tune-TASK-MODEL."""
 
     trials: int = 20
-    """Trials in all, those already in the folder included. The first four are random, the others chosen."""
+    """Number of trials, including those already in the folder. The first four are random, the others chosen."""
 
     search: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, for a setting of model, optimiser or loss, or batch_size, e.g.
-    --search optimiser.learning_rate=1e-4:1e-2:log --search model.cutoff=4,5,6. Beside, or in place of, the default:
+    --search optimiser.learning_rate=1e-4:1e-2:log --search model.cutoff=4,5,6. Added to the default, or replacing it:
     optimiser.learning_rate=3e-4:3e-2:log, a tenth to ten times loss.energy_weight, half to twice the width."""
 
     default_search: bool = True
-    """Search the default settings beside those of --search."""
+    """Search the default settings in addition to those of --search."""
 
     prune: bool = True
     """Stop a trial whose validation loss is above the median of the others' at the same step, after a quarter of its
@@ -59,6 +59,6 @@ def parse(command_line: Sequence[str]) -> tuple[TuneArguments, str]:
 
 
 def default_folder(task: str, model: str) -> Path:
-    """``runs/tune-TASK-MODEL``, with nothing in the name that a shell would have to be told about."""
+    """``runs/tune-TASK-MODEL``, without characters that are special in a shell."""
     plain = re.sub(r"[^\w.=]+", "-", task).strip("-")
     return Path("runs") / f"tune-{plain}-{model}"

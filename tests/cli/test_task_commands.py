@@ -43,7 +43,7 @@ def test_tasks_lists_every_task_with_its_question(capsys):
         "amino_acid",
     ):
         assert part in text, part
-    assert "in this store" not in text
+    assert "in this data set" not in text
 
 
 def test_tasks_counts_molecules_and_frames_or_says_why_not(capsys, data, monkeypatch):
@@ -52,7 +52,7 @@ def test_tasks_counts_molecules_and_frames_or_says_why_not(capsys, data, monkeyp
     text = unwrapped(capsys.readouterr().out)
     assert "5 molecules trained on, 7 OOD; frames: 10 train, 5 validation, 10 ID test, 14 OOD test" in text
     assert "8 molecules trained on, 4 OOD" in text
-    assert "in this store: the store has no training molecule (COOH at n = 4–9)" in text
+    assert "in this data set: the store has no training molecule (COOH at n = 4–9)" in text
 
 
 def test_a_training_and_a_test_molecule_of_each_task_are_drawn(tmp_path, capsys):

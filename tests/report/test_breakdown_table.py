@@ -104,7 +104,7 @@ def code(*words):
 def test_explain_pools_seeds_and_writes_data_for_plots(runs, capsys):
     assert code("explain", runs / "0", runs / "1" / "results.json", "--samples", "50", "--csv", runs / "w.csv") == 0
     printed = capsys.readouterr().out
-    assert "schnet on chain_extension, 2 seeds: where the force error lives" in printed
+    assert "schnet on chain_extension, 2 seeds: error breakdown" in printed
     with (runs / "w.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS

@@ -48,10 +48,10 @@ def test_runs_seeds_splits_and_models_are_sorted_out():
 
 def test_a_missing_control_or_one_of_other_settings_is_named():
     task, control, oracle = trio()
-    with pytest.raises(RunError, match=r"needs oracle\(chain_extension\[alkane\]\) beside"):
+    with pytest.raises(RunError, match=r"needs oracle\(chain_extension\[alkane\]\) as well as"):
         trios_of([task, control])
     control["config"]["model"]["channels"] = 64
-    with pytest.raises(RunError, match=r"needs control_random\(chain_extension\[alkane\]\) beside"):
+    with pytest.raises(RunError, match=r"needs control_random\(chain_extension\[alkane\]\) as well as"):
         trios_of([task, oracle, control])
 
 

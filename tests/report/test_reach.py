@@ -27,11 +27,11 @@ def test_radii_within_the_receptive_field_are_marked():
 @pytest.mark.parametrize(
     ("first", "reach", "words"),
     [
-        (2, 10.0, "begin at radius 2, within 3.1 Å; the potential sees 10.0 Å, about 6 bonds: the novelty is in"),
-        (4, 5.0, "it need not notice the novelty"),
-        (None, 5.0, "up to radius 4 is new; the potential sees 5.00 Å"),
+        (2, 10.0, "begin at radius 2, within 3.1 Å; the receptive field is 10.0 Å, about 6 bonds: it contains them"),
+        (4, 5.0, "it need not contain them"),
+        (None, 5.0, "up to radius 4 is unseen; the receptive field is 5.00 Å"),
         (2, None, "is not known"),
-        (2, math.inf, "sees the whole molecule"),
+        (2, math.inf, "is the whole molecule"),
     ],
 )
 def test_novelty_and_reach_in_words(first, reach, words):

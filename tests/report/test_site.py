@@ -194,7 +194,7 @@ def test_published_numbers_stand_beside_ours(report):
     assert cells["MACE"][:2] == ["0.0028 → 0.0171 (6.1)", f"{inside:.4f} → {outside:.4f} ({outside / inside:.1f})"]
     assert cells["MACE"][2::2] == ["0.9999 → 0.9978", "0.003 → 0.0201 (6.7)", "0.0018 → 40.97 (23000)"]
     assert cells["PaiNN"][0] == "0.002 → 0.06 (30)" and cells["PaiNN"][1::2] == ["–"] * 4
-    assert text.count("The same here:") == text.count("What differs:") == 2
+    assert text.count("Common to both:") == text.count("Differences:") == 2
     assert "fission fails as badly as fusion" in text.lower() and "mono-carboxylic acids only" in text
 
 
@@ -241,9 +241,9 @@ def test_an_ensemble_shows_its_calibration(tmp_path):
     copy_results(RESULTS / "chain_extension-schnet-seed0", tmp_path / "results" / "b")
     run_command(["report", str(tmp_path / "results"), "--out", str(tmp_path / "report")])
     page = (tmp_path / "report" / "model-mace.html").read_text()
-    assert "chain_extension, 4 members" in page
+    assert "chain_extension, 4 seeds" in page
     blocks = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
-    figure = next(json.loads(block) for block in blocks if "RMSE of their mean" in block)
+    figure = next(json.loads(block) for block in blocks if "RMSE of the ensemble mean" in block)
     # A bin that no atom is in has no point.
     assert figure["data"][1]["x"] == [10.0, 20.0] and figure["data"][1]["y"] == [20.0, 30.0]
-    assert "Does the spread" not in (tmp_path / "report" / "model-schnet.html").read_text()
+    assert "Ensemble standard deviation" not in (tmp_path / "report" / "model-schnet.html").read_text()

@@ -15,7 +15,7 @@ def test_scores_of_forces_and_energies_id_beside_ood():
     both = {"id": perfect, "ood": nothing}
     Console(file=text, width=100).print(spread_table({"n_members": 4, "forces": both, "energy": both}))
     lines = text.getvalue().splitlines()
-    assert "spread of 4 members" in lines[0]
+    assert "standard deviation of 4 seeds" in lines[0]
     correlation = next(line for line in lines if "rank correlation" in line)
     assert correlation.split()[-4:] == ["1.00", "[1.00,", "1.00]", "–"]
     assert sum("AUSE" in line for line in lines) == 2

@@ -52,7 +52,7 @@ def test_figure_shows_both_sets_and_what_chance_allows(statistics):
     assert "{:.0%} / {:.0%}".format(*shares) in where.get_title(loc="left")
     where = axes()
     draw_coverage(where, statistics)
-    assert [text.get_text() for text in where.get_legend().get_texts()] == ["mean", "segments dealt anew"]
+    assert [text.get_text() for text in where.get_legend().get_texts()] == ["mean", "segments assigned at random"]
     assert len(where.lines) == 2 + sum(row["coverage"] is not None for row in statistics["molecules"])
 
 

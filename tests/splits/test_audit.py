@@ -167,7 +167,7 @@ def test_the_table_shows_verdict_profile_and_contacts(store):
     assert "Declared new: SH (made of OH and H)" in text
     assert "FAILED: end fragment" not in text
     text = shown(audit_split(store, molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (1,)))))
-    assert "Total energies of all OOD molecules can be known" in text
+    assert "determines the total energies of all OOD molecules" in text
     text = shown(audit_split(store, alien))
     assert "FAILED: end fragment SH of alien" in text
     assert "FAILED: element S of alien" in text
