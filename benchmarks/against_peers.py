@@ -1,4 +1,4 @@
-"""Our potentials against the same networks of other programs: structures a second and memory, in one run.
+"""Our potentials against the same networks of other programs: structures per second and memory, in one run.
 
     python benchmarks/against_peers.py --folder peers --json-file peers.json
 
@@ -91,7 +91,7 @@ class Arguments:
     steps: int = 5
     """Steps a turn; turns × steps are at least 15 for a median worth its name."""
     batch_size: int = 8
-    """Mean number of structures a batch."""
+    """Mean number of structures per batch."""
     structures: int = 256
     """Conformers in the set."""
     cores: int = 0
@@ -152,7 +152,7 @@ class Worker:
         self.steps += self.turns[-1]
 
     def finish(self) -> dict[str, Any]:
-        """What it measured: structures a second of wall and of processor time, and its memory."""
+        """What it measured: structures per second of wall and of processor time, and its memory."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         memory = self._answer()
@@ -176,7 +176,7 @@ class Worker:
 
 
 def rate(steps: Sequence[Sequence[float]]) -> float:
-    """Median structures a second of some steps."""
+    """Median structures per second of some steps."""
     return statistics.median(n / wall for n, wall, _ in steps)
 
 

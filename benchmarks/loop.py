@@ -52,7 +52,7 @@ class Arguments:
     members: int = 1
     """Members trained together; above 1 they are also compared with one."""
     batch_size: int = 8
-    """Mean number of structures a batch."""
+    """Mean number of structures per batch."""
     steps: int = 200
     """Steps a turn. Each starts the loop anew (threads, the first batch), which is a tenth of 40 short steps."""
     turns: int = 5

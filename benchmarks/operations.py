@@ -30,7 +30,7 @@ class Arguments:
     model: str = "mace-64"
     """Preset of the registry, or mace-64."""
     batch_size: int = 8
-    """Mean number of structures a batch."""
+    """Mean number of structures per batch."""
     steps: int = 10
     """Steps in the trace, after two to warm up."""
     forces: bool = False

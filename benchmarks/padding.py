@@ -3,8 +3,8 @@
     python benchmarks/padding.py --data data/mini --task chain_extension --batch-sizes 8 64
 
 For each batch size: the shape of the batches, the fractions of nodes and edges that are padding (first epoch, worst
-of ten, evaluation), the places for triplets that are empty, structures a batch, and the time it takes to plan an epoch
-and to assemble a batch (with triplets).
+of ten, evaluation), the places for triplets that are empty, structures per batch, and the time to plan an epoch and
+to assemble a batch (with triplets).
 """
 
 import sys
@@ -31,7 +31,7 @@ class Arguments:
     task: str = "chain_extension"
     """Task whose training and OOD test frames are packed."""
     batch_sizes: tuple[int, ...] = (8, 64)
-    """Mean numbers of structures a batch."""
+    """Mean numbers of structures per batch."""
     cutoff: float = 5.0
     """Å."""
 

@@ -62,7 +62,7 @@ print(json.dumps({"open": opened - start, "gather": end - ready, "cpu": cpu, "me
 
 
 def enlarge(source: Path, target: Path) -> None:
-    """A store of the standard set's size: 300 primary and 150 secondary frames a molecule, in 10 and 5 segments."""
+    """A store of the standard set's size: 300 primary and 150 secondary frames per molecule, in 10 and 5 segments."""
     store = open_store(source)
     rng = np.random.default_rng(0)
     trajectories = []

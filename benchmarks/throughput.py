@@ -1,4 +1,4 @@
-"""Real structures a second of a potential: a train step, and energies with forces.
+"""Real structures per second of a potential: a train step, and energies with forces.
 
     python benchmarks/throughput.py --model mace --batch-size 8 --json
 
@@ -49,7 +49,7 @@ class Arguments:
     model: str = "mace"
     """Preset of the registry, or mace-64."""
     batch_size: int = 8
-    """Mean number of structures a batch."""
+    """Mean number of structures per batch."""
     steps: int = 15
     """Timed steps of each kind."""
     structures: int = 256
@@ -130,7 +130,7 @@ class Work:
         train: a train step on a batch; waits for it.
         parameters: numbers that are trained.
         padding: fractions of nodes and edges.
-        average_neighbours: edges an atom.
+        average_neighbours: edges per atom.
     """
 
     batches: list[jraph.GraphsTuple]

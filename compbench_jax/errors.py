@@ -1,4 +1,4 @@
-"""Errors that a user can mend: each is one line that says what, where and how to mend it.
+"""Errors that a user can fix: each is one line that says what, where and how to fix it.
 
 Entry points print the line and leave with exit code 2 (see ``compbench_jax.cli.guard.guarded``). Anything that is not
 a ``CompBenchError`` is a bug of ours and keeps its traceback.

@@ -51,7 +51,7 @@ class GraphDataset:
         targets: interaction energies ``frames.energy − reference``, eV, float32 ``[n_frames]`` (subtracted in
             float64).
         cutoff: Å.
-        batch_size: mean number of structures a batch.
+        batch_size: mean number of structures per batch.
         shape: array sizes of every batch.
         topology: the molecules' bonds, for potentials that are told them; batches then have also
             ``nodes["neighbours"]`` int32 ``[n_node, 4]``, the bonded nodes and then the node itself, and
@@ -88,9 +88,9 @@ class GraphDataset:
         Args:
             frames: at least one.
             elements: atomic numbers known to the potential, ascending.
-            reference_energies: eV an atom of each element.
+            reference_energies: eV per atom of each element.
             cutoff: Å.
-            batch_size: mean number of structures a batch.
+            batch_size: mean number of structures per batch.
             shape: to share with another set (one compilation less); by default one that suits these frames.
             graphs: molecules that ``frames.molecule`` indexes, for potentials that are told the bonds.
             triplets: give each batch the table of its triplets, for potentials that see angles.

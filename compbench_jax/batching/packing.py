@@ -1,8 +1,8 @@
 """Packing structures of many sizes into batches of one fixed shape, with little padding.
 
-The number of batches is fixed first. Structures are then dealt to them, larger ones first, each to the
+The number of batches is fixed first. Structures are then assigned to them, larger ones first, each to the
 emptiest batch that has room (the rule of Graham, SIAM J. Appl. Math. 17, 416, 1969). Sizes are blurred at
-random before they are ranked, so that every epoch mixes anew.
+random before they are ranked, so that every epoch mixes again.
 
 Giving each structure of a shuffled list to the first batch with room (first-fit) pads about as little only if
 the half-empty batches at the end of an epoch get smaller shapes of their own: each is one more compilation,
@@ -22,7 +22,7 @@ BLUR = 0.2
 """Sizes are multiplied by up to 1 ± this before they are ranked, so that similar ones trade places."""
 
 TRIALS = 8
-"""Epochs that are dealt to find the capacities."""
+"""Epochs that are drawn to find the capacities."""
 
 ATTEMPTS = 32
 """Attempts at dealing an epoch before a batch is added. Most succeed at once: an epoch is no fuller than the
@@ -63,7 +63,7 @@ def fixed_shape(n_node: np.ndarray, n_edge: np.ndarray, batch_size: int) -> Batc
     Args:
         n_node: atoms of each structure, ``[n]``.
         n_edge: edges of each structure, ``[n]``.
-        batch_size: mean number of structures a batch. The set is dealt to round(n / batch_size) batches, so
+        batch_size: mean number of structures per batch. The set is divided into round(n / batch_size) batches, so
             that the mean is exact up to this rounding; a smaller set is a single batch.
 
     Raises:
@@ -85,14 +85,14 @@ def fixed_shape(n_node: np.ndarray, n_edge: np.ndarray, batch_size: int) -> Batc
 
 
 def number_of_batches(n_frames: int, batch_size: int) -> int:
-    """Batches an epoch: the nearest integer to n_frames / batch_size, at least one."""
+    """Batches per epoch: the nearest integer to n_frames / batch_size, at least one."""
     return max(1, (2 * n_frames + batch_size) // (2 * batch_size))
 
 
 def pack(
     n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape, batch_size: int, rng: np.random.Generator
 ) -> list[Packed]:
-    """Deal all structures to batches, in random company and random order.
+    """Assign all structures to batches, in random company and random order.
 
     The number of batches is round(n / batch_size) wherever the shape allows it: always, in practice, for the
     set that the shape was made from.
@@ -106,7 +106,7 @@ def pack(
 
 
 def pack_tightly(n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape) -> list[Packed]:
-    """Deal all structures to as few batches as will do, always in the same way: for evaluation.
+    """Assign all structures to as few batches as will do, always in the same way: for evaluation.
 
     Raises:
         DataError: a structure does not fit the shape.
@@ -151,8 +151,8 @@ def _least_batches(n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape) ->
 def _deal_into(
     n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape, bins: int, rng: np.random.Generator, attempts: int
 ) -> list[np.ndarray]:
-    """Deal with ``bins`` batches if one of so many attempts succeeds, or with as few more as it takes."""
-    more = 1  # grows, so that a set that needs far more batches than the lower bound is soon dealt
+    """Pack into ``bins`` batches if one of so many attempts succeeds, or into as few more as it takes."""
+    more = 1  # grows, so that a set that needs far more batches than the lower bound is soon packed
     while True:
         for _ in range(attempts):
             dealt = _deal(n_node, n_edge, bins, rng, shape)
@@ -169,7 +169,7 @@ def _deal(
     rng: np.random.Generator,
     shape: BatchShape | None = None,
 ) -> list[np.ndarray] | None:
-    """Deal once; None if something did not fit the shape."""
+    """Pack once; None if something did not fit the shape."""
     mean_nodes, mean_edges = max(n_node.sum() / bins, 1.0), max(n_edge.sum() / bins, 1.0)
     rank = (n_node / mean_nodes + n_edge / mean_edges) * rng.uniform(1 - BLUR, 1 + BLUR, len(n_node))
     order = np.argsort(-rank, kind="stable")

@@ -35,7 +35,7 @@ def part_shape(dataset: GraphDataset, n_parts: int) -> BatchShape:
 
 
 def cut(dataset: GraphDataset, indices: np.ndarray, n_parts: int, shape: BatchShape) -> list[np.ndarray] | None:
-    """Frames of each part of a batch, always dealt in the same way; None if a part does not fit the shape."""
+    """Frames of each part of a batch, always assigned in the same way; None if a part does not fit the shape."""
     if n_parts == 1:
         return [indices]
     n_atoms, n_edges = dataset.frames.n_atoms, dataset.edges.n_edges

@@ -141,7 +141,7 @@ class PredictionLog:
                 raise TypeError
         except (DataError, KeyError, TypeError, AttributeError) as error:
             raise RunError(
-                f"{path} is damaged ({type(error).__name__}): remove {self.folder} to compute anew"
+                f"{path} is damaged ({type(error).__name__}): remove {self.folder} to compute it again"
             ) from error
         ours, theirs = flatten(self.identity), flatten(identity)
         differs = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
@@ -208,7 +208,7 @@ def read_part(path: Path) -> list[Outcome]:
             frame, energy, length, forces, seconds, reason = (content[name] for name in ARRAYS)
     except Exception as error:  # zipfile, zlib and NumPy each raise their own for a damaged file
         raise RunError(
-            f"{path} is damaged ({type(error).__name__}): remove it, its frames are computed anew"
+            f"{path} is damaged ({type(error).__name__}): remove it, and its frames are computed again"
         ) from error
     starts = offsets_of(length)
     return [

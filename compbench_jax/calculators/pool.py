@@ -190,7 +190,7 @@ class WorkerPool:
         if in_vain:
             raise RunError(
                 f"the calculator {self.spec.path} ends its worker on every molecule ({reason}; "
-                f"{self._last_words(index)}): mend it, or raise --timeout if it is only slow"
+                f"{self._last_words(index)}): fix it, or raise --timeout if it is only slow"
             )
         return failure(job.frame, f"ended {DEATHS_OF_A_FRAME} workers: {reason}"), None
 

@@ -140,7 +140,7 @@ class WorkerProcess:
             raise FrameFailed(str(answer.get("reason")))
         energy, forces = arrays.get("energy"), arrays.get("forces")
         if energy is None or forces is None or energy.shape != (1,) or forces.shape != (len(job.numbers), 3):
-            raise FrameFailed("the worker answered with arrays of other shapes than one energy and a force an atom")
+            raise FrameFailed("the worker answered with arrays of other shapes than one energy and one force per atom")
         if not (np.isfinite(energy).all() and np.isfinite(forces).all()):
             raise FrameFailed("the calculator returned an energy or forces that are not finite")
         return Answer(float(energy[0]), forces, float(answer.get("seconds", 0.0)))

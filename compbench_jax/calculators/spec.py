@@ -12,7 +12,7 @@ from compbench_jax.files import parse_json
 
 PERTURB = "perturb"
 SHIPPED = ("gfn1-xtb", "gfn2-xtb", PERTURB)
-"""Names that ``--calculator`` takes beside import paths."""
+"""Names that ``--calculator`` takes as well as import paths."""
 
 PERTURB_KEYWORDS = ("force_sigma", "energy_sigma", "seed")
 
@@ -28,7 +28,7 @@ class CalculatorSpec:
         python: interpreter of the worker; None for the present one.
         level: level of theory that it computes or was trained on, in words; None where nobody said.
         elements: atomic numbers that it knows; None where only trying tells.
-        packages: distributions whose versions are recorded, beside the one that holds the module.
+        packages: distributions whose versions are recorded, as well as the one that holds the module.
         info: what goes to ``atoms.info`` of every frame.
         labels: whether it is told the labels (``perturb`` only).
         mend: what to do when it does not start.

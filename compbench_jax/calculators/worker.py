@@ -1,6 +1,6 @@
 """Worker program that drives one ASE calculator, in a process and (if asked) a Python environment of its own.
 
-It is run by path and needs NumPy and ASE beside the calculator, nothing of this library; the parent imports this file
+It is run by path and needs NumPy, ASE and the calculator, nothing of this library; the parent imports this file
 for the protocol. The protocol, version 1, is spoken over the worker's standard input and output. A message is
 
     4 bytes ``CBW1``, uint32 little-endian length of the header, the header (a JSON object in UTF-8), the arrays

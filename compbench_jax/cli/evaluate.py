@@ -81,7 +81,9 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     run = pick_member(members, arguments.run, arguments.member)
     for item in members:
         if item.stopped:
-            print(f"note: member {item.member} stopped at step {item.stopped} of its training", file=sys.stderr)
+            print(
+                f"note: ensemble member {item.member} stopped at step {item.stopped} of its training", file=sys.stderr
+            )
     store = open_data(run, arguments.data, arguments.other_data)
     task = get_task(task_of(arguments, run))
     split = task.split(store)

@@ -60,7 +60,7 @@ def run(arguments: Arguments) -> None:
         export_run(arguments)
     else:
         raise CompBenchError(
-            f"{arguments.folder} is neither a store (it has no manifest.json) nor a run (no config.json): give one"
+            f"{arguments.folder} is neither a data set (it has no manifest.json) nor a run (no config.json): give one"
         )
 
 

@@ -57,7 +57,7 @@ def run(arguments: Arguments) -> None:
     if arguments.sample is not None and arguments.sample < 1:
         raise CompBenchError(f"--sample is {arguments.sample}: give 1 frame per molecule or more")
     if arguments.out.resolve() == arguments.data.resolve():
-        raise CompBenchError(f"--out {arguments.out} is the store that is read: choose another folder")
+        raise CompBenchError(f"--out {arguments.out} is the data set that is read: choose another folder")
     source = open_store(arguments.data, checksums=True)
     present = {graph.molecule.inchikey: i for i, graph in enumerate(source.graphs)}
     chosen = []

@@ -33,7 +33,7 @@ FREE = 1.1
 
 
 class CompBenchCalculator(Calculator):
-    """Energy and forces of a trained run, or the mean of several, with their spread.
+    """Energy and forces of a trained run, or the mean of several, with their standard deviation.
 
     ``results`` holds ``energy`` (total, eV: the reference energies of the atoms are added in float64), ``forces``
     (eV/Å ``[n_atoms, 3]``) and, of an ensemble, ``energy_std`` (eV) and ``forces_std`` (eV/Å ``[n_atoms, 3]``): the
@@ -45,7 +45,7 @@ class CompBenchCalculator(Calculator):
 
     Args:
         run: folder of a run (or a run from ``load_run``).
-        ensemble: further runs, on whose mean and spread it reports; usually the same potential with other seeds. Equal
+        ensemble: further runs, for mean and standard deviation; usually the same potential with other seeds. Equal
             potentials are evaluated in one program.
         which: parameters of each run, ``"best"`` or ``"latest"``.
         skin: Å, of the neighbour list; it is searched again when an atom has moved half of this.

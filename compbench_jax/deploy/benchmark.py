@@ -1,4 +1,4 @@
-"""How fast a run is evaluated: in padded batches, beside the same potential driven frame by frame through ASE."""
+"""Speed of evaluation: padded batches compared with the same potential frame by frame through ASE."""
 
 import time
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Speed:
-    """Structures a second, compilation left out.
+    """Structures per second, compilation left out.
 
     Attributes:
         batched: neighbour lists, padded batches, and predictions, as in an evaluation.
@@ -31,7 +31,7 @@ class Speed:
         one_by_one: the ASE calculator, a frame at a time, padded for its molecule.
         n_frames: frames timed.
         processes: that share them in the first way.
-        batch: mean number of structures a batch.
+        batch: mean number of structures per batch.
         padding: fractions of the nodes and of the edges that are padding in the batches.
         device: what computed.
     """
@@ -121,14 +121,14 @@ def fastest(function: object) -> float:
 
 
 def speed_lines(speed: Speed) -> list[str]:
-    """What the terminal shows."""
+    """Lines for the terminal."""
     nodes, edges = (100 * part for part in speed.padding)
     together = f", {speed.processes} processes" if speed.processes > 1 else ""
     return [
-        f"{speed.n_frames} frames, {speed.batch:.1f} a batch, padding {nodes:.1f}% of nodes and {edges:.1f}% of edges, "
-        f"{speed.device}",
-        f"batched:        {speed.batched:10.1f} structures a second "
+        f"{speed.n_frames} frames, {speed.batch:.1f} per batch, padding {nodes:.1f}% of nodes and {edges:.1f}% of "
+        f"edges, {speed.device}",
+        f"batched:        {speed.batched:10.1f} structures per second "
         f"({speed.batched / speed.one_by_one:.1f} times the loop{together})",
-        f"compiled alone: {speed.bare:10.1f} structures a second",
-        f"frame by frame: {speed.one_by_one:10.1f} structures a second (ASE calculator)",
+        f"compiled alone: {speed.bare:10.1f} structures per second",
+        f"frame by frame: {speed.one_by_one:10.1f} structures per second (ASE calculator)",
     ]

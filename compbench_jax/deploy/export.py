@@ -26,7 +26,7 @@ from compbench_jax.training.checkpoint import LoadedRun
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 ATOMS = 32
-"""Atoms a structure that a batch has room for if nobody says otherwise: those of undecane fit."""
+"""Atoms per structure that a batch has room for if nobody says otherwise: those of undecane fit."""
 
 MEANING = {
     "positions": "angstrom; zero on padding",
@@ -43,7 +43,7 @@ class Sizes:
     """Arrays of an exported program.
 
     Attributes:
-        batch: structures a batch.
+        batch: structures per batch.
         nodes: atoms in all structures of a batch; None: ``ATOMS`` for each.
         edges: edges in all structures of a batch; None: those of 1.5 times the mean number of neighbours in training.
         incoming: most neighbours of an atom, for potentials that see angles; None: 2.5 times that mean.
@@ -68,7 +68,7 @@ def export_program(run: LoadedRun, sizes: Sizes, path: Path) -> dict[str, Any]:
     """
     optional_import("flatbuffers", "export", "exporting a program")
     if run.potential.bonded:
-        raise RunError(f"{run.config['preset']} is told the bonds of molecules, which programs are not: it stays here")
+        raise RunError(f"{run.config['preset']} needs the bonds of molecules and cannot be exported: use its run")
     shape = shape_of(run, sizes)
     names, specs = inputs_for(run, shape, sizes.symbolic)
     try:

@@ -1,1 +1,1 @@
-"""Whether errors matter: a potential's trajectories, scans, vibrations and invariants beside the labels' level."""
+"""A potential's trajectories, scans, vibrations and invariants, compared with the level of theory of the labels."""

@@ -1,4 +1,4 @@
-"""What must be zero: the curl of forces, what a molecule does to another or to an atom far away."""
+"""What must be zero: non-conservative part and net force, and the effect of a molecule or atom far away."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,8 +28,8 @@ def force_field_figures(forces: np.ndarray, jacobian: np.ndarray) -> dict[str, f
         jacobian: ∂F/∂r, eV/Å², ``[3 n, 3 n]``.
 
     Returns:
-        ``curl``: ‖J − Jᵀ‖ / ‖J + Jᵀ‖ (Frobenius); 0 for a gradient, 1 for a matrix without structure. ``push``:
-        ‖ΣF‖ / (√n · rms F); 0 where a molecule does not push itself.
+        ``curl``: the non-conservative part, ‖J − Jᵀ‖ / ‖J + Jᵀ‖ (Frobenius); 0 for a gradient, 1 for a random matrix.
+        ``push``: the net force, ‖ΣF‖ / (√n · rms F).
     """
     symmetric = float(np.linalg.norm(jacobian + jacobian.T))
     size = np.sqrt(len(forces) * (forces**2).sum(axis=1).mean())
@@ -120,7 +120,7 @@ def separations(
 def extensivity(
     engine: Engine, molecules: Sequence[tuple[MolecularGraph, np.ndarray]], reach: float
 ) -> list[dict[str, Any]]:
-    """Each molecule beside the next one of the list (the last beside the first), far apart: see :func:`separations`."""
+    """Each molecule with the next one of the list (the last with the first), far apart: see :func:`separations`."""
     pairs = [(*item, *molecules[(k + 1) % len(molecules)]) for k, item in enumerate(molecules)]
     found = separations(engine, pairs, reach)
     return [{**item, "beside": pair[2].molecule.name} for item, pair in zip(found, pairs, strict=True)]

@@ -37,7 +37,7 @@ from compbench_jax.store.store import FrameStore
 from compbench_jax.training.checkpoint import LoadedRun
 
 FOLDER = "dynamics"
-"""Beside ``dynamics.json``: the trajectories of the potential."""
+"""Next to ``dynamics.json``: the trajectories of the potential."""
 
 BATCH = 16
 """Points of scans that are predicted at once."""

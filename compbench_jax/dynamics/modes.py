@@ -1,4 +1,4 @@
-"""Vibrations of a potential at its own minimum, beside those of the labels' level at its own."""
+"""Vibrations of a potential at its own minimum, and those of the labels' level at its own."""
 
 from collections.abc import Sequence
 from typing import Any

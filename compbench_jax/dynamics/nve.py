@@ -69,8 +69,8 @@ def compare_trajectories(
 ) -> dict[str, Any]:
     """Figures of a molecule's trajectory in a batch, and of its reference's from the same state.
 
-    Distances of distributions are taken over the records that both kept. Their ``floor`` is that between the two halves
-    of the reference: two trajectories of this length differ by as much or more when nothing is wrong.
+    Distances of distributions are taken over the records that both kept. Their ``floor`` is the sampling noise: the
+    distance between the two halves of the reference.
     """
     own = model.positions[:, atoms]
     found = nve_figures(graph, times, own, model.potential[:, column], model.kinetic[:, column])

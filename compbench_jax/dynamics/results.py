@@ -23,7 +23,7 @@ class Metric(NamedTuple):
         key: in the block of a molecule.
         label: in words.
         unit: of the value; empty for a pure number.
-        reference: key of what it is to be seen beside; None where that is zero by definition.
+        reference: key of the value to compare with; None where that is zero by definition.
         total: the values of all molecules are counted up, not averaged.
     """
 
@@ -55,12 +55,12 @@ METRICS = (
     Metric("modes", "frequency_mae", "normal modes, frequency MAE", "cm⁻¹"),
     Metric("modes", "imaginary", "normal modes, imaginary", "", total=True),
     Metric("modes", "shift", "normal modes, shift of the minimum", "Å"),
-    Metric("curl", "curl", "curl of the forces", ""),
-    Metric("curl", "push", "push of a molecule on itself", ""),
-    Metric("extensivity", "energy", "size extensivity, energy", "meV"),
-    Metric("extensivity", "force", "size extensivity, force", "meV/Å"),
-    Metric("locality", "energy", "locality, energy", "meV"),
-    Metric("locality", "force", "locality, force", "meV/Å"),
+    Metric("curl", "curl", "non-conservative part of the forces", ""),
+    Metric("curl", "push", "net force", ""),
+    Metric("extensivity", "energy", "size consistency, energy", "meV"),
+    Metric("extensivity", "force", "size consistency, force", "meV/Å"),
+    Metric("locality", "energy", "size consistency (atom), energy", "meV"),
+    Metric("locality", "force", "size consistency (atom), force", "meV/Å"),
 )
 
 

@@ -64,7 +64,7 @@ class Settings:
 
     @property
     def records(self) -> int:
-        """Records beside that of the start."""
+        """Records without that of the start."""
         return round(1000.0 * self.picoseconds / self.spacing)
 
     def of(self, property: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 All pairs of each molecule are kept; at every geometry those within the cutoff are picked out in order. Edges are
 therefore those of a new search always, there is no skin to outlive, and nothing returns to the host. A pair costs a
-distance: for molecules of up to a few hundred atoms that is little beside the potential itself.
+distance: for molecules of up to a few hundred atoms that is little compared with the potential itself.
 """
 
 from collections.abc import Callable, Sequence

@@ -47,7 +47,7 @@ def integrate(
         masses: u, ``[n_atoms]``.
         time_step: ASE units.
         stride: steps a record.
-        records: beside that of the start.
+        records: without that of the start.
         path: where the unfinished trajectory is kept now and then, when interrupted, and when it is finished; what is
             there already is gone on from.
         progress: called with records done and in all.

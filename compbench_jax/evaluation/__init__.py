@@ -1,1 +1,1 @@
-"""Evaluation of a trained potential: ID beside OOD, with intervals."""
+"""Evaluation of a trained potential: ID and OOD, with intervals."""

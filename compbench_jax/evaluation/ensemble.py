@@ -1,4 +1,4 @@
-"""Evaluation of a run that trained several potentials together: each, their mean and spread, and their ensemble."""
+"""Evaluation of a run that trained several potentials together: each, mean, standard deviation and ensemble."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -58,8 +58,8 @@ def evaluate_members(
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
     """Evaluate members and their ensemble.
 
-    Where the members have several learning rates, that of the chosen member is taken: mean, spread and ensemble are
-    over the seeds that were trained with it, but for members that stopped.
+    Where the members have several learning rates, that of the chosen member is taken: mean, standard deviation and
+    ensemble are over the seeds that were trained with it, without members that stopped.
 
     Args:
         members: all of a run.
@@ -101,9 +101,9 @@ def evaluate_members(
 
 
 def summary(results: Sequence[Derived], ensemble: Derived) -> dict[str, Any]:
-    """Values, mean, spread and the ensemble's value of each metric of ID, OOD and their ratio.
+    """Values, mean, standard deviation and the ensemble's value of each metric of ID, OOD and their ratio.
 
-    The spread is the standard deviation over members (n − 1 in the denominator; null for one member). The interval of
+    The standard deviation is over members (n − 1 in the denominator; null for one member). The interval of
     the mean is over molecules and members; the mean of a ratio is over ratios, its interval that of the ratio of means.
     """
     sets = comparison(*(np.stack([item.sums(part) for item in results]) for part in TEST_PARTS))

@@ -66,7 +66,7 @@ class Evaluation:
 
 
 def fit_sample(store: FrameStore, train: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Train frames for the per-element fit: at most ``most`` (but one a molecule), as many of each molecule,
+    """Train frames for the per-element fit: at most ``most`` (but one per molecule), as many of each molecule,
     int64 ascending.
     """
     owners = store.molecule[train]
@@ -80,7 +80,7 @@ def fit_sample(store: FrameStore, train: np.ndarray, most: int, seed: int) -> np
 
 
 def test_sample(store: FrameStore, frames: np.ndarray, most: int | None) -> np.ndarray:
-    """Test frames to evaluate: all, or at most ``most`` (but one a molecule), as many of each molecule and spread
+    """Test frames to evaluate: all, or at most ``most`` (but one per molecule), as many of each molecule and
     evenly over its own, int64 ascending.
     """
     if most is None or len(frames) <= most:

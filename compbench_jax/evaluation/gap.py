@@ -1,4 +1,4 @@
-"""The compositional gap: what of an OOD error is neither size nor the price of any unseen molecule."""
+"""The compositional gap: the part of an OOD error beyond that of any unseen molecule of the same size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,18 +54,19 @@ def compositional_gap(
 
     - E_task is its error on the task's OOD test;
     - E_control its OOD error after training on ``control_random``: the same molecules split at random, as many on each
-      side, so that E_control is the price of *any* unseen molecule at this size of training set;
+      side, so that E_control is the error on *any* unseen molecule at this size of training set;
     - E_oracle its error on the task's OOD molecules (their secondary frames) after training on their primary frames
       too: the error to be had on them once they are known.
 
-    So g counts, in units of the error on known molecules, what the *system* in the split costs: 0 if a compositional
-    split is no harder than a random one, 1 if it adds as much as the whole oracle's error; below 0 if it is easier. The
+    So g is, in units of the error on known molecules, the additional error of the *rule* in the split: 0 if a
+    compositional split is no harder than a random one, 1 if it adds the oracle's error, below 0 if it is easier. The
     control's OOD molecules are others than the task's: a control that holds out harder molecules by chance makes g
-    smaller, so several random splits may be given. E_task / E_oracle needs no control: it is the price of not having
-    seen just these molecules, however hard they are, 1 if there is none. Of scores x (better the larger) E is 1 − x.
+    smaller, so several random splits may be given. E_task / E_oracle, the generalisation gap, needs no control: it does
+    not depend on the intrinsic difficulty of the molecules, and is 1 without a gap. Of scores x (better the larger) E
+    is 1 − x.
 
     Task and oracle have the same molecules, so that what makes them hard cancels. A molecule of a control counts once,
-    however many runs hold it out: copies of a run on the same split are no new molecules. The runs of the three are
+    however many runs hold it out: seeds of a run on the same split are no new molecules. The runs of the three are
     independent.
 
     Args:

@@ -1,4 +1,4 @@
-"""Who results are of: how a potential came to be, and the settings that copies of a run share."""
+"""Who results are of: how a potential came to be, and the settings that seeds of a run share."""
 
 import contextlib
 import re

@@ -31,13 +31,13 @@ def open_data(run: LoadedRun, data: Path | None = None, other_data: bool = False
     """
     if data is None and not run.config["data"]:
         raise RunError(
-            f"the {run.config['preset']} run was converted, not trained on any data: give a store with --data"
+            f"the {run.config['preset']} run was converted, not trained on any data: give a data set with --data"
         )
     store = open_store(run.config["data"] if data is None else data, checksums=True)
     if run.config["data_hash"] not in ("", store.hash) and not other_data:
         raise RunError(
             f"{store.path} is not the data that the run was trained on (manifest {store.hash[:12]}…, trained "
-            f"on {run.config['data_hash'][:12]}…): give that store with --data, or --other-data to evaluate "
+            f"on {run.config['data_hash'][:12]}…): give that data set with --data, or --other-data to evaluate "
             "on this one"
         )
     return store

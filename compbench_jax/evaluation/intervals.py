@@ -90,7 +90,7 @@ class Measured:
             own = influence[..., k]
             mean = own.mean(axis=0)
             of_sets[molecules] = of_sets.get(molecules, 0.0) + mean
-            # What molecules do to one run and not to the others shows in the spread of the runs, too.
+            # What molecules do to one run and not to the others shows in the variance of the runs, too.
             shared[group] = shared.get(group, 0.0) + float(((own - mean) ** 2).sum())
         parts = [(float((moved**2).sum()), len(moved) - 1) for moved in of_sets.values()]
         over_molecules, over_seeds, most = sum(part for part, _ in parts), 0.0, np.inf

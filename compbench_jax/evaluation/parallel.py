@@ -40,7 +40,7 @@ def processes(workers: int) -> int:
         RunError: it is negative.
     """
     if workers < 0:
-        raise RunError(f"--workers is {workers}: give 1 or more, or 0 for one a core")
+        raise RunError(f"--workers is {workers}: give 1 or more, or 0 for one per core")
     return workers or default_workers()
 
 
@@ -49,7 +49,7 @@ def predictor_of(workers: int) -> Iterator[Predictor]:
     """What predicts with so many processes: this one alone, or a pool that lives as long as the context.
 
     Args:
-        workers: processes; 0 for one a core.
+        workers: processes; 0 for one per core.
 
     Raises:
         RunError: a negative number, or more than one process where JAX does not compute on a CPU.
@@ -132,7 +132,7 @@ class ProcessPool:
 
 
 def shares_of_cores(workers: int) -> list[list[int]]:
-    """The cores of each process, as evenly as they can be dealt; empty where the system does not let one choose."""
+    """The cores of each process, as evenly as possible; empty where the system does not let one choose."""
     if not hasattr(os, "sched_getaffinity"):
         return [[] for _ in range(workers)]
     cores = sorted(os.sched_getaffinity(0))

@@ -21,8 +21,8 @@ BEHIND = 2
 """Batches whose forces stay on the device while the next are computed, so that host and device work at once."""
 
 MOST_LANES = 4
-"""Most batches that a CPU computes at once. One batch does not fill the cores: on two of them MACE gains half as much
-again, SchNet a tenth. Each lane has its own batch in memory.
+"""Maximum number of concurrent batches on a CPU. One batch does not fill the cores: on two of them MACE gains half as
+much again, SchNet a tenth. Each concurrent batch needs memory of its own.
 """
 
 SPARE = 1.2
@@ -113,7 +113,7 @@ def predict(
         free.get()
         try:
             of_graphs, of_nodes = step(params, graph)
-            if lanes > 1:  # the lane is free when it has finished; a single one queues on the device
+            if lanes > 1:  # a place is free when its batch has finished; a single one queues on the device
                 jax.block_until_ready(of_nodes)
             return of_graphs, of_nodes
         finally:
@@ -137,7 +137,7 @@ def predict(
                     free.put(None)
             waiting.append((item.indices, threads.submit(run, graph)))
             if item is plan[0]:
-                wait([waiting[0][1]])  # the first one compiles, for all lanes
+                wait([waiting[0][1]])  # the first one compiles, for all
             if len(waiting) > max(lanes, BEHIND):
                 collect()
         while waiting:

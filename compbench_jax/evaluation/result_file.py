@@ -27,7 +27,7 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def encode(result: Result) -> bytes:
-    """JSON, a row of sums a line, so that changes are seen in a diff."""
+    """JSON, a row of sums per line, so that changes are seen in a diff."""
     content = msgspec.to_builtins(result, str_keys=True)
     for part in PARTS:
         tested = content[part]

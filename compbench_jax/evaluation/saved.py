@@ -57,7 +57,7 @@ def ensemble_uncertainty(
     store: FrameStore,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Whether the spread of an ensemble tells the error of its mean, for forces (by atom) and energies (by frame).
+    """Ensemble standard deviation compared with the error of the mean, for forces (by atom) and energies (by frame).
 
     Args:
         predictions: for ``"id"`` and ``"ood"`` those of two members or more.
@@ -93,6 +93,6 @@ def saved_uncertainty(folders: Sequence[Path], store: FrameStore, settings: Sett
                 f"{folders[0]} and others hold {part.upper()} predictions of different frames: evaluate again"
             )
         if saved[0].frames.max() >= store.n_frames or len(saved[0].forces) != store.gather(saved[0].frames).offsets[-1]:
-            raise RunError(f"{store.path} is not the data of {folders[0]}: give that store with --data")
+            raise RunError(f"{store.path} is not the data of {folders[0]}: give that data set with --data")
         predictions[part], frames[part] = saved, saved[0].frames
     return ensemble_uncertainty(predictions, frames, store, settings)

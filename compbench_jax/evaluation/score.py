@@ -176,5 +176,5 @@ def same_molecules(graphs: Sequence[MolecularGraph]) -> np.ndarray:
 
 
 def atoms_of_frames(frames: Frames, of_molecule: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Spread values of a molecule's atoms (by graph, ``[n_atoms of the molecule]``) over all frames, ``[n_atoms]``."""
+    """Values of a molecule's atoms (by graph, ``[n_atoms of the molecule]``), repeated for all frames ``[n_atoms]``."""
     return np.concatenate([of_molecule[int(m)] for m in frames.molecule])

@@ -1,7 +1,7 @@
-"""Whether the spread of an ensemble tells its error: rank correlation, calibration, sparsification (NumPy, float64).
+"""Ensemble standard deviation compared with the error: rank correlation, calibration, sparsification (float64).
 
-Spread and error belong to items (the force on an atom, the energy of a frame), items to molecules; intervals are over
-molecules. Weights are how often an item's molecule was drawn.
+Standard deviation and error belong to items (the force on an atom, the energy of a frame), items to molecules;
+intervals are over molecules. Weights are how often an item's molecule was drawn.
 """
 
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ def items_of(members: Sequence[np.ndarray], reference: np.ndarray, molecule: np.
         molecule: of each item.
     """
     if len(members) < 2:
-        raise ValueError("one member has no spread")
+        raise ValueError("one ensemble member has no standard deviation")
     stacked = np.stack([np.asarray(item, np.float64).reshape(len(reference), -1) for item in members])
     error = stacked.mean(axis=0) - np.asarray(reference, np.float64).reshape(len(reference), -1)
     return Items(stacked.var(axis=0, ddof=1).mean(axis=1), (error**2).mean(axis=1), np.asarray(molecule))
@@ -131,13 +131,13 @@ def bins_of(variance: np.ndarray, bins: int = BINS) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Predicted spread against error, bin by bin (Levi et al. 2022, Sensors 22, 5540; equations 8 and 9).
+    """Predicted standard deviation against error, bin by bin (Levi et al. 2022, Sensors 22, 5540; equations 8 and 9).
 
     Attributes:
         predicted: root of the mean variance of each bin, ``[n_bins]``.
         observed: RMSE of each bin.
         ence: expected normalised calibration error, mean over bins of |predicted − observed| / predicted.
-        error_over_spread: RMSE / root mean variance of all: the factor by which the spread is too small.
+        error_over_spread: RMSE / root mean variance of all: the factor by which the standard deviation is too small.
     """
 
     predicted: np.ndarray
@@ -160,14 +160,14 @@ def calibration(items: Items, bins: np.ndarray, weights: np.ndarray) -> Calibrat
 
 @dataclass(frozen=True, eq=False)
 class Sparsification:
-    """RMSE of what is left when the items of largest spread are left out (Ilg et al. 2018, arXiv 1802.07095, sect. 4).
+    """RMSE without the items of largest standard deviation (Ilg et al. 2018, arXiv 1802.07095, sect. 4).
 
     Attributes:
         left_out: share of the items, ``[STEPS]``.
         by_spread: RMSE of the rest over that of all items.
         by_error: the same if the items of largest error are left out: the oracle.
-        ause: area between the two (trapezium rule from 0 to 0.95): 0 for a spread that orders items as their errors do.
-        ause_of_chance: the same for a spread that says nothing, whose curve stays at 1.
+        ause: area between the two (trapezium rule from 0 to 0.95): 0 if items are ordered as by their errors.
+        ause_of_chance: the same for a random order, whose curve stays at 1.
     """
 
     left_out: np.ndarray

@@ -49,7 +49,7 @@ WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEM
 COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
 OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
-"""Notice of the weights' first publication, beside that of the package they are read from."""
+"""Notice of the weights' first publication, in addition to that of the package they are read from."""
 
 
 def convert(name: str, run: Path, folder: Path | None = None) -> Path:

@@ -71,7 +71,7 @@ FOUNDATIONS: dict[str, Foundation] = {
             "SO3LR: So3krates with long-range electrostatics and dispersion, for organic molecules",
             "so3krates_torch.calculator.so3:SO3LRCalculator",
             # The default long-range cutoff of 12 Å shifts gas-phase forces by tenths of an eV/Å, through the charges;
-            # float64 because an offset of −164 eV an atom would cost float32 its meV.
+            # float64 because an offset of −164 eV per atom would cost float32 its meV.
             keywords={"r_max_lr": 1000.0, "dispersion_energy_cutoff_lr_damping": 2.0, "default_dtype": "float64"},
             level="PBE0+MBD",
             elements="H C N O F P S Cl",

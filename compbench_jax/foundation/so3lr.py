@@ -3,7 +3,7 @@
     python -I so3lr.py FILE.npz
 
 Run by path in the environment that `compbench foundation install so3lr` made: it imports nothing of the library (hence
--I, or files beside it would be taken for modules of the standard library). The package's checkpoint is a pickle that
+-I, or files next to it would be taken for modules of the standard library). The package's checkpoint is a pickle that
 its own code loads here; what the file holds is arrays alone: the parameters by their names, ``settings`` (JSON as
 bytes) and ``licence`` (the package's, text as bytes).
 """

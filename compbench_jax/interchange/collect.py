@@ -248,7 +248,7 @@ def _same_labels(source: Source, index: int, before: Labels | None, labels: Labe
 
 
 def _trajectories(part: _Part, rows: np.ndarray) -> Iterator[tuple[tuple[str, int] | None, np.ndarray]]:
-    """The trajectories among some frames: those the file tells apart, else one."""
+    """The trajectories among some frames: those the file distinguishes, else one."""
     groups: dict[tuple[str, int] | None, list[int]] = {}
     for k in rows.tolist():
         groups.setdefault(part.tag[k], []).append(k)

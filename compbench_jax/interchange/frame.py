@@ -94,7 +94,7 @@ def labelled_frame(
         positions, forces = np.asarray(positions, np.float64), np.asarray(forces, np.float64)
         energy = float(energy)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{where} has a label or position that is not a number: mend or remove it") from error
+        raise DataError(f"{where} has a label or position that is not a number: correct or remove it") from error
     n_atoms = len(numbers) if numbers.ndim == 1 else 0
     if not 1 <= n_atoms <= MAX_ATOMS or numbers.dtype.kind not in "iu" or numbers.min() < 1 or numbers.max() > 118:
         raise DataError(f"{where}: its atomic numbers are not 1 to {MAX_ATOMS} integers from 1 to 118")
@@ -122,7 +122,7 @@ def lone_atom(numbers: Any, keys: LabelKeys, scalars: Collection[str], vectors: 
         numbers: atomic numbers.
         keys: what the user says of labels.
         scalars: keys of the frame that may be energies.
-        vectors: keys of the frame that hold three numbers an atom.
+        vectors: keys of the frame that hold three numbers per atom.
 
     Returns:
         None for a molecule, or where there are forces.

@@ -153,7 +153,7 @@ def check_free(out: Path) -> None:
         raise CompBenchError(f"{out} is a file: choose another --out")
     for name in (MANIFEST, SHARDS):
         if (out / name).exists():
-            raise CompBenchError(f"{out} already holds a store: choose another --out, or remove it")
+            raise CompBenchError(f"{out} already holds a data set: choose another --out, or remove it")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ NO_STEREO = "-UHFFFAOYSA-"
 """Second block of the InChIKey of a molecule without stereocentres and isotopes."""
 
 SAMPLE = 16
-"""Frames, spread over the others, that tell whether any other frame shares an atom order."""
+"""Frames, evenly from all, that show whether any other frame shares an atom order."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,7 @@ def _attempt(
     rng = np.random.default_rng(dynamics_seed)
     atoms = Atoms(graph.numbers, start, calculator=level.calculator(settings.scf_looseness))
     # The conformer is near a minimum and holds no potential energy. Twice the temperature in the velocities gives each
-    # vibration its kT, which the equilibration then only has to spread over kinetic and potential parts.
+    # vibration its kT, which the equilibration then only has to distribute over kinetic and potential parts.
     thermalize_momenta(atoms, 2.0 * settings.temperature, rng=rng)
     dynamics = BAOAB(
         atoms,

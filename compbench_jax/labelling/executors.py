@@ -43,7 +43,7 @@ def make_executor(name: str, workers: int = 0, scheduler: str | None = None) -> 
 
     Args:
         name: ``"processes"`` (of this machine) or ``"dask"`` (dask.distributed).
-        workers: how many, one thread each; 0 for one a core. The workers of a given scheduler are its own.
+        workers: how many, one thread each; 0 for one per core. The workers of a given scheduler are its own.
         scheduler: address of a running dask scheduler; None starts a cluster on this machine.
 
     Raises:
@@ -52,7 +52,7 @@ def make_executor(name: str, workers: int = 0, scheduler: str | None = None) -> 
     if name not in EXECUTORS:
         raise CompBenchError(f"no executor {name!r}: choose one of {', '.join(EXECUTORS)}")
     if workers < 0:
-        raise CompBenchError(f"--workers is {workers}: give 0 (one a core) or more")
+        raise CompBenchError(f"--workers is {workers}: give 0 (one per core) or more")
     if name == "processes":
         if scheduler is not None:
             raise CompBenchError(f"--scheduler {scheduler} is of no use to --executor processes: add --executor dask")

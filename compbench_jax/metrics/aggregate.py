@@ -14,7 +14,7 @@ ENERGY_COLUMNS = (
     "abs_centred",
     "abs_centred_per_atom",
 )
-"""Absolute energy errors of a frame, eV and eV an atom, three ways that are never mixed."""
+"""Absolute energy errors of a frame, eV and eV per atom, three ways that are never mixed."""
 
 SUM_COLUMNS = COLUMNS + ENERGY_COLUMNS
 """Columns that :func:`metrics_from_sums` works on."""
@@ -26,7 +26,7 @@ SCORES = {metric.name: metric.smallest for metric in METRICS.values() if metric.
 def referenced_errors(
     errors: np.ndarray, compositions: np.ndarray, fit_errors: np.ndarray, fit_compositions: np.ndarray
 ) -> np.ndarray:
-    """Energy errors after taking out one energy an atom of each element, fitted to errors on training frames.
+    """Energy errors after taking out one energy per atom of each element, fitted to errors on training frames.
 
     The fit is least squares with the solution of smallest norm, so that an element absent from the training
     frames is left as it is.

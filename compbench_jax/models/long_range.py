@@ -6,7 +6,7 @@ Littmark, Coulomb's law between charges of finite width, and the van der Waals e
 and Scheffler, Phys. Rev. Lett. 102, 073005 (2009)).
 
 Charges and dispersion act between all pairs of atoms of a molecule, as dense arrays of all pairs of a batch: few
-operations a pair beside the thousands that a network spends on each edge.
+operations per pair compared with the thousands that a network spends on each edge.
 """
 
 from typing import NamedTuple

@@ -13,7 +13,7 @@ def fit_normalisation(frames: Frames, average_neighbours: float) -> Normalisatio
 
     Args:
         frames: the training frames.
-        average_neighbours: directed edges an atom within the cutoff, n_edge / n_atoms of the same frames.
+        average_neighbours: directed edges per atom within the cutoff, n_edge / n_atoms of the same frames.
 
     Raises:
         DataError: there are no frames, a number is not finite, or all forces vanish.
@@ -22,10 +22,12 @@ def fit_normalisation(frames: Frames, average_neighbours: float) -> Normalisatio
         raise DataError("no training frames to fit the normalisation on: choose a task whose training set is not empty")
     for key in ("energy", "forces"):
         if not np.isfinite(getattr(frames, key)).all():
-            raise DataError(f"a training frame has a {key} that is not finite: check the store with `compbench verify`")
+            raise DataError(
+                f"a training frame has a {key} that is not finite: check the data set with `compbench verify`"
+            )
     scale = float(np.sqrt(np.mean(np.square(frames.forces, dtype=np.float64))))
     if scale == 0.0:
-        raise DataError("all training forces are zero, which sets no scale: check the labels of the store")
+        raise DataError("all training forces are zero, which sets no scale: check the labels of the data set")
     elements = np.unique(frames.numbers).tolist()
     counts = compositions(frames, elements)
     return Normalisation(

@@ -22,7 +22,7 @@ class Normalisation:
 
     Attributes:
         elements: atomic numbers the potential knows, ascending; ``species`` of a graph index into it.
-        reference_energies: eV an atom of each element (least squares on train); taken out of every target.
+        reference_energies: eV per atom of each element (least squares on train); taken out of every target.
         scale: eV; root mean square of the training force components (eV/Å), multiplies the network's output.
         average_neighbours: mean number of neighbours of an atom within the cutoff.
     """
@@ -50,9 +50,9 @@ class Potential:
         module: the network.
         normalisation: constants of the training frames.
         cutoff: Å, radius of the neighbour list.
-        direct: the network predicts forces beside energies: it returns ``(node energies [n_node], node forces
-            [n_node, 3])``, the forces in units of ``normalisation.scale`` (eV/Å). They are nobody's gradient: energy
-            is not conserved along a trajectory, and a molecule may push itself.
+        direct: the network predicts direct (non-conservative) forces as well as energies: it returns ``(node energies
+            [n_node], node forces [n_node, 3])``, the forces in units of ``normalisation.scale`` (eV/Å). They are no
+            gradient: energy is not conserved along a trajectory, and a molecule may have a net force.
         bonded: the network needs the molecules' bonds, its fifth argument
             (:class:`compbench_jax.models.baselines.bonded.Bonds`): ``GraphDataset.build(…, graphs=graphs)``.
         triplets: the network needs the triplets of a batch: ``GraphDataset.build(…, triplets=True)``.

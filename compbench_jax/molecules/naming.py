@@ -1,4 +1,4 @@
-"""Systematic IUPAC names of linear chains with two end fragments, and common names understood beside them.
+"""Systematic IUPAC names of linear chains with two end fragments, and common names understood as well.
 
 Rules (IUPAC Recommendations 2013, P-31 and P-41): the senior fragment is the suffix and takes locant 1, the
 other end is a prefix with the locant of its carbon; the parent's final ``e`` goes before a vowel; locants go

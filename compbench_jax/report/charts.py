@@ -10,7 +10,7 @@ from compbench_jax.report.leaderboard import METRIC, Row
 
 MEV = 1000.0
 ID, OOD = "#0072B2", "#D55E00"
-"""Blue and vermilion of Okabe & Ito, which every common colour blindness tells apart."""
+"""Blue and vermilion of Okabe & Ito, distinguishable under every common colour blindness."""
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", "#7A5BA6", "#6B7280", "#B5445B")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "cross", "star", "pentagon", "hexagon")
 

@@ -18,7 +18,7 @@ LATEX_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\t
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """All metrics of all rows with their intervals, eV and eV/Å, one line a task and model.
+    """All metrics of all rows with their intervals, eV and eV/Å, one line per task and model.
 
     Raises:
         RunError: the file could not be written.

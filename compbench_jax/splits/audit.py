@@ -143,7 +143,7 @@ def audit_split(
         raise TaskError(f"cutoff {cutoff} Å: give a length above 0")
     if draws < 0 or draws == 1:
         raise TaskError(
-            f"{draws} random splits: give 0 for no comparison, or 2 and more (a z-score needs their spread)"
+            f"{draws} random splits: give 0 for no comparison, or 2 and more (a z-score needs a standard deviation)"
         )
     if layers is not None and layers < 1:
         raise TaskError(f"{layers} layers: give 1 or more")

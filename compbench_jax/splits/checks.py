@@ -49,14 +49,14 @@ def check_molecules(
         unknown = [i for i in indices if not 0 <= i < len(graphs)]
         if unknown:
             raise TaskError(
-                f"{task}: unknown {side} molecule {unknown[0]}: the store holds molecules "
+                f"{task}: unknown {side} molecule {unknown[0]}: the data set holds molecules "
                 f"0 to {len(graphs) - 1}, choose among these"
             )
         if not indices:
             wanted = f" ({rule})" if rule else ""
             raise TaskError(
-                f"{task}: the store has no {side} molecule{wanted}: "
-                "choose another task, or generate a store that has some"
+                f"{task}: the data set has no {side} molecule{wanted}: "
+                "choose another task, or generate a data set that has some"
             )
     trained = {graphs[i].molecule.inchikey: i for i in chosen.train}
     for j in chosen.ood:
@@ -66,7 +66,7 @@ def check_molecules(
             raise TaskError(
                 f"{task}: OOD molecule {molecule.name} (molecule {j}) is also the training molecule "
                 f"{graphs[twin].molecule.name} (molecule {twin}), both are {molecule.inchikey}: "
-                "remove one of the two from the store"
+                "remove one of the two from the data set"
             )
 
 
@@ -82,13 +82,13 @@ def check_split(store: FrameStore, split: Split) -> None:
     for part, frames in split.parts().items():
         if not len(frames):
             raise TaskError(
-                f"{split.task}: the {part} set of {store.path} is empty: choose another task or a larger store"
+                f"{split.task}: the {part} set of {store.path} is empty: choose another task or a larger data set"
             )
         outside = frames[(frames < 0) | (frames >= store.n_frames)]
         if len(outside):
             raise TaskError(
                 f"{split.task}: {part} frame {outside[0]} is not in {store.path}, which holds frames 0 to "
-                f"{store.n_frames - 1}: make the split from this store"
+                f"{store.n_frames - 1}: make the split from this data set"
             )
     owner = np.full(store.n_frames, -1)
     for number, (part, frames) in enumerate(split.parts().items()):

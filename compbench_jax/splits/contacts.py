@@ -1,4 +1,4 @@
-"""Novelty in three dimensions: kinds of atoms that meet in an OOD frame but never in train.
+"""Unseen contacts: kinds of atoms that are close in an OOD frame but never in train.
 
 A *contact* is a pair of atoms closer than the cutoff that neither a bond nor an angle joins (1-4 and beyond, what force
 fields call non-bonded). Its type is the unordered pair of the atoms' kinds, and the kind of an atom is its element with

@@ -17,21 +17,21 @@ from compbench_jax.store.store import FrameStore
 
 @dataclass(frozen=True)
 class ControlRandom(Task, control=True):
-    """The molecules of a task, dealt to train and OOD at random: as many to each side, but no system in it.
+    """The molecules of a task, assigned to train and OOD at random: as many to each side, without a rule.
 
-    The ratio OOD/ID that is left here is the price of any unseen molecule; what a task has above it is
+    The ratio OOD/ID of this control holds for any unseen molecule; what a task has above it is
     compositional. Sides have the task's numbers of *molecules*, and so of frames, since the sets of one store
     are equally long. A random split may fail the audit's coverage (an element only in OOD); the audit says
     so, and another seed helps.
 
     Attributes:
         task: whose molecules these are.
-        seed: of the deal.
+        seed: of the random split.
     """
 
     kind: ClassVar[str] = "control_random"
     principle: ClassVar[str] = "control: size"
-    question: ClassVar[str] = "What does the same potential lose on unseen molecules that were picked at random?"
+    question: ClassVar[str] = "How large is the error of the same potential on unseen molecules of a random split?"
     trained_on: ClassVar[str] = "as many of the task's molecules, at random"
     tested_on: ClassVar[str] = "the task's other molecules"
 
@@ -39,7 +39,7 @@ class ControlRandom(Task, control=True):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be dealt again."""
+        """Refuse what cannot be split at random."""
         if isinstance(self.task, ControlRandom | Oracle):
             raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
         if self.seed < 0:
@@ -51,12 +51,12 @@ class ControlRandom(Task, control=True):
         return f"{self.kind}({self.task.name}{f',seed={self.seed}' if self.seed else ''})"
 
     def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
-        """Deal the task's molecules. Records of one InChIKey stay together, since they are one molecule."""
+        """Split the task's molecules. Records of one InChIKey stay together, since they are one molecule."""
         chosen = self.task.molecules(graphs)
         records: dict[str, list[int]] = {}
         for index in (*chosen.train, *chosen.ood):
             records.setdefault(graphs[index].molecule.inchikey, []).append(index)
-        # By InChIKey, not by place: the deal must not depend on the order of the molecules in the store.
+        # By InChIKey, not by place: the split must not depend on the order of the molecules in the store.
         decks = [records[key] for key in sorted(records)]
         train: list[int] = []
         ood: list[int] = []
@@ -73,7 +73,7 @@ class Oracle(Task, control=True):
     Not molecule-disjoint, by definition and by declaration. Training: primary frames of both sides.
     Validation and ID test: the task's own. OOD test: secondary frames of the OOD molecules without their
     tuning frames, because the task's OOD test (their primary frames) is trained on here. Both are drawn from
-    the same ensemble by disjoint segments, so the oracle's OOD error may be set beside the task's as it is;
+    the same ensemble by disjoint segments, so the oracle's OOD error may be compared with the task's as it is;
     to compare both on the very same frames, evaluate the task's run on the oracle's split as well: its OOD
     test is as new to that run. More is trained on, too: at equal epochs the oracle takes more steps, at equal
     steps it sees each frame less often.
@@ -84,7 +84,7 @@ class Oracle(Task, control=True):
 
     kind: ClassVar[str] = "oracle"
     principle: ClassVar[str] = "control: data"
-    question: ClassVar[str] = "How well does the same potential do once it is trained on the OOD molecules too?"
+    question: ClassVar[str] = "How large is the error of the same potential trained on the OOD molecules too?"
     trained_on: ClassVar[str] = "the task's molecules and its OOD molecules"
     tested_on: ClassVar[str] = "unseen (secondary) frames of the task's OOD molecules"
     molecule_disjoint: ClassVar[bool] = False

@@ -23,7 +23,7 @@ from compbench_jax.molecules.molecule import MAX_RADIUS, MolecularGraph
 ATOM_ALPHA = 0.5
 COMPOUND_ALPHA = 0.1
 ROUNDING = 1e-12
-"""A spread of D_C below this is rounding: the random splits are all alike."""
+"""A standard deviation of D_C below this is rounding: the random splits are all alike."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RadiusRow:
 
 
 def environment_masses(graphs: Sequence[MolecularGraph], radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """Environments of one radius and how each molecule's mass of 1 is spread over them.
+    """Environments of one radius and how each molecule's mass of 1 is distributed over them.
 
     Returns:
         identifiers of the environments, uint32 ``[n_environments]``, ascending;
@@ -98,8 +98,8 @@ def radius_profile(
         train: the training molecules, each once.
         ood: the held-out molecules, each once.
         draws: random splits of ``train`` and ``ood`` together, of the same sizes, for all radii: two at least,
-            since one has no spread, or 0 to leave the comparison out (as it must be when a molecule is on both
-            sides, for then no split is molecule-disjoint).
+            since one has no standard deviation, or 0 to leave the comparison out (as it must be when a molecule is on
+            both sides, for then no split is molecule-disjoint).
         seed: of the random splits.
     """
     rng = np.random.default_rng(seed)

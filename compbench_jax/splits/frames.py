@@ -46,7 +46,7 @@ def require_sets(task: str, store: FrameStore, molecules: Iterable[int], sets: I
         if missing:
             raise TaskError(
                 f"{task}: no {name} trajectory in {store.path} for {named(store.graphs, missing)}: "
-                "generate the store again with these molecules"
+                "generate the data set again with these molecules"
             )
         tuning = store.manifest.tuning_frames
         short = [m for m in molecules if counts[m] <= tuning]

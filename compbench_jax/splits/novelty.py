@@ -1,4 +1,4 @@
-"""Where the novelty of an OOD molecule is: bonds from each atom to the nearest one that is new to train."""
+"""Distance to an unseen environment: bonds from each atom of an OOD molecule to the nearest one unseen in train."""
 
 from collections.abc import Iterable, Sequence
 
@@ -58,9 +58,9 @@ def bond_distances(graph: MolecularGraph, sources: np.ndarray) -> np.ndarray:
 def novelty_distances(store: FrameStore, split: Split) -> dict[int, np.ndarray]:
     """Bonds from each atom of each OOD molecule to the nearest novel atom.
 
-    An atom is novel if its environment is absent from train, at the radius where the novelty of *its molecule* begins.
-    One radius for a whole split would be that of its most novel molecule (glycine's 1 among amino acids), at which
-    the other molecules have nothing new.
+    An atom is novel if its environment is absent from train, at the smallest radius at which *its molecule* has an
+    unseen environment. One radius for a whole split would be that of its most novel molecule (glycine's 1 among amino
+    acids), at which the other molecules have nothing new.
 
     Returns:
         for every molecule of the OOD test (index into ``store.graphs``) int64 ``[n_atoms]``, in the atom

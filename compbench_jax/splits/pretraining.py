@@ -25,9 +25,7 @@ class Pretraining(Task, control=True):
 
     kind: ClassVar[str] = "pretraining"
     principle: ClassVar[str] = "preparation"
-    question: ClassVar[str] = (
-        "What is known of a task's OOD molecules from all other families, before fine-tuning on it?"
-    )
+    question: ClassVar[str] = "How large is the error on a task's OOD molecules after training on all other families?"
     trained_on: ClassVar[str] = "all families that the task has no molecule of"
     tested_on: ClassVar[str] = "the task's OOD molecules"
 

@@ -39,7 +39,7 @@ def statistical_inefficiency(correlation: np.ndarray, length: int) -> float | No
 
     Args:
         correlation: ρ(1), ρ(2), …; NaN where unknown.
-        length: frames a segment.
+        length: frames per segment.
 
     Returns:
         None if not even ρ(1) is known.

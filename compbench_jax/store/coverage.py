@@ -24,7 +24,7 @@ class Coverage:
     Attributes:
         overlap: 1 − total variation distance of the torsion histograms of both sets (bins of 30°), mean over torsions;
             1 for equal distributions, 0 for disjoint ones.
-        overlap_redealt: the same, when the segments of both sets are dealt anew at random (mean over draws): what two
+        overlap_redealt: the same, when the segments of both sets are assigned at random (mean over draws): what two
             samples of this size from one distribution reach. Far below it, ``overlap`` means that the sets differ.
         nearest_median: median over secondary frames of the distance to the nearest primary frame, degrees: root mean
             square difference of their torsions, mirror images counted as the same.
@@ -51,7 +51,7 @@ def coverage(angles: np.ndarray, secondary: np.ndarray, segments: np.ndarray, se
         angles: torsions, degrees, ``[n_frames, n_torsions]``.
         secondary: whether a frame is of the secondary set, bool ``[n_frames]``.
         segments: number of the trajectory of each frame, different in the two sets, ``[n_frames]``.
-        seed: of the random deals.
+        seed: of the random splits.
 
     Returns:
         None if the molecule has no torsion or only one set.

@@ -72,7 +72,7 @@ def is_complete(plan: Plan) -> bool:
     )
     if not same:
         raise DataError(
-            f"{plan.out} already holds a store made with other settings: choose another --out, or remove it"
+            f"{plan.out} already holds a data set made with other settings: choose another --out, or remove it"
         )
     return True
 
@@ -230,7 +230,7 @@ def assemble(plan: Plan, jobs: Sequence[ShardJob]) -> Manifest:
         segment = read_shard(job)
         if segment is None:
             raise DataError(
-                f"{job.path} vanished or was damaged while the store was being put together: rerun the command"
+                f"{job.path} vanished or was damaged while the data set was being written: rerun the command"
             )
         rejected.extend(segment.rejected)
         trajectories.append(

@@ -87,16 +87,18 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise DataError(
-            f"no store at {folder}: the folder does not exist (make one with `compbench generate --out {folder}`)"
+            f"no data set at {folder}: the folder does not exist (make one with `compbench generate --out {folder}`)"
         )
     if not path.is_file():
-        raise DataError(f"{folder} is not a finished store: it has no {MANIFEST} (rerun its `compbench generate`)")
+        raise DataError(f"{folder} is not a finished data set: it has no {MANIFEST} (rerun its `compbench generate`)")
     if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path} is over {MAX_BYTES >> 20} MB, no manifest of a store: restore the file")
+        raise DataError(f"{path} is over {MAX_BYTES >> 20} MB, no manifest of a data set: restore the file")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid JSON ({error}): restore the file or generate the store again") from error
+        raise DataError(
+            f"{path} is not valid JSON ({error}): restore the file or generate the data set again"
+        ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): restore the file") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
@@ -109,7 +111,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         if raw["units"] != UNITS:
             raise DataError(
-                f"{path} states units {raw['units']}, expected {UNITS}: convert the store, nothing is guessed"
+                f"{path} states units {raw['units']}, expected {UNITS}: convert the data set, nothing is guessed"
             )
         return _manifest(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -27,7 +27,7 @@ class Relabelling:
         source: store of the geometries.
         out: folder of the new store.
         level: name of the level of theory.
-        sample: frames a molecule, of both sets together in the proportion of the source; None for all.
+        sample: frames per molecule, of both sets together in the proportion of the source; None for all.
         molecules: indices of molecules of the source, ascending.
     """
 
@@ -163,7 +163,7 @@ def is_complete(plan: Relabelling) -> bool:
     same = manifest.level == get_level(plan.level).describe() and manifest.settings == plan.record()
     if not (same and manifest.molecules == chosen):
         raise DataError(
-            f"{plan.out} already holds a store made with other settings: choose another --out, or remove it"
+            f"{plan.out} already holds a data set made with other settings: choose another --out, or remove it"
         )
     return True
 
@@ -176,7 +176,7 @@ def _assemble(plan: Relabelling, jobs: list[tuple[np.ndarray, LabelJob]], tuning
     for frames, job in jobs:
         labels = read_labels(job)
         if labels is None:
-            raise DataError(f"{job.path} vanished while the store was being put together: rerun the command")
+            raise DataError(f"{job.path} vanished while the data set was being written: rerun the command")
         for k, frame in enumerate(frames.tolist()):
             if k in labels.failures:
                 rejected.append(

@@ -47,8 +47,8 @@ NOTES = {
     "much as one independent frame; mean over molecules; at most the length L of a segment",
     "independent_frames": "frames divided by g, summed over molecules",
     "coverage": "primary against secondary set, mean over molecules. overlap: 1 - total variation distance of the "
-    "histograms of each torsion (bins of 30 degrees). overlap_redealt: the same after the segments were dealt anew at "
-    "random, which is what samples of this size reach. nearest_median: median distance of a secondary frame to the "
+    "histograms of each torsion (bins of 30 degrees). overlap_redealt: the same after the segments were assigned at "
+    "random, the value expected for samples of this size. nearest_median: median distance of a secondary frame to the "
     "nearest primary frame (degrees; root mean square over torsions, mirror images are the same). covered: share "
     "nearer than 30 degrees. overlap_pooled: overlap of the family's two histograms",
     "rejected": "trajectories thrown away because a bond changed or a calculation failed; the fraction is of all that "
@@ -76,7 +76,7 @@ def store_statistics(store: FrameStore, seed: int = 0) -> dict[str, Any]:
 
     Args:
         store: any store; frames are read molecule by molecule.
-        seed: of the random deals that overlaps are compared with.
+        seed: of the random splits that overlaps are compared with.
     """
     measured = [_measure(store, index, seed) for index in range(len(store.graphs)) if (store.molecule == index).any()]
     families = list(dict.fromkeys(item.family for item in measured))
@@ -274,6 +274,6 @@ def _rounded(values: Any) -> list[float]:
 
 
 def statistics_json(statistics: Mapping[str, Any]) -> str:
-    """The statistics as JSON, a list of numbers a line."""
+    """The statistics as JSON, a list of numbers per line."""
     text = json.dumps(statistics, indent=1, ensure_ascii=False, allow_nan=False)
     return re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text) + "\n"

@@ -94,8 +94,10 @@ def load_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> n
     """Memory-map one array of a store, refusing pickles and anything but the promised dtype and shape."""
     path = folder / name
     if not path.exists():
-        raise DataError(f"{path} is missing: copy it again from the source of the store, or generate the store again")
-    damaged = f"{path} is truncated or not a plain array: copy it again, or generate the store again"
+        raise DataError(
+            f"{path} is missing: copy it again from the source of the data set, or generate the data set again"
+        )
+    damaged = f"{path} is truncated or not a plain array: copy it again, or generate the data set again"
     if not path.is_file():  # a pipe would be waited for
         raise DataError(damaged)
     try:
@@ -127,27 +129,27 @@ def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
     if set(manifest.files) != set(FILES):
         odd = sorted(set(manifest.files) ^ set(FILES))
         raise DataError(
-            f"{folder / 'manifest.json'} lists other arrays than a store has ({', '.join(odd)}): generate it again"
+            f"{folder / 'manifest.json'} lists other arrays than a data set has ({', '.join(odd)}): generate it again"
         )
     arrays = {}
     for name, dtype in FILES.items():
         entry = manifest.files[name]
         if entry.dtype != dtype:
-            raise DataError(f"{folder / name} is declared {entry.dtype}, expected {dtype}: generate the store again")
+            raise DataError(f"{folder / name} is declared {entry.dtype}, expected {dtype}: generate the data set again")
         arrays[name.removesuffix(".npy")] = load_array(folder, name, dtype, entry.shape)
         if checksums and file_sha256(folder / name) != entry.sha256:
             raise DataError(
-                f"{folder / name} differs from its SHA-256 in the manifest: copy it again, or regenerate the store"
+                f"{folder / name} differs from its SHA-256 in the manifest: copy it again, or regenerate the data set"
             )
     atom_offsets, bond_offsets = offsets_of(manifest.n_atoms), offsets_of(manifest.n_bonds)
     molecule = np.array(arrays["molecule"])
     n_frames, n_molecules = arrays["energy"].size, len(manifest.molecules)
     per_frame = ("energy", "molecule", "set", "segment", "time", "temperature")
     if any(arrays[key].shape != (n_frames,) for key in per_frame):
-        raise DataError(f"{folder}: the per-frame arrays have different lengths: generate the store again")
+        raise DataError(f"{folder}: the per-frame arrays have different lengths: generate the data set again")
     if n_frames and not (molecule.min() >= 0 and molecule.max() < n_molecules):
         raise DataError(
-            f"{folder / 'molecule.npy'} names a molecule that the manifest does not list: regenerate the store"
+            f"{folder / 'molecule.npy'} names a molecule that the manifest does not list: regenerate the data set"
         )
     if not len(manifest.molecules) == len(manifest.n_atoms) == len(manifest.n_bonds):
         raise DataError(f"{folder / 'manifest.json'} has other numbers of molecules, n_atoms and n_bonds: restore it")
@@ -189,7 +191,7 @@ def open_store(path: str | Path, *, checksums: bool = False) -> FrameStore:
     )
     wrong = impossible(store)
     if wrong:
-        raise DataError(f"{folder}: {wrong}: generate the store again or fetch a fresh copy")
+        raise DataError(f"{folder}: {wrong}: generate the data set again or fetch a fresh copy")
     wrong = not_finite(store) if checksums else None
     if wrong:
         raise DataError(f"{folder}: {wrong}: remove the frame or label it again")

@@ -25,12 +25,12 @@ ROUNDING = 50
 
 @dataclass
 class Plan:
-    """Measured speeds and the steps they allow; kept beside the results, so that a resumed suite keeps its steps.
+    """Measured speeds and the steps they allow; kept next to the results, so that a resumed suite keeps its steps.
 
     Attributes:
         path: of ``plan.json``.
         settings: suite, minutes, data, workers, hardware: what the steps depend on.
-        speeds: ``"TASK potential"`` → structures a second, steps, date, memory.
+        speeds: ``"TASK potential"`` → structures per second, steps, date, memory.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class Plan:
         return None if known is None else int(known["steps"])
 
     def note(self, cell: Cell, rate: float, batch_size: int, gigabytes: float | None) -> None:
-        """Keep the speed (structures a second) of a cell's potential on its task."""
+        """Keep the speed (structures per second) of a cell's potential on its task."""
         exact = self.settings["minutes"] * 60.0 * rate / batch_size
         steps = max(1, round(exact)) if exact < ROUNDING else int(exact) // ROUNDING * ROUNDING
         self.speeds[key(cell)] = {
@@ -100,7 +100,7 @@ def open_plan(folder: Path, settings: dict[str, Any]) -> Plan:
 
 
 def measured_rate(log: Path) -> float:
-    """Structures a second of a trial run on cores of its own: the median of its log's later lines.
+    """Structures per second of a trial run on cores of its own: the median of its log's later lines.
 
     On a CPU it is structures by processor time, so that whatever else the machine does costs a potential no steps. An
     accelerator has nobody else at work: there it is structures by the clock.

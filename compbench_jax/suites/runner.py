@@ -60,7 +60,7 @@ class Running:
 
 
 def share_cores(workers: int) -> list[set[int]]:
-    """Cores of this process dealt to so many workers; all of them to each where there are fewer cores than workers."""
+    """Cores of this process divided among so many workers; all to each where there are fewer cores than workers."""
     if not hasattr(os, "sched_getaffinity"):
         return [set() for _ in range(workers)]
     cores = sorted(os.sched_getaffinity(0))

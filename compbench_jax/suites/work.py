@@ -15,7 +15,7 @@ from compbench_jax.suites.plan import TRIAL_LOG_EVERY, TRIAL_STEPS, Plan, measur
 from compbench_jax.training.configuration import FILE as CONFIG_FILE
 
 KEPT = ("showcase.json", "config.json", "audit.json", "log.jsonl")
-"""Files of a run that are copied beside its results.json; checkpoints and predictions stay in the run folder."""
+"""Files of a run that are copied next to its results.json; checkpoints and predictions stay in the run folder."""
 
 VALIDATIONS = 8
 MONITOR_FRAMES = 100

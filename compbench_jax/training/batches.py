@@ -21,7 +21,7 @@ MOST_ON_CPU = 2 << 30
 """Bytes of training frames that are kept on a CPU "device" without being asked: they are there twice."""
 
 ON_CPU, ELSEWHERE = 1, 16
-"""Steps a dispatch. On a CPU the host's share of a step is small and more steps at a time only delay checkpoints."""
+"""Steps per dispatch. On a CPU the host's share of a step is small and more steps at a time only delay checkpoints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class BatchSource:
         on_device: whether the frames are on the device.
         data: what the program's ``fetch`` works with, on the device.
         fetch: see :func:`compbench_jax.training.chunk.make_program`.
-        length: most steps a chunk.
+        length: most steps per chunk.
         shape: of the parts of nearly all batches.
     """
 

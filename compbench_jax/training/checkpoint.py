@@ -303,7 +303,7 @@ def pick_member(members: Sequence[LoadedRun], run: str | Path, member: int | Non
     if member is None:
         return min(running(members), key=lambda item: item.validation_loss)
     if not 0 <= member < len(members):
-        raise RunError(f"{run} has no member {member}: give a number from 0 to {len(members) - 1}")
+        raise RunError(f"{run} has no ensemble member {member}: give a number from 0 to {len(members) - 1}")
     return members[member]
 
 
@@ -342,7 +342,7 @@ def load_members(run: str | Path, which: str = "best") -> list[LoadedRun]:
     members = settings.members()
     if len(members) != len(found):
         raise RunError(
-            f"{run} has checkpoints of {len(found)} members, its configuration has {len(members)}: train again"
+            f"{run} has checkpoints of {len(found)} ensemble members, its configuration has {len(members)}: train again"
         )
     return [
         LoadedRun(

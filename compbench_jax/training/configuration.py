@@ -15,7 +15,7 @@ from compbench_jax.training.settings import DeviceSettings, LossSettings, Optimi
 
 FORMAT = "compbench-run"
 VERSION = 2
-"""1 had one member a run, and fewer settings: those missing have the defaults, which mean the same."""
+"""1 had one member per run, and fewer settings: those missing have the defaults, which mean the same."""
 FILE = "config.json"
 
 
@@ -31,7 +31,7 @@ class Configuration:
         model: configuration of the potential.
         seed: of initial parameters and batch order; the first of them if there are several.
         steps: optimiser steps.
-        batch_size: mean number of structures a batch.
+        batch_size: mean number of structures per batch.
         precision: of the arithmetic, see :mod:`compbench_jax.models.precision`.
         loss, optimiser, watch, device: see there. A learning rate of 0 becomes that of the preset.
         seeds: number of members with seeds ``seed``, ``seed + 1``, …

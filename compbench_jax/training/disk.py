@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 OVERHEAD = 256 * 1024
-"""Bytes of metadata and half-filled blocks that a checkpoint takes beside its arrays, generously."""
+"""Bytes of metadata and half-filled blocks that a checkpoint takes in addition to its arrays, generously."""
 
 
 def refuse_full_disk(folder: Path, size: int) -> None:

@@ -51,11 +51,11 @@ def validation_values(errors: Errors, loss: float, best: bool, monitors: dict[st
 
 
 def farewell(configuration: Configuration, index: int, step: int) -> str:
-    """What is said of a member that stops while others may go on."""
+    """Warning for an ensemble member that stops while others continue."""
     member = configuration.members()[index]
     return (
-        f"warning: member {index} (seed {member.seed}, learning rate {member.learning_rate:g}) stops at step {step}: "
-        "its loss or gradient is not finite for the second time; log.jsonl names the frames"
+        f"warning: ensemble member {index} (seed {member.seed}, learning rate {member.learning_rate:g}) stops at step "
+        f"{step}: its loss or gradient is not finite for the second time; log.jsonl names the frames"
     )
 
 

@@ -38,8 +38,8 @@ class Layout:
 
     Attributes:
         mesh: axes ``seed`` and ``batch``; None for one device.
-        n_seed: devices that members are spread over.
-        n_batch: devices that each batch is spread over.
+        n_seed: devices that seeds are distributed over.
+        n_batch: devices that each batch is distributed over.
     """
 
     mesh: Mesh | None
@@ -106,8 +106,8 @@ def make_layout(setting: str, n_members: int, devices: Sequence[Any] | None = No
         n_seed, n_batch = int(match[1]), int(match[2])
     if n_members % n_seed:
         raise RunError(
-            f"--device.mesh {setting} spreads {n_members} members over {n_seed} devices: give a first number that "
-            "divides the number of members"
+            f"--device.mesh {setting} distributes {n_members} seeds over {n_seed} devices: give a first number that "
+            "divides the number of seeds"
         )
     wanted = n_seed * n_batch
     if wanted > len(devices) or (wanted < len(devices) and jax.process_count() > 1):

@@ -1,4 +1,4 @@
-"""``potential.json`` of a run: configuration and normalisation, all that a potential is beside its parameters."""
+"""``potential.json`` of a run: configuration and normalisation, all that a potential is except its parameters."""
 
 import json
 from dataclasses import asdict

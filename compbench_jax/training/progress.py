@@ -47,7 +47,7 @@ class Display:
             self.bar.start()
 
     def show(self, step: int, loss: float, rate: float) -> None:
-        """Show where training stands: mean loss since the last report, and structures a second."""
+        """Show where training stands: mean loss since the last report, and structures per second."""
         text = f"loss {loss:.3g}{self.validation}, {rate:.0f} structures/s"
         if self.bar:
             self.bar.update(self.bar.task_ids[0], completed=step, text=text)

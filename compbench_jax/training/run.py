@@ -228,7 +228,7 @@ def announce(
         f"({round(reach / potential.cutoff)} layers × {potential.cutoff:g} Å)"
     )
     display.say(
-        f"batches   {len(plan)} an epoch, {configuration.batch_size} structures each, padded to {shape.n_node} nodes "
+        f"batches   {len(plan)} per epoch, {configuration.batch_size} structures each, padded to {shape.n_node} nodes "
         f"and {shape.n_edge} edges ({100 * nodes:.1f}% and {100 * edges:.1f}% padding)"
     )
     where = device.device_kind if device.platform != "cpu" else f"CPU, {device.device_kind}"
@@ -236,12 +236,12 @@ def announce(
     if len(members) > 1:
         rates = ", ".join(f"{rate:g}" for rate in dict.fromkeys(member.learning_rate for member in members))
         seeds = f"seeds {configuration.seed} to {configuration.seed + configuration.seeds - 1}"
-        display.say(f"members   {len(members)} trained together: {seeds}; learning rates {rates}")
+        display.say(f"ensemble  {len(members)} trained together: {seeds}; learning rates {rates}")
     if layout.mesh is not None:
         where += f" × {layout.n_seed * layout.n_batch}: mesh seed {layout.n_seed} × batch {layout.n_batch}"
     steps = "1 step" if source.length == 1 else f"{source.length} steps"
     frames = "kept there" if source.on_device else "sent batch by batch"
-    display.say(f"device    {where}; frames {frames}, {steps} a dispatch; run folder {run}")
+    display.say(f"device    {where}; frames {frames}, {steps} per dispatch; run folder {run}")
     if step >= configuration.steps:
         display.say(f"the run is complete at step {step}: evaluate it with `python evaluate.py --run {run}`")
     elif step:
@@ -249,7 +249,7 @@ def announce(
 
 
 def conclude(trainer: Trainer, run: Path, stopped: int | None) -> None:
-    """Say how it ended."""
+    """Print the outcome."""
     display, best = trainer.display, trainer.best
     members = trainer.configuration.members()
     winner = int(np.argmin(best.loss))
@@ -264,7 +264,9 @@ def conclude(trainer: Trainer, run: Path, stopped: int | None) -> None:
         display.say(f"stopped early after step {trainer.step}: {why}")
     member = members[winner]
     which = (
-        f" (member {winner}: seed {member.seed}, learning rate {member.learning_rate:g})" if len(members) > 1 else ""
+        f" (ensemble member {winner}: seed {member.seed}, learning rate {member.learning_rate:g})"
+        if len(members) > 1
+        else ""
     )
     display.say(
         f"trained {trainer.step} steps in {trainer.clock.elapsed():.0f} s; best validation loss "

@@ -31,7 +31,7 @@ def default_folder(task: str, model: str, seed: int) -> Path:
 
 
 def control_folder(run: Path, kind: str) -> Path:
-    """Folder of a control of this run, beside it: ``RUN-control_random``, ``RUN-oracle``."""
+    """Folder of a control of this run, next to it: ``RUN-control_random``, ``RUN-oracle``."""
     return run.with_name(f"{run.resolve().name}-{kind}")
 
 

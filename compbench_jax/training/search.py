@@ -9,7 +9,7 @@ from compbench_jax.errors import RunError
 from compbench_jax.training.configuration import Configuration
 
 ROOTS = ("model.", "optimiser.", "loss.")
-"""Groups of settings that may be searched, beside ``batch_size``. Seeds, steps and data are what trials share."""
+"""Groups of settings that may be searched, as well as ``batch_size``. Seeds, steps and data are what trials share."""
 
 WIDTHS = ("features", "channels")
 """Fields of a potential's configuration that say how wide it is, if it has one number for that."""
@@ -59,7 +59,7 @@ def default_axes(base: Configuration) -> list[Axis]:
 
 
 def search_space(base: Configuration, words: Sequence[str], defaults: bool) -> list[Axis]:
-    """The axes of a study: the default ones, unless left out, and those of the command line in place or beside them.
+    """The axes of a study: the default ones, unless left out, replaced or extended by those of the command line.
 
     Raises:
         RunError: an axis that is none, or nothing to search at all.

@@ -282,7 +282,7 @@ def refuse_hopeless(optuna: Any, study: Any) -> None:
     if len(failed) >= HOPELESS and not completed(optuna, study):
         raise RunError(
             f"the first {len(failed)} trials failed, the last since {failed[-1].user_attrs.get('error', 'unknown')}: "
-            "mend that, and give another --out"
+            "fix that, and give another --out"
         )
 
 

@@ -52,7 +52,7 @@ def test_tasks_counts_molecules_and_frames_or_says_why_not(capsys, data, monkeyp
     text = unwrapped(capsys.readouterr().out)
     assert "5 molecules trained on, 7 OOD; frames: 10 train, 5 validation, 10 ID test, 14 OOD test" in text
     assert "8 molecules trained on, 4 OOD" in text
-    assert "in this data set: the store has no training molecule (COOH at n = 4–9)" in text
+    assert "in this data set: the data set has no training molecule (COOH at n = 4–9)" in text
 
 
 def test_a_training_and_a_test_molecule_of_each_task_are_drawn(tmp_path, capsys):
@@ -83,7 +83,7 @@ def test_audit_prints_json_and_nothing_else(capsys, data):
 def test_errors_reach_the_user(data, tmp_path):
     with pytest.raises(TaskError, match="did you mean 'chain_extension'"):
         audit.run(audit.Arguments("chain_extensoin", data))
-    with pytest.raises(TaskError, match="the store has no training molecule"):
+    with pytest.raises(TaskError, match="the data set has no training molecule"):
         audit.run(audit.Arguments("fragment_duplication", data))
-    with pytest.raises(CompBenchError, match="no store at"):
+    with pytest.raises(CompBenchError, match="no data set at"):
         audit.run(audit.Arguments("chain_extension", tmp_path / "none"))

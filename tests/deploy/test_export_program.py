@@ -160,8 +160,8 @@ def test_sizes_and_potentials_that_cannot_be_exported_are_refused(tmp_path):
     run = made_up_run("schnet")
     with pytest.raises(RunError, match="--nodes is 0"):
         export_program(run, Sizes(nodes=0), tmp_path / "x.zip")
-    with pytest.raises(RunError, match="told the bonds"):
+    with pytest.raises(RunError, match="needs the bonds"):
         export_program(replace(run, potential=replace(run.potential, bonded=True)), Sizes(), tmp_path / "x.zip")
-    with pytest.raises(CompBenchError, match=r"neither a store .* nor a run"):
+    with pytest.raises(CompBenchError, match=r"neither a data set .* nor a run"):
         run_command(["export", str(tmp_path), "--out", str(tmp_path / "x.zip")])
     assert not list(tmp_path.iterdir())

@@ -66,7 +66,7 @@ def test_it_measures_writes_prints_and_goes_on(trained, capsys):
         "energy drift",
         "broken bond",
         "torsion scan",
-        "curl of the forces",
+        "non-conservative part of the forces",
     ):
         assert what in printed
     path = trained / "out" / "dynamics.json"

@@ -292,7 +292,7 @@ def test_a_perfect_potential_has_no_error_and_undefined_ratios_are_null(store, s
     exact = evaluate(run, store, split, SETTINGS).results
     # Only the noise of the labels is left, 0.05 eV/Å in the forces: mean |N(0, 0.05)| = 0.0399.
     assert exact["ood"]["force_mae"]["value"] == pytest.approx(0.05 * np.sqrt(2 / np.pi), rel=0.1)
-    # The labels are off by 0.1 eV an atom, which the per-element fit takes out.
+    # The labels are off by 0.1 eV per atom, which the per-element fit takes out.
     assert exact["ood"]["energy_mae_raw"]["value"] > 0.5
     assert exact["ood"]["energy_mae_referenced"]["value"] < 0.05
     assert exact["ratio"]["force_mae"]["value"] == pytest.approx(1, rel=0.15)

@@ -246,7 +246,7 @@ def test_other_data_can_be_insisted_on(run, trained, monkeypatch):
 def test_benchmark_prints_speeds_and_writes_nothing(run, monkeypatch, capsys):
     assert evaluate(monkeypatch, "--run", run, "--benchmark", "--max-frames", "6") == 0
     printed = capsys.readouterr().out
-    assert "frame by frame:" in printed and "structures a second" in printed
+    assert "frame by frame:" in printed and "structures per second" in printed
     assert not (run / "results.json").exists()
 
 

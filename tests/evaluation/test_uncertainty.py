@@ -104,7 +104,7 @@ def test_items_are_the_variance_and_the_error_of_the_mean():
     energies = items_of([np.array([1.0, 2.0]), np.array([1.0, 4.0])], np.array([1.0, 1.0]), [0, 1])
     np.testing.assert_allclose(energies.variance, [0, 2])
     np.testing.assert_allclose(energies.squared_error, [0, 4])
-    with pytest.raises(ValueError, match="no spread"):
+    with pytest.raises(ValueError, match="no standard deviation"):
         items_of(members[:1], np.zeros((1, 3)), [0])
 
 

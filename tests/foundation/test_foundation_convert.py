@@ -112,7 +112,7 @@ def test_every_weight_has_a_place_of_its_own(converted):
 
 def test_a_converted_run_asks_for_task_and_data(converted):
     run = load_run(converted)
-    with pytest.raises(RunError, match="give a store with --data"):
+    with pytest.raises(RunError, match="give a data set with --data"):
         open_data(run)
     with pytest.raises(RunError, match="give one with --task"):
         task_of(Arguments(run=converted), run)

@@ -290,7 +290,7 @@ def test_manifest_that_climbs_out(tmp_path):
         content["files"][name] = entry
         manifest.write_text(json.dumps(content))
         before = tree(tmp_path)
-        with pytest.raises(DataError, match="lists other arrays than a store has") as caught:
+        with pytest.raises(DataError, match="lists other arrays than a data set has") as caught:
             open_store(folder, checksums=True)
         assert "\n" not in str(caught.value)
         assert tree(tmp_path) == before

@@ -168,7 +168,7 @@ def test_a_taken_out_is_refused_untouched(part, tmp_path, kind):
         out.mkdir()
         (out / "manifest.json").write_text("{}") if kind == "store" else (out / "shards").mkdir()
     before = tree(tmp_path)
-    with pytest.raises(CompBenchError, match=r"already holds a store|is a file"):
+    with pytest.raises(CompBenchError, match=r"already holds a data set|is a file"):
         import_files(ImportPlan((tmp_path / "x.traj",), out))
     assert tree(tmp_path) == before
 

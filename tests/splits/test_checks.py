@@ -77,14 +77,14 @@ def test_two_records_of_one_molecule_are_one_molecule(make_graph, make_store, sp
 
 @pytest.mark.parametrize(("train", "ood", "side"), [((0, 3), (1,), "training"), ((0,), (-1,), "OOD")])
 def test_an_unknown_molecule_is_named(graphs, train, ood, side):
-    with pytest.raises(TaskError, match=f"unknown {side} molecule (3|-1): the store holds molecules 0 to 2"):
+    with pytest.raises(TaskError, match=f"unknown {side} molecule (3|-1): the data set holds molecules 0 to 2"):
         check_molecules("toy", graphs, MoleculeSplit(train, ood))
 
 
 def test_an_empty_side_says_what_it_should_have_held(graphs):
-    with pytest.raises(TaskError, match=r"toy: the store has no training molecule \(alkanes\): choose"):
+    with pytest.raises(TaskError, match=r"toy: the data set has no training molecule \(alkanes\): choose"):
         check_molecules("toy", graphs, MoleculeSplit((), (1,)), "alkanes", "acids")
-    with pytest.raises(TaskError, match=r"toy: the store has no OOD molecule \(acids\): choose"):
+    with pytest.raises(TaskError, match=r"toy: the data set has no OOD molecule \(acids\): choose"):
         check_molecules("toy", graphs, MoleculeSplit((0,), ()), "alkanes", "acids")
 
 

@@ -104,5 +104,5 @@ def test_the_errors_of_the_task_reach_the_user(make_graph):
     for control in (ControlRandom(ShortToLong()), Oracle(ShortToLong())):
         with pytest.raises(TaskError, match=r"short_to_long\[5\]: OOD molecule b .* both are A"):
             control.molecules(graphs)
-        with pytest.raises(TaskError, match=r"short_to_long\[5\]: the store has no OOD molecule"):
+        with pytest.raises(TaskError, match=r"short_to_long\[5\]: the data set has no OOD molecule"):
             control.molecules(graphs[:1])

@@ -60,7 +60,7 @@ def test_molecules_outside_the_registry_are_never_chosen(make_graph):
 
 
 def test_the_checks_of_molecules_name_the_task(make_graph):
-    with pytest.raises(TaskError, match=r"toy\[2\]: the store has no OOD molecule \(n above 2\)"):
+    with pytest.raises(TaskError, match=r"toy\[2\]: the data set has no OOD molecule \(n above 2\)"):
         define()().molecules([make_graph("a", [1, 2])])
 
 

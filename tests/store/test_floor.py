@@ -47,7 +47,7 @@ def test_the_noise_comes_out_and_failures_are_counted(mini):
     assert floor.force_rmse == pytest.approx(0.02, rel=0.05)
     assert floor.force_mae == pytest.approx(0.02 * np.sqrt(2 / np.pi), rel=0.05)
     assert floor.force_max > 3 * floor.force_rmse
-    # Two frames a molecule: the mean takes out half of the variance.
+    # Two frames per molecule: the mean takes out half of the variance.
     assert floor.energy_mae == pytest.approx(0.01 * np.sqrt(2 / np.pi / 2), rel=0.25)
     with pytest.raises(DataError, match="none of 1 frames"):
         measure_floor(mini, frames[:1], Noisy(mini, 0.0, calls=9), "noisy")

@@ -96,11 +96,11 @@ def test_manifests_that_are_none(toy_store, content):
 def test_pipes_and_folders_in_the_place_of_files(toy_store, name):
     (toy_store / name).unlink()
     os.mkfifo(toy_store / name)
-    with pytest.raises(DataError, match=f"{name}|not a finished store"):
+    with pytest.raises(DataError, match=f"{name}|not a finished data set"):
         open_store(toy_store, checksums=True)
     (toy_store / name).unlink()
     (toy_store / name).mkdir()
-    with pytest.raises(DataError, match=f"{name}|not a finished store"):
+    with pytest.raises(DataError, match=f"{name}|not a finished data set"):
         open_store(toy_store, checksums=True)
 
 

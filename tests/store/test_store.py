@@ -98,10 +98,10 @@ def test_pickled_array_is_refused_unread(toy_store):
         (lambda m: m.update(format="other"), "is not the manifest"),
         (lambda m: m["units"].update(energy="kcal/mol"), "states units"),
         (lambda m: m.pop("level"), "is damaged"),
-        (lambda m: m["files"].pop("time.npy"), "other arrays than a store has"),
+        (lambda m: m["files"].pop("time.npy"), "other arrays than a data set has"),
         (
             lambda m: m["files"].update({"../evil.npy": m["files"]["time.npy"]}),
-            "other arrays than a store has",
+            "other arrays than a data set has",
         ),
         (lambda m: m["n_atoms"].__setitem__(0, 4), "the molecules need"),
         (lambda m: m["molecules"].pop(), "names a molecule that the manifest does not list"),
@@ -125,7 +125,7 @@ def test_missing_pieces(toy_store, tmp_path):
     with pytest.raises(DataError, match="not valid JSON"):
         open_store(toy_store)
     (toy_store / "manifest.json").unlink()
-    with pytest.raises(DataError, match="not a finished store"):
+    with pytest.raises(DataError, match="not a finished data set"):
         open_store(toy_store)
 
 
@@ -160,7 +160,7 @@ def test_full_disk_leaves_nothing_that_passes_for_a_store(toy_store, toy_content
     with pytest.raises(OSError, match="No space left"):
         write_store(toy_store, *toy_content)
     assert not list(toy_store.glob("*.tmp")) and not list(toy_store.glob(".*.tmp"))
-    with pytest.raises(DataError, match="not a finished store"):
+    with pytest.raises(DataError, match="not a finished data set"):
         open_store(toy_store)
 
 

@@ -73,7 +73,7 @@ def test_a_cell_is_timed_trained_evaluated_and_kept(place):
     outcome = run_cells(cells, place, plan, 1, said.append)
     assert sorted(outcome.done) == sorted(cell.name for cell in cells) and not outcome.failed
     made = calls(place)
-    # The trial is in a folder of its own; 60 s of 40 structures a second, 8 at a time, are 300 steps.
+    # The trial is in a folder of its own; 60 s of 40 structures per second, 8 at a time, are 300 steps.
     assert plan.steps(cells[0]) == 300
     first = [call for call in made if "schnet" in call[1]][:3]
     assert [call[0] for call in first] == ["train", "train", "evaluate"]

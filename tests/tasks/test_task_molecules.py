@@ -162,7 +162,7 @@ def test_a_part_of_the_registry_will_do(registry_graphs, make_registry_store):
 
 
 def test_the_core_store_lacks_the_extension_pairs(core_store):
-    with pytest.raises(TaskError, match=r"fragment_combination\[OH,NH2\]: the store has no OOD molecule"):
+    with pytest.raises(TaskError, match=r"fragment_combination\[OH,NH2\]: the data set has no OOD molecule"):
         get_task("fragment_combination[OH,NH2]").split(core_store)
 
 

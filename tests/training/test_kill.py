@@ -91,7 +91,7 @@ def test_bad_command_lines_are_one_line_and_code_2(store, split, tmp_path, monke
 
     where = ["--out", str(tmp_path / "run"), "model:schnet"]
     assert "no such task 'chain'" in said("--task", "chain", "--data", str(store.path), *where)
-    assert "no store at" in said("--task", "chain_extension", "--data", str(tmp_path / "none"), *where)
+    assert "no data set at" in said("--task", "chain_extension", "--data", str(tmp_path / "none"), *where)
     assert "--steps is 0" in said("--task", "chain_extension", "--data", str(store.path), "--steps", "0", *where)
     assert not (tmp_path / "run").exists()
     arguments, preset = parse(["--task", "chain_extension", "--data", str(store.path), *where])

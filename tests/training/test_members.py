@@ -73,7 +73,7 @@ def test_the_lowest_validation_loss_chooses_the_member(together):
     chosen = load_run(together)
     assert chosen.member == min(losses, key=losses.__getitem__)
     assert load_run(together, "latest").member == chosen.member
-    with pytest.raises(RunError, match="no member 4: give a number from 0 to 3"):
+    with pytest.raises(RunError, match="no ensemble member 4: give a number from 0 to 3"):
         load_run(together, member=4)
 
 

@@ -52,7 +52,7 @@ class ClassicalConfig:
     cutoff: float = 6.0
     """Å, where pair terms end; bonds, angles and torsions follow the molecule's graph."""
     energy_weight: float = 1.0
-    """Weight of an energy (eV a molecule) beside a force component (eV/Å) in the sum of squares."""
+    """Weight of an energy (eV per molecule) relative to a force component (eV/Å) in the sum of squares."""
 
     kind: ClassVar[str] = "classical"
     citation: ClassVar[str] = "class II form: Maple et al., J. Comput. Chem. 15, 162 (1994), doi 10.1002/jcc.540150207"

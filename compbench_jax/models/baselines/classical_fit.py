@@ -61,7 +61,7 @@ def fit_classical(
         module: the force field.
         train: frames to fit, with their topology.
         validation: frames that choose the strength of the ridge.
-        energy_weight: weight of an energy (eV a molecule) beside a force component (eV/Å).
+        energy_weight: weight of an energy (eV per molecule) relative to a force component (eV/Å).
 
     Returns:
         the parameters, float32, and a line about the fit.

@@ -1,4 +1,4 @@
-"""Composition alone: what is known of a molecule by its formula. The floor that every potential must leave behind.
+"""Composition alone: what is known of a molecule by its formula. Every potential must be better.
 
 The energy is a sum of one number an element, by least squares on the training energies; forces are zero. Its force MAE
 is the mean force component of the frames.

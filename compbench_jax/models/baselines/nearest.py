@@ -10,7 +10,7 @@ training frames.
 
 The energy is a sum of one number for each bonded environment, by least squares. It does not depend on the geometry, so
 forces are nobody's gradient: they do not conserve energy, they jump where the nearest environment changes, and a
-molecule may push itself. Rotations, reflections, translations and permutations are respected exactly.
+molecule may have a net force. Rotations, reflections, translations and permutations are respected exactly.
 """
 
 from dataclasses import dataclass

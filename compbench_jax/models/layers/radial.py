@@ -24,7 +24,7 @@ def bessel_basis(lengths: jax.Array, cutoff: float, n_basis: int) -> jax.Array:
 def gaussian_basis(lengths: jax.Array, cutoff: float, n_basis: int, width: float = 1.0) -> jax.Array:
     """Gaussians on a uniform grid, ``[...] -> [..., n_basis]`` (Schütt et al. 2017, arXiv 1706.08566, section 4.1).
 
-    g_k(r) = exp(−(r − μ_k)² / (2Δ²)) with the centres μ_k spread evenly over [0, c], Δ their distance times ``width``.
+    g_k(r) = exp(−(r − μ_k)² / (2Δ²)) with the centres μ_k evenly over [0, c], Δ their distance times ``width``.
     """
     centres = np.linspace(0.0, cutoff, n_basis)
     scaled = (lengths[..., None] - jnp.asarray(centres, lengths.dtype)) / (width * (centres[1] - centres[0]))
