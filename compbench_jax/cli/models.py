@@ -38,8 +38,8 @@ def run(arguments: Arguments) -> None:
     console = Console(highlight=False)
     console.print(table(found, arguments.flops))
     console.print(
-        "Receptive field: layers × cutoff (Å). Parameters for the elements H, C, N, O. *: predicts its forces, or can "
-        "(--model.direct-forces). fit: fitted to the training data in closed form, which decide its size."
+        "Receptive field: layers × cutoff (Å). Parameters for the elements H, C, N, O. *: direct forces by default or "
+        "optional (--model.direct-forces). fit: fitted in closed form, with a size that depends on the training data."
     )
     if arguments.flops:
         console.print("Flops: energy and forces of hexane, 20 atoms, as traced.")

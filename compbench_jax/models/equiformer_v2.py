@@ -65,9 +65,9 @@ class EquiformerV2Config:
     heads: int = 4
     """Attention heads."""
     alpha_channels: int = 16
-    """Invariants a head from which its attention is computed."""
+    """Invariants per head from which its attention is computed."""
     value_channels: int = 8
-    """Channels a head carries from atom to atom."""
+    """Channels per head of the messages."""
     ffn_channels: int = 32
     """Hidden channels of the feed-forward networks."""
     edge_channels: int = 32
@@ -83,7 +83,7 @@ class EquiformerV2Config:
     smooth_cutoff: bool = True
     """Let attention fall to zero at the cutoff; without, energies jump as an atom crosses it, as published."""
     direct_forces: bool = False
-    """Predict forces by a head of their own, as published, in place of the energy's gradient."""
+    """Direct (non-conservative) forces from a head of their own, as published, instead of the energy's gradient."""
 
     kind: ClassVar[str] = "equiformer_v2"
     citation: ClassVar[str] = "Liao et al., ICLR 2024, arXiv 2306.12059"

@@ -69,7 +69,7 @@ class GemNetConfig:
     fitted_scales: bool = True
     """Fit the scaling factors on the first batch; otherwise they start from the number of neighbours."""
     direct_forces: bool = False
-    """Predict forces along the edges (GemNet-dT) in place of the energy's gradient: faster, not conservative."""
+    """Direct (non-conservative) forces along the edges (GemNet-dT) instead of the energy's gradient: faster."""
 
     kind: ClassVar[str] = "gemnet"
     citation: ClassVar[str] = "Gasteiger, Becker, Günnemann, NeurIPS 2021, arXiv 2106.08903"

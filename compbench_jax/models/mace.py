@@ -51,7 +51,7 @@ class MACEConfig:
     l_max: int = 2
     """Largest degree of the spherical harmonics and of the messages."""
     hidden_l: int = 1
-    """Largest degree of the features that travel between layers (1 is 0e + 1o)."""
+    """Largest degree of the features between layers (1 is 0e + 1o)."""
     correlation: int = 2
     """Order of the product basis: body order minus one."""
     n_basis: int = 8

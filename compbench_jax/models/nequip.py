@@ -49,7 +49,7 @@ class NequIPConfig:
     """Largest degree of the spherical harmonics and of the features."""
     parity: bool = True
     """Features of both parities (0e, 0o, 1e, 1o …), as published; without, only those of the spherical harmonics (0e,
-    1o, 2e …). Makes a difference from four layers on."""
+    1o, 2e …). Has an effect from four layers on."""
     n_basis: int = 8
     """Bessel functions that expand a distance."""
     envelope: int = 6

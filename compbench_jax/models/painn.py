@@ -35,8 +35,8 @@ class PaiNNConfig:
     n_basis: int = 20
     """Bessel functions that expand a distance."""
     direct_forces: bool = False
-    """Predict the forces by a gated equivariant readout, not as the gradient of the energy: faster, but energy is not
-    conserved."""
+    """Direct (non-conservative) forces by a gated equivariant readout, not as the gradient of the energy: faster, but
+    energy is not conserved."""
 
     kind: ClassVar[str] = "painn"
     citation: ClassVar[str] = "Schütt, Unke and Gastegger, ICML 2021, arXiv 2102.03150"

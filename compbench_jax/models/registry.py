@@ -26,8 +26,8 @@ from compbench_jax.models.so3lr import SO3LRConfig
 class ModelConfig(Protocol):
     """What the configuration of every potential has: a frozen dataclass of numbers and tuples of numbers.
 
-    A potential that can also predict its forces has a field ``direct_forces: bool``, one that sees angles has
-    ``triplets: ClassVar[bool] = True``, one that is told the molecule's bonds ``bonded``, one whose
+    A potential with optional direct forces has a field ``direct_forces: bool``, one with angles has
+    ``triplets: ClassVar[bool] = True``, one that needs the molecule's bonds ``bonded``, one whose
     atoms act on all others of their molecule ``long_range``, see :class:`Potential`.
     """
 

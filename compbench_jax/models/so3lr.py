@@ -57,11 +57,11 @@ class SO3LRConfig:
     n_basis: int = 32
     """Bernstein functions that expand a distance."""
     charge_width: float = 4.0
-    """Å, width of the charges."""
+    """Width of the charges, Å."""
     dispersion_scale: float = 1.2
-    """Factor of the length at which dispersion is damped."""
+    """Factor of the damping length of dispersion."""
     long_range_cutoff: float = 1000.0
-    """Å, where the energy of two charges is shifted to zero. The shift acts on forces through the charges."""
+    """Å, distance at which the energy of two charges is shifted to zero. The shift changes forces via the charges."""
 
     kind: ClassVar[str] = "so3lr"
     citation: ClassVar[str] = (

@@ -1,4 +1,4 @@
-"""Running the cells of a suite side by side, each on cores of its own; one that fails does not stop the others."""
+"""Concurrent cells of a suite, each on cores of its own; one that fails does not stop the others."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ class Outcome:
 
 @dataclass
 class Running:
-    """A cell at work.
+    """A running cell.
 
     Attributes:
         cell: which.

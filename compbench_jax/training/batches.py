@@ -1,4 +1,4 @@
-"""The sequence of training batches of all members, in chunks that the device takes at once, prepared ahead."""
+"""The sequence of training batches of all ensemble members, in chunks of one dispatch, prepared in advance."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from compbench_jax.training.settings import DeviceSettings
 from compbench_jax.training.state import Cursor
 
 MOST_ON_CPU = 2 << 30
-"""Bytes of training frames that are kept on a CPU "device" without being asked: they are there twice."""
+"""Bytes of training frames that are kept on a CPU "device" by default: they are in memory twice."""
 
 ON_CPU, ELSEWHERE = 1, 16
 """Steps per dispatch. On a CPU the host's share of a step is small and more steps at a time only delay checkpoints."""
@@ -49,7 +49,7 @@ class Chunk:
 
 
 class Walk:
-    """Walks through the batches of one member, which are a function of its seed alone, without end."""
+    """Endless sampler of the batches of one ensemble member, which are a function of its seed alone."""
 
     def __init__(self, dataset: GraphDataset, seed: int, start: Cursor):
         self.dataset, self.seed = dataset, seed
@@ -174,7 +174,7 @@ def keep_on_device(dataset: GraphDataset, settings: DeviceSettings) -> bool:
 
 
 def chunk_end(configuration: Configuration, step: int, length: int) -> int:
-    """Step after which the host looks next: a multiple of the chunk's length or of validations, or the last."""
+    """Last step of the next dispatch: a multiple of the chunk's length or of validations, or the last step."""
     every = configuration.watch.validate_every
     return min(step - step % length + length, step - step % every + every, configuration.steps)
 

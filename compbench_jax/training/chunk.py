@@ -1,4 +1,4 @@
-"""Several training steps of all members as one compiled program: what the device does between two looks of the host."""
+"""Several training steps of all ensemble members as one compiled program: one dispatch to the device."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ Fetch = Callable[[Any, Any, BatchShape], Graphs]
 
 
 class Reports(NamedTuple):
-    """What is told of each step of a chunk, arrays ``[n_steps, n_members, …]``; rows of steps not taken are zero.
+    """Report of each step of a chunk, arrays ``[n_steps, n_members, …]``; rows of steps not taken are zero.
 
     Attributes:
         interval: sums since the last line of the log.
@@ -112,6 +112,6 @@ def make_program(
 
 
 def stopped(bad_steps: jax.Array, layout: Layout) -> jax.Array:
-    """Whether all members, on all devices, have met a second step that was not finite."""
+    """Whether all ensemble members, on all devices, have had a second step with non-finite values."""
     here = (bad_steps[:, 1] != 0).all()
     return jax.lax.pmin(here.astype(jnp.int32), SEED) > 0 if layout.n_seed > 1 else here

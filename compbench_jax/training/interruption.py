@@ -1,4 +1,4 @@
-"""Stopping politely: Ctrl-C or a termination signal is noted, the step is finished, a checkpoint is written."""
+"""Interruption: after Ctrl-C or a termination signal the step is finished and a checkpoint is written."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""The log of a run: JSON, one object a line, each flushed as it is written.
+"""The log of a run: JSON, one object per line, each flushed as it is written.
 
 Every line has ``event`` and ``step``. Events are ``start`` (also at each resume), ``train`` (means over the steps since
 the line before), ``validation``, and ``nonfinite`` (a step that was skipped, or that stopped the run: ``action``). In

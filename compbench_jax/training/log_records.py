@@ -1,4 +1,4 @@
-"""What the records of a run's log say."""
+"""Records of a run's log."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from compbench_jax.training.validation import Errors
 
 
 def member_key(configuration: Configuration, index: int) -> dict[str, int]:
-    """Which member a line is about; nothing in runs of one."""
+    """The ensemble member of a record; nothing in runs of one seed."""
     return {"member": index} if len(configuration.members()) > 1 else {}
 
 
@@ -60,7 +60,7 @@ def farewell(configuration: Configuration, index: int, step: int) -> str:
 
 
 def refusal(step: int, frames: list[str]) -> str:
-    """Why a run stops at a step that was not finite."""
+    """Why a run stops at a step with non-finite values."""
     shown = ", ".join(frames[:10]) + (f" and {len(frames) - 10} more (see log.jsonl)" if len(frames) > 10 else "")
     return (
         f"the loss or its gradient is not finite at step {step}, for the second time, in the batch of frames {shown}; "

@@ -12,7 +12,7 @@ Graphs = Any
 """A padded batch, see :class:`compbench_jax.batching.dataset.GraphDataset`."""
 
 BENCHMARK = LossSettings()
-"""The benchmark's: energy MAE a molecule and force l2-MAE."""
+"""The benchmark's: energy MAE per molecule and force l2-MAE."""
 
 
 class LossSums(NamedTuple):

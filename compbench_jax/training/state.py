@@ -19,7 +19,7 @@ class Cursor(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """Sums since the last line of the log.
+    """Running sums since the last record of the log.
 
     Attributes:
         losses: of the batches.

@@ -1,4 +1,4 @@
-"""Trees of arrays as a few long vectors and back: orbax writes few long arrays much faster than many short ones."""
+"""Flattened state, a few long vectors, and back: orbax writes few long arrays much faster than many short ones."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ OTHER_POTENTIAL = f"the checkpoint is not that of this potential and optimiser: 
 
 
 def pack(tree: Any) -> dict[str, np.ndarray]:
-    """All leaves of a tree as one vector a dtype, and ``LEAVES``, uint8 ``[n_bytes]``."""
+    """All leaves of a tree as one vector per dtype, and ``LEAVES``, uint8 ``[n_bytes]``."""
     vectors: dict[str, list[np.ndarray]] = {}
     for leaf in jax.tree.leaves(jax.device_get(tree)):
         vectors.setdefault(str(leaf.dtype), []).append(np.ravel(leaf))

@@ -50,7 +50,7 @@ class ClassicalConfig:
     """Classical force field: bonds, angles, torsions and pairs, fitted by linear least squares."""
 
     cutoff: float = 6.0
-    """Å, where pair terms end; bonds, angles and torsions follow the molecule's graph."""
+    """Cutoff of pair terms, Å; bonds, angles and torsions follow the molecule's graph."""
     energy_weight: float = 1.0
     """Weight of an energy (eV per molecule) relative to a force component (eV/Å) in the sum of squares."""
 

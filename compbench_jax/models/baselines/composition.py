@@ -19,10 +19,10 @@ from compbench_jax.models.potential import Normalisation, Params
 
 @dataclass(frozen=True)
 class CompositionConfig:
-    """Composition alone: an energy for each element, no forces; fitted by linear least squares."""
+    """Composition only: one energy per element, no forces; fitted by linear least squares."""
 
     cutoff: float = 5.0
-    """Å. No distance enters the energy: this serves the neighbour lists and the audit's novel contacts alone."""
+    """Å, of neighbour lists and the audit's unseen contacts only: the energy does not depend on distances."""
 
     kind: ClassVar[str] = "composition"
     citation: ClassVar[str] = "least squares, here"

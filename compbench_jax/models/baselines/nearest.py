@@ -39,16 +39,16 @@ carried over along them."""
 
 @dataclass(frozen=True)
 class NearestConfig:
-    """Nearest training environment: forces of the most similar training atoms, turned into place; not conservative."""
+    """Nearest training environment: rotated forces of the most similar training atoms; not conservative."""
 
     cutoff: float = 3.0
-    """Å, how far an atom's surroundings reach: neighbours, theirs, and some of the next."""
+    """Å, radius of an atom's environment: first, second and some third neighbours."""
     n_basis: int = 16
     """Gaussians that expand a distance."""
     neighbours: int = 4
     """Training atoms whose forces are averaged."""
     most: int = 20_000
-    """Most training atoms remembered, evenly spaced over the training frames."""
+    """Maximum number of stored training atoms, evenly spaced over the training frames."""
 
     kind: ClassVar[str] = "nearest"
     citation: ClassVar[str] = "k nearest neighbours; alignment: Schönemann, Psychometrika 31, 1 (1966)"
