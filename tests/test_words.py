@@ -60,10 +60,16 @@ def test_help_uses_the_words_of_the_field(name):
     assert found("\n".join([COMMANDS[name], *texts])) == []
 
 
-def test_settings_use_the_words_of_the_field():
-    tree = ast.parse((ROOT / "compbench_jax" / "training" / "settings.py").read_text())
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    assert found("\n".join(texts)) == []
+@pytest.mark.parametrize("folder", ["tasks", "compbench_jax/models", "compbench_jax/metrics"])
+def test_tasks_potentials_and_metrics_use_the_words_of_the_field(folder):
+    for path in [*(ROOT / folder).glob("*.py"), ROOT / "compbench_jax" / "training" / "settings.py"]:
+        strings = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        assert (path.name, found("\n".join(text for text in strings if isinstance(text, str)))) == (path.name, [])
+
+
+def test_the_report_uses_the_words_of_the_field():
+    for path in (ROOT / "compbench_jax" / "report" / "templates").glob("*.j2"):
+        assert (path.name, found(path.read_text())) == (path.name, [])
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def radius_profile(audit: Mapping[str, Any]) -> Figure:
     rows = (
         ("atom divergence D<sub>A</sub>", "atom_divergence", PALETTE[2], "square"),
         ("compound divergence D<sub>C</sub>", "compound_divergence", OOD, "diamond"),
-        ("novel mass ν", "novel_mass", PALETTE[3], "triangle-up"),
+        ("unseen mass ν", "novel_mass", PALETTE[3], "triangle-up"),
     )
     data: list[Figure] = [
         {"type": "scatter", "mode": "lines+markers", "name": name, "x": radius, "y": [row[key] for row in profile],

@@ -49,7 +49,7 @@ def reach_table(audit: Mapping[str, Any], reach: float | None) -> Table:
         show_edge=False,
         pad_edge=False,
     )
-    for heading in ("radius (bonds)", "within (Å)", "novel mass", "D_A", "D_C", "z of D_C", "seen whole"):
+    for heading in ("radius (bonds)", "within (Å)", "unseen mass", "D_A", "D_C", "z of D_C", "seen whole"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in audit["profile"]:
         extent = BOND * row["radius"]

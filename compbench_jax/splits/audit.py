@@ -51,7 +51,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class ContactRow:
-    """Frames of one OOD molecule that have a novel contact."""
+    """Frames of one OOD molecule that have an unseen contact."""
 
     molecule: str
     n: int | None
@@ -89,7 +89,7 @@ class Audit:
             apart).
         profile: divergences at radius 0 … 4.
         first_novelty: smallest radius (bonds) with an environment absent from train; None if there is none.
-        contacts: novel contacts by OOD molecule.
+        contacts: unseen contacts by OOD molecule.
         novel_contact_types: the types of these contacts, e.g. ``"C(COO) C(COO)"`` where two carboxyl groups meet.
         novel_contact_fraction: fraction of the OOD frames with a novel contact.
         receptive_field: of the model, where one was given.

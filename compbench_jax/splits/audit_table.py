@@ -11,7 +11,7 @@ from compbench_jax.splits.audit import Audit
 
 
 def audit_table(audit: Audit) -> Group:
-    """What ``compbench audit`` prints: the verdict, the four sets, the radius profile, the novel contacts."""
+    """What ``compbench audit`` prints: the verdict, the four sets, the radius profile, the unseen contacts."""
     compared = f" (z: D_C against {audit.draws} random splits)" if audit.draws else ""
     return Group(
         Text(f"Audit of {audit.task}", style="bold"),
@@ -21,7 +21,7 @@ def audit_table(audit: Audit) -> Group:
         Text(f"\nAtom environments, OOD against train{compared}"),
         _profile(audit),
         *(Text(line) for line in _novelty(audit)),
-        Text(f"\nNovel contacts within {audit.cutoff:g} Å: in {audit.novel_contact_fraction:.1%} of the OOD frames"),
+        Text(f"\nUnseen contacts within {audit.cutoff:g} Å: in {audit.novel_contact_fraction:.1%} of the OOD frames"),
         _contacts(audit),
         Text(f"New kinds of contact: {', '.join(audit.novel_contact_types) or 'none'}"),
     )
@@ -61,7 +61,7 @@ def _composition(audit: Audit) -> list[str]:
 
 
 def _profile(audit: Audit) -> Table:
-    table = Table("radius", _right("D_A"), _right("D_C"), _right("novel mass"), _right("random D_C"), _right("z"))
+    table = Table("radius", _right("D_A"), _right("D_C"), _right("unseen mass"), _right("random D_C"), _right("z"))
     rows = []
     for row in audit.profile:
         random = "–" if row.random_mean is None else f"{row.random_mean:.3f} ± {row.random_std:.3f}"

@@ -56,7 +56,7 @@ def bond_distances(graph: MolecularGraph, sources: np.ndarray) -> np.ndarray:
 
 
 def novelty_distances(store: FrameStore, split: Split) -> dict[int, np.ndarray]:
-    """Bonds from each atom of each OOD molecule to the nearest novel atom.
+    """Bonds from each atom of each OOD molecule to the nearest atom of an unseen environment.
 
     An atom is novel if its environment is absent from train, at the smallest radius at which *its molecule* has an
     unseen environment. One radius for a whole split would be that of its most novel molecule (glycine's 1 among amino

@@ -120,7 +120,7 @@ def test_without_a_reference_there_is_no_scan(trained, capsys):
         (("--temperature", "nan"), "--temperature is nan"),
         (("--level", "gfn3-xtb"), "unknown level of theory 'gfn3-xtb'"),
         (("--task", "chain_extention"), "did you mean 'chain_extension'"),
-        (("--data", "nowhere"), "no store at"),
+        (("--data", "nowhere"), "no data set at"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(trained, capsys, words, message):

@@ -216,7 +216,7 @@ def unknown_element(run, trained):
         (no_checkpoint, "has no checkpoint"),
         (no_run, "there is no run at"),
         (other_data, "is not the data that the run was trained on"),
-        (no_data, "no store at"),
+        (no_data, "no data set at"),
         (no_such_task, "did you mean 'chain_extension'"),
         (no_samples, "--samples is 0"),
         (no_workers, "--workers is -1"),
