@@ -4,11 +4,11 @@ import os
 
 import pytest
 
+from compbench_jax.calculators.log import read_part
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation import showcase, where
-from compbench_jax.evaluation.calculator_predictions import read_part
 from compbench_jax.evaluation.evaluate import PREDICTIONS
 from compbench_jax.evaluation.inputs import check_split
+from compbench_jax.evaluation.result_file import read_result
 from compbench_jax.evaluation.saved import load_saved
 from compbench_jax.report.reach import AUDIT, read_audit
 from compbench_jax.training import configuration, potential_file
@@ -17,8 +17,7 @@ from compbench_jax.training.run_folder import SPLIT_FILE
 READERS = {
     configuration.FILE: lambda folder: configuration.read(folder / configuration.FILE),
     potential_file.FILE: potential_file.read,
-    where.FILE: where.read_where,
-    showcase.FILE: showcase.read_showcase,
+    "results.json": read_result,
     SPLIT_FILE: lambda folder: check_split(folder, None, None, None),
 }
 CONTENTS = {

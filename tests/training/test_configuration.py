@@ -81,7 +81,7 @@ def test_settings_that_cannot_work_are_refused(changes, flag):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "there is no file"),
+        (None, "there is no configuration at"),
         ("{", "not valid JSON"),
         ("[" * 100_000, "nested too deeply"),
         ("[]", "not the configuration"),

@@ -9,11 +9,11 @@ from training_store import EPSILON, SIGMA, PairConfig, make_configuration
 
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.errors import RunError
-from compbench_jax.training import loop
 from compbench_jax.training.checkpoint import Checkpoints, load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import DeviceSettings, OptimiserSettings, WatchSettings
+from compbench_jax.training.trainer import Trainer
 
 
 class PowerCut(BaseException):
@@ -22,14 +22,14 @@ class PowerCut(BaseException):
 
 def cut_at(monkeypatch, step):
     """Let the step numbered ``step`` be the last that is dispatched."""
-    original = loop.take_chunk
+    original = Trainer._take
 
-    def take_chunk(parts, progress, chunk):
-        if progress.step >= step:
+    def take(trainer, chunk):
+        if trainer.step >= step:
             raise PowerCut
-        original(parts, progress, chunk)
+        original(trainer, chunk)
 
-    monkeypatch.setattr(loop, "take_chunk", take_chunk)
+    monkeypatch.setattr(Trainer, "_take", take)
 
 
 def comparable(run):
