@@ -50,7 +50,7 @@ from compbench_jax.store.frames import Frames, offsets_of
 from compbench_jax.store.store import FrameStore as Data
 from compbench_jax.store.store import open_store
 from compbench_jax.tasks import ALL_TASKS as TASKS
-from compbench_jax.tasks import get_task
+from compbench_jax.tasks import get_task, task_of_run
 from compbench_jax.training.checkpoint import LoadedRun, load_run
 from compbench_jax.training.configuration import Configuration
 from compbench_jax.training.run import train_run
@@ -229,7 +229,11 @@ def evaluate(
         if isinstance(potential, Calculator):
             raise RunError("give the folder of the run itself, not its calculator: that is a hundred times faster")
         run = potential if isinstance(potential, LoadedRun) else load_run(potential)
-        parts = as_task(task or run.config["task"]).split(data)
+        trained_on = run.config["task"]
+        if isinstance(task, Task) or isinstance(potential, LoadedRun):
+            parts = as_task(task or trained_on).split(data)
+        else:
+            parts = task_of_run(task or trained_on, Path(potential), trained_on).split(data)
         found = evaluate_loaded(run, data, parts, settings, progress)
         cutoff = run.potential.cutoff
     if out is not None:

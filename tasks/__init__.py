@@ -3,10 +3,13 @@
 import difflib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Never
 
 from compbench_jax.errors import TaskError
 from compbench_jax.splits.controls import ControlRandom, Oracle
+from compbench_jax.splits.own import FILE as OWN_SPLIT_FILE
+from compbench_jax.splits.own import OwnSplit
 from compbench_jax.splits.pretraining import Pretraining
 from compbench_jax.splits.task import Task
 from compbench_jax.tasks.chain_extension import ChainExtension
@@ -28,6 +31,7 @@ __all__ = [
     "TASKS",
     "Task",
     "get_task",
+    "task_of_run",
 ]
 
 TASKS: dict[str, type[Task]] = {
@@ -61,13 +65,17 @@ def get_task(text: str) -> Task:
 
     ``chain_extension``, ``fragment_duplication[NH2]``, ``fragment_combination[OH,COOH]``,
     ``control_random(fragment_fusion)``, ``control_random(chain_extension,seed=3)``,
-    ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``. Without brackets the defaults hold.
+    ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``, ``split(FILE.json)`` (a split of one's own).
+    Without brackets the defaults hold.
     ``get_task(task.name) == task`` for every task.
 
     Raises:
         TaskError: unknown task or fragment, or a text of another form.
     """
     text = text.strip()
+    own = re.fullmatch(r"split\((.*)\)", text)
+    if own is not None:
+        return OwnSplit(own[1])
     control = re.fullmatch(r"(\w+)\s*\((.*)\)", text)
     if control is not None:
         return _control(control[1], control[2])
@@ -85,6 +93,21 @@ def get_task(text: str) -> Task:
             f"{text!r} has an empty parameter: leave the brackets out for the defaults, {ALL_TASKS[kind]().name}"
         )
     return ALL_TASKS[kind].from_parameters(parameters)
+
+
+def task_of_run(text: str, run: Path, trained_on: str) -> Task:
+    """The task that a text names, for a run; of a run that was trained on a split of one's own, that in its folder.
+
+    Args:
+        text: name of the task.
+        run: folder of the run.
+        trained_on: name of the task that it was trained on.
+
+    Raises:
+        TaskError: see :func:`get_task`.
+    """
+    own = run / OWN_SPLIT_FILE
+    return OwnSplit(str(own)) if text == trained_on and own.exists() else get_task(text)
 
 
 def _control(kind: str, inside: str) -> Task:

@@ -108,13 +108,14 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.labelling.executors import make_executor
     from compbench_jax.report.dynamics import dynamics_table, stage_progress
     from compbench_jax.report.terminal import WIDTH
-    from compbench_jax.tasks import get_task
+    from compbench_jax.tasks import task_of_run
     from compbench_jax.training.checkpoint import load_run, with_precision
     from compbench_jax.training.run_folder import locked
 
     trained = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
     store = open_data(trained, arguments.data, arguments.other_data)
-    task = get_task(arguments.task or trained.config["task"])
+    trained_on = trained.config["task"]
+    task = task_of_run(arguments.task or trained_on, arguments.run, trained_on)
     split = task.split(store)
     for line in check_split(arguments.run, trained, store, split):
         print(line, file=sys.stderr)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from compbench_jax.evaluation.arguments import Arguments
     from compbench_jax.evaluation.evaluate import Evaluation
     from compbench_jax.evaluation.settings import Settings
+    from compbench_jax.tasks import Task
     from compbench_jax.training.checkpoint import LoadedRun
 
 
@@ -73,7 +74,6 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.evaluation.inputs import check_split, ensure_audit, open_data, receptive_field, write_split
     from compbench_jax.evaluation.parallel import predictor_of
     from compbench_jax.report.terminal import Progress, report
-    from compbench_jax.tasks import get_task
     from compbench_jax.training.checkpoint import load_members, pick_member, with_precision
 
     assert arguments.run is not None
@@ -85,7 +85,7 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
                 f"note: ensemble member {item.member} stopped at step {item.stopped} of its training", file=sys.stderr
             )
     store = open_data(run, arguments.data, arguments.other_data)
-    task = get_task(task_of(arguments, run))
+    task = task_of(arguments, run)
     split = task.split(store)
     out = output_folder(arguments, run.config["task"], task.name)
     for line in check_split(arguments.run, run, store, split):
@@ -108,14 +108,16 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
 
 
-def task_of(arguments: "Arguments", run: "LoadedRun") -> str:
-    """The task named on the command line, or the run's own; a converted run has none."""
+def task_of(arguments: "Arguments", run: "LoadedRun") -> "Task":
+    """The task or split named on the command line, or the run's own; a converted run has none."""
     from compbench_jax.errors import RunError
+    from compbench_jax.tasks import task_of_run
 
-    name: str = arguments.task or run.config["task"]
+    assert arguments.run is not None
+    name: str = arguments.task or (f"split({arguments.split})" if arguments.split else run.config["task"])
     if not name:
         raise RunError(f"{arguments.run} was converted, not trained on any task: give one with --task")
-    return name
+    return task_of_run(name, arguments.run, run.config["task"])
 
 
 def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
@@ -145,8 +147,8 @@ def evaluate_calculator(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.tasks import get_task
     from compbench_jax.training.run_folder import locked
 
-    assert arguments.task is not None and arguments.data is not None
-    task = get_task(arguments.task)
+    assert arguments.data is not None
+    task = get_task(arguments.task or f"split({arguments.split})")
     store = open_store(arguments.data, checksums=True)
     split = task.split(store)
     out = calculator_folder(arguments, spec.name, task.name)
@@ -171,13 +173,12 @@ def benchmark(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.deploy.benchmark import benchmark, speed_lines
     from compbench_jax.evaluation.inputs import open_data
     from compbench_jax.evaluation.parallel import predictor_of, processes
-    from compbench_jax.tasks import get_task
     from compbench_jax.training.checkpoint import load_run, with_precision
 
     assert arguments.run is not None
     run = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
     store = open_data(run, arguments.data, arguments.other_data)
-    split = get_task(task_of(arguments, run)).split(store)
+    split = task_of(arguments, run).split(store)
     with predictor_of(arguments.workers) as predictor:
         speed = benchmark(run, store, split.ood_test, settings, predictor, processes(arguments.workers))
     for line in speed_lines(speed):
@@ -188,14 +189,13 @@ def profile(arguments: "Arguments", settings: "Settings") -> None:
     """Trace the evaluation of a few batches."""
     from compbench_jax.evaluation.inputs import open_data
     from compbench_jax.evaluation.profile import profile
-    from compbench_jax.tasks import get_task
     from compbench_jax.training.checkpoint import load_run, with_precision
     from compbench_jax.training.profile import FOLDER, how_to_open
 
     assert arguments.run is not None
     run = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
     store = open_data(run, arguments.data, arguments.other_data)
-    split = get_task(task_of(arguments, run)).split(store)
+    split = task_of(arguments, run).split(store)
     folder = arguments.run / FOLDER / "evaluation"
     batches = profile(run, store, split.ood_test, settings, folder)
     print(f"{batches} batches; {how_to_open(folder)}")

@@ -24,6 +24,7 @@ MAP = {
     },
     "tasks": {
         "tasks": "list the tasks, what each tests, and its molecules in a data set",
+        "split": "make a split of one's own: by molecules, families or frames",
         "audit": "audit a task's split: divergence, coverage, unseen environments and contacts",
     },
     "training and evaluation": {

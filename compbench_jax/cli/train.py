@@ -27,7 +27,7 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
     from compbench_jax.training.run import train_run
     from compbench_jax.training.run_folder import control_folder, default_folder
 
-    task = get_task(arguments.task)
+    task = get_task(arguments.task or f"split({arguments.split})")
     store = open_store(arguments.data, checksums=True)
     run = arguments.out or default_folder(task.name, preset, arguments.seed)
     todo = [(task, run)]

@@ -29,7 +29,7 @@ def run(parsed: "tuple[TuneArguments, str]") -> None:
     from compbench_jax.training.progress import Display
     from compbench_jax.training.run import train_run
 
-    task = get_task(arguments.task)
+    task = get_task(arguments.task or f"split({arguments.split})")
     store = open_store(arguments.data, checksums=True)
     base = configure(arguments, preset, task.name, store.hash)
     axes = search_space(base, arguments.search, arguments.default_search)

@@ -72,6 +72,9 @@ class Arguments:
     task: str | None = None
     """Task. Required with a calculator. Results of a run on another task than its own go to RUN/evaluations/TASK."""
 
+    split: Path | None = None
+    """A split of your own in place of a task: a JSON file (`compbench split`). Without it: that of the run."""
+
     other_data: bool = False
     """Evaluate although the data set is not the one that the run was trained on."""
 
@@ -126,6 +129,8 @@ def parse(command_line: Sequence[str], prog: str = "python evaluate.py") -> Argu
         RunError: not exactly one of a run, a calculator and a foundation potential, or options that do not go together.
     """
     arguments = tyro.cli(Arguments, prog=prog, args=list(command_line))
+    if arguments.task is not None and arguments.split is not None:
+        raise RunError("--task and --split are given: give one of the two")
     given = [name for name in ("run", "calculator", "foundation") if getattr(arguments, name) is not None]
     if len(given) != 1:
         what = "nothing to evaluate is given" if not given else f"--{' and --'.join(given)} are given"
@@ -143,8 +148,8 @@ def parse(command_line: Sequence[str], prog: str = "python evaluate.py") -> Argu
         if odd:
             raise RunError(f"--{odd[0].replace('_', '-')} belongs to --calculator: leave it out, or leave out --run")
     else:
-        if arguments.task is None or arguments.data is None:
-            raise RunError(f"--{given[0]} needs --task TASK and --data DIR too: what to evaluate it on")
+        if (arguments.task is None and arguments.split is None) or arguments.data is None:
+            raise RunError(f"--{given[0]} needs --task TASK (or --split FILE) and --data DIR too")
         if arguments.member is not None:
             raise RunError(f"--member picks one of a run's potentials, and --{given[0]} has none: leave it out")
         if arguments.precision is not None:

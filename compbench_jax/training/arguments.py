@@ -4,7 +4,7 @@ import argparse
 import functools
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,14 +51,17 @@ class Arguments:
     model:mace --help` the settings of one potential. Units: Å, eV, eV/Å.
     """
 
-    task: str
-    """Task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(chain_extension)"."""
-
     data: Path
-    """Folder of the data set (made by `compbench generate`)."""
+    """Folder of the data set (made by `compbench generate` or `compbench import`)."""
 
     model: Any
     """Potential to train."""
+
+    task: str = ""
+    """Task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(chain_extension)"."""
+
+    split: Path | None = None
+    """A split of your own in place of a task: a JSON file of molecules or frames (`compbench split` writes one)."""
 
     out: Path | None = None
     """Run folder. Without it: runs/TASK-MODEL-seedSEED."""
@@ -143,6 +146,10 @@ def parse(
         # Settings of the run are understood before and after the name of the model.
         config=(tyro.conf.CascadeSubcommandArgs,),
     )
+    if arguments.split is not None and base is not None and arguments.task == base.task:
+        arguments = replace(arguments, task="")  # that of --config
+    if bool(arguments.task) == (arguments.split is not None):
+        raise RunError("give one of --task TASK (`compbench tasks` lists them) and --split FILE")
     named = [word.removeprefix("model:") for word in command_line if word.removeprefix("model:") in presets]
     fitting = [name for name in named if type(presets[name]) is type(arguments.model)]
     return arguments, fitting[-1] if fitting else base.preset if base is not None else ""
