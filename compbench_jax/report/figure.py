@@ -149,7 +149,7 @@ def lines_of(panel: Panel) -> list[Line]:
         own = [family for family in families if any(p.family == family for p in points)]
         members = {family: sorted((p for p in points if p.family == family), key=lambda p: p.x) for family in own}
         steps = np.concatenate([np.diff([p.x for p in item]) for item in members.values()])
-        if len(own) > MOST_FAMILIES or (len(own) > 1 and np.mean(steps > GAP) > 0.5):
+        if len(own) > MOST_FAMILIES or (len(own) > 1 and len(steps) and np.mean(steps > GAP) > 0.5):
             means = {x: float(np.mean([p.value for p in points if p.x == x])) for x in sorted({p.x for p in points})}
             lines.append(Line(part, f"mean of {len(own)} families", "o", list(means.items()), points, math.inf))
             continue

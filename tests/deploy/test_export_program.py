@@ -1,5 +1,6 @@
 """A trained potential as a program that runs without its code."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -100,7 +101,9 @@ def test_no_program_for_an_accelerator_has_the_loop_of_the_cpu(name, platform):
     run = made_up_run(name)
     names, specs = inputs_for(run, shape_of(run, Sizes(batch=3, nodes=40, edges=600, incoming=24)), symbolic=False)
     program = jax.export.export(jax.jit(function_of(run, names)), platforms=(platform,))(*specs)
-    assert "stablehlo.while" not in program.mlir_module()
+    # Some versions of jax search a sorted list of integers in a loop; a loop over edges carries their features.
+    loops = [line for line in program.mlir_module().splitlines() if "stablehlo.while" in line]
+    assert not [line for line in loops if re.search(r"x?f(32|64)>", line)]
 
 
 @pytest.fixture(scope="module")

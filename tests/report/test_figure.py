@@ -148,3 +148,10 @@ def test_errors_are_one_clear_line(tmp_path, monkeypatch):
     with pytest.raises(CompBenchError, match=r"compbench_jax\[report\]"):
         force_mae_figure([extension()], tmp_path / "figure.png")
     assert not (tmp_path / "figure.png").exists()
+
+
+@pytest.mark.filterwarnings("error")
+def test_families_of_one_molecule_each_are_drawn_without_a_word():
+    results = make_results("x", train=(("alkane", [3]), ("acid", [4])), ood=(("diacid", [4]),))
+    axes, _ = drawn(results)
+    assert axes.get_lines()
