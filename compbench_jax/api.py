@@ -230,10 +230,9 @@ def evaluate(
             raise RunError("give the folder of the run itself, not its calculator: that is a hundred times faster")
         run = potential if isinstance(potential, LoadedRun) else load_run(potential)
         trained_on = run.config["task"]
-        if isinstance(task, Task) or isinstance(potential, LoadedRun):
-            parts = as_task(task or trained_on).split(data)
-        else:
-            parts = task_of_run(task or trained_on, Path(potential), trained_on).split(data)
+        if isinstance(potential, str | Path) and (task is None or isinstance(task, str)):
+            task = task_of_run(task or trained_on, Path(potential), trained_on)
+        parts = as_task(task or trained_on).split(data)
         found = evaluate_loaded(run, data, parts, settings, progress)
         cutoff = run.potential.cutoff
     if out is not None:
