@@ -76,7 +76,7 @@ def test_a_partial_result_is_marked_everywhere(program, store, tmp_path, capsys)
     [
         ((), "nothing to evaluate is given"),
         (("--run", "x", "--calculator", "perturb"), "--run and --calculator are given"),
-        (("--calculator", "perturb"), "--calculator needs --task TASK and --data DIR"),
+        (("--calculator", "perturb"), "--calculator needs --task TASK (or --split FILE) and --data DIR"),
         (("--run", "x", "--calculator-kwargs", "{}"), "--calculator-kwargs belongs to --calculator"),
         (("--calculator", "nothing", "--task", "t", "--data", "d"), "module:callable"),
         (("--foundation", "so3l", "--task", "t", "--data", "d"), "did you mean 'so3lr'"),

@@ -116,7 +116,7 @@ def test_a_converted_run_asks_for_task_and_data(converted):
         open_data(run)
     with pytest.raises(RunError, match="give one with --task"):
         task_of(Arguments(run=converted), run)
-    assert task_of(Arguments(run=converted, task="chain_extension"), run) == "chain_extension"
+    assert task_of(Arguments(run=converted, task="chain_extension"), run).kind == "chain_extension"
     with pytest.raises(RunError, match="already holds a run"):
         convert("so3lr", converted)
 
