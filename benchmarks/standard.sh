@@ -8,7 +8,7 @@ runs=${1:-runs/standard}
 
 publish() {  # FOLDER
     mkdir -p "results/standard/$1"
-    for name in results.json config.json log.jsonl audit.json showcase.json; do
+    for name in results.json config.json log.jsonl audit.json; do
         [ ! -e "$runs/$1/$name" ] || cp "$runs/$1/$name" "results/standard/$1/"
     done
 }

@@ -27,6 +27,7 @@ from rich.console import Console
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.geometry import centred, refuse_overlapping, refuse_unresolved
 from compbench_jax.batching.neighbours import neighbour_lists
+from compbench_jax.calculators.evaluate import levels
 from compbench_jax.deploy.ase_calculator import CompBenchCalculator as Calculator
 from compbench_jax.errors import CompBenchError, RunError, suggestion
 from compbench_jax.evaluation.derived import Derived
@@ -44,6 +45,7 @@ from compbench_jax.models.precision import dtype_of
 from compbench_jax.models.registry import MODELS
 from compbench_jax.models.registry import presets as known_presets
 from compbench_jax.report.table import metric_table
+from compbench_jax.splits.contacts import DEFAULT_CUTOFF
 from compbench_jax.splits.split import Split
 from compbench_jax.splits.task import Task
 from compbench_jax.store.frames import Frames, offsets_of
@@ -224,7 +226,7 @@ def evaluate(
             raise RunError("a calculator has no task of its own: give one")
         parts = as_task(task).split(data)
         found = evaluate_ase(potential, data, parts, settings, name or type(potential).__name__, level, progress)
-        cutoff = 5.0
+        cutoff = DEFAULT_CUTOFF
     else:
         if isinstance(potential, Calculator):
             raise RunError("give the folder of the run itself, not its calculator: that is a hundred times faster")
@@ -271,9 +273,6 @@ def evaluate_ase(
         predictions[part] = Predictions(energy, forces)
     if len(reasons) == total:
         raise RunError(f"the calculator computed no frame: {next(iter(reasons.values()))}")
-    labels_level = str(data.manifest.level.get("method"))
-    same = None if level is None else level == labels_level
-    more = {"levels": {"labels": labels_level, "calculator": level, "same": same}}
     config = {
         "task": parts.task,
         "data_hash": data.hash,
@@ -282,7 +281,7 @@ def evaluate_ase(
         "model": {"kind": "calculator", "name": name},
         "max_frames": settings.max_frames,
     }
-    subject = Subject(name, 0, config, more=more)
+    subject = Subject(name, 0, config, more={"levels": levels(data, level)})
     return evaluation_of(
         score(data, indices, predictions), subject, data, parts, indices, predictions, settings.seed, reasons
     )

@@ -81,7 +81,7 @@ def evaluate_calculator(
             "max_frames": settings.max_frames,
         },
         more={
-            "levels": levels(spec, store),
+            "levels": levels(store, level_text(store.manifest.level) if spec.labels else spec.level),
             "energy_shifts": {
                 "per_element": {chemical_symbols[z]: shift for z, shift in found.shifts.items()},
                 "unit": "eV",
@@ -177,14 +177,12 @@ def level_text(level: Mapping[str, Any]) -> str:
     return str(level.get("method")) + (f"/{level['basis']}" if level.get("basis") else "")
 
 
-def levels(spec: CalculatorSpec, store: FrameStore) -> dict[str, Any]:
-    """Level of theory of the labels and of the calculator, and whether they are the same (None: nobody said)."""
+def levels(store: FrameStore, level: str | None) -> dict[str, Any]:
+    """Level of theory of the labels and of a calculator, and whether they are the same (None: nobody said)."""
     labels = level_text(store.manifest.level)
-    if spec.labels:
-        return {"labels": labels, "calculator": labels, "same": True}
 
     def plain(text: str) -> str:
         return re.sub(r"[\s_()-]+", "", text).casefold()
 
-    same = None if spec.level is None else plain(spec.level) in (plain(labels), plain(labels.split("/")[0]))
-    return {"labels": labels, "calculator": spec.level, "same": same}
+    same = None if level is None else plain(level) in (plain(labels), plain(labels.split("/")[0]))
+    return {"labels": labels, "calculator": level, "same": same}

@@ -45,7 +45,7 @@ class Derived(Mapping[str, Any]):
 
     def __init__(self, result: Result):
         self.result = result
-        self._values: dict[str, Any] = {}
+        self._sums: dict[str, np.ndarray] = {}
         self._makers: dict[str, Callable[[], Any]] = {
             **{name: partial(self._block, name) for name in (*PARTS, "ratio")},
             "ratio_largest_id": self._ratio_largest_id,
@@ -55,7 +55,7 @@ class Derived(Mapping[str, Any]):
         }
         stored = {name: getattr(result, name) for name in result.__struct_fields__}
         absent = ("partial", "members", "levels", "energy_shifts", "seconds_per_frame", "parameters")
-        self._values = {
+        self._values: dict[str, Any] = {
             name: value
             for name, value in stored.items()
             if name not in (*PARTS, "train", "columns") and not (name in absent and value is None)
@@ -90,7 +90,9 @@ class Derived(Mapping[str, Any]):
 
     def sums(self, part: str) -> np.ndarray:
         """Sums of each molecule, ``[n_molecules, len(SUM_COLUMNS)]``."""
-        return by_name(self.tested(part).sums, self.result.columns.frames, SUM_COLUMNS)
+        if part not in self._sums:
+            self._sums[part] = by_name(self.tested(part).sums, self.result.columns.frames, SUM_COLUMNS)
+        return self._sums[part]
 
     def comparison(self) -> Comparison:
         """ID, OOD and ratio of all metrics."""

@@ -7,8 +7,8 @@ from compbench_jax.errors import RunError
 
 @dataclass(frozen=True)
 class Settings:
-    """Bootstrap and batches. ``fit_frames`` changes the referenced energies, ``max_frames`` every value, ``samples``
-    and ``seed`` intervals.
+    """Frames and batches. ``fit_frames`` changes the referenced energies, ``max_frames`` every value, ``samples``
+    intervals of ensemble uncertainties only.
 
     Attributes:
         samples: bootstrap draws of the intervals of ensemble uncertainties.

@@ -99,10 +99,6 @@ SIGNED = ("cosine", "weighted_cosine", "energy_error")
 """Sums that may be below zero."""
 
 
-SIGNED = ("cosine", "weighted_cosine", "energy_error")
-"""Sums that may be below zero."""
-
-
 def molecule_problems(results: Derived, part: str) -> list[str]:
     """Molecules of the registry under other names, and quantiles that do not ascend."""
     problems = []

@@ -100,7 +100,7 @@ def test_known_elements_spare_the_calculator_the_rest(store):
 
 def test_levels_are_compared_as_words(store):
     for level, same in (("Made Up", True), ("made-up", True), ("PBE0", False), (None, None)):
-        assert levels(CalculatorSpec("x", "a:b", level=level), store)["same"] is same
+        assert levels(store, level)["same"] is same
 
 
 def test_only_one_evaluation_writes_to_a_folder(program, store, tmp_path, capsys):

@@ -35,8 +35,10 @@ def test_the_gap_is_the_difference_to_the_control_in_units_of_the_oracle():
 
 
 def test_hard_molecules_are_hard_for_the_oracle_too_and_cancel():
-    hardness = np.random.default_rng(0).lognormal(0, 0.7, 12)
-    gap = compositional_gap(sums_of([3 * hardness]), [control(np.full(12, 1e-9))], sums_of([hardness]), mean_metrics)
+    difficulty = np.random.default_rng(0).lognormal(0, 0.7, 12)
+    gap = compositional_gap(
+        sums_of([3 * difficulty]), [control(np.full(12, 1e-9))], sums_of([difficulty]), mean_metrics
+    )
     for item in (gap.gap, gap.unseen):
         found = item.estimate("mae")
         assert (found.low, found.value, found.high) == pytest.approx((3, 3, 3))

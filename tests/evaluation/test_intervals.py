@@ -180,13 +180,13 @@ def test_two_seeds_never_have_the_freedom_of_many_molecules():
 
 
 def test_paired_difference_cancels_what_both_models_share():
-    hardness = np.random.default_rng(8).uniform(1, 10, 20)
-    a, b = compared(hardness, hardness), compared(hardness + 0.1, 1.2 * hardness)
+    difficulty = np.random.default_rng(8).uniform(1, 10, 20)
+    a, b = compared(difficulty, difficulty), compared(difficulty + 0.1, 1.2 * difficulty)
     found = paired_difference(a, b)
     estimate = found.id.estimate("mae")
     assert (estimate.low, estimate.value, estimate.high) == pytest.approx((0.1, 0.1, 0.1))
     assert width(a.id.estimate("mae")) > 1
-    assert found.ood.estimate("mae").value == pytest.approx(0.2 * hardness.mean())
+    assert found.ood.estimate("mae").value == pytest.approx(0.2 * difficulty.mean())
     assert found.ratio.estimate("mae").value > 0
     assert difference(a.id, a.id).p("mae") == 1
 
