@@ -32,8 +32,8 @@ import tyro
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.labelling.levels import get_level
+from compbench_jax.labelling.sampling_job import SamplingJob
 from compbench_jax.labelling.settings import PRESETS
-from compbench_jax.labelling.shards import ShardJob, make_shard, read_shard
 from compbench_jax.labelling.workers import ProcessExecutor
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.registry import find_molecule
@@ -68,10 +68,10 @@ class Call:
     positions: np.ndarray
 
 
-def job_of(arguments: Arguments, name: str, folder: str, segment: int) -> ShardJob:
+def job_of(arguments: Arguments, name: str, folder: str, segment: int) -> SamplingJob:
     """A shard of one molecule."""
     settings = replace(PRESETS["standard"], equilibration=arguments.equilibration)
-    return ShardJob(folder, find_molecule(name), arguments.level, settings, "primary", segment, arguments.frames)
+    return SamplingJob(folder, find_molecule(name), arguments.level, settings, "primary", segment, arguments.frames)
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, float]:
@@ -81,7 +81,7 @@ def timed(function: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def record(job: ShardJob) -> list[Call]:
+def record(job: SamplingJob) -> list[Call]:
     """Make a shard and note every force evaluation that it takes, where tblite's own interface begins."""
     from ase.units import Bohr
     from tblite import interface
@@ -112,7 +112,7 @@ def record(job: ShardJob) -> list[Call]:
     plain = program.Calculator
     program.Calculator = Noting
     try:
-        make_shard(job)
+        job.perform()
     finally:
         program.Calculator = plain
     return calls
@@ -153,7 +153,7 @@ def one_worker(arguments: Arguments, folder: str) -> dict[str, Any]:
         expected = round(duration / job.settings.time_step) + 1 + arguments.frames
         calls = record(job)
         assert len(calls) == expected, f"{len(calls)} force evaluations, not {expected}"
-        segment = read_shard(job)
+        segment = job.read()
         assert segment is not None and not segment.rejected
         numbers = molecular_graph(job.molecule).numbers
         # The loop does the work it is compared with: the labels come out the same.
@@ -165,7 +165,7 @@ def one_worker(arguments: Arguments, folder: str) -> dict[str, Any]:
             order = [0, 1] if (row + column) % 2 else [1, 0]
             for kind in order:
                 call = (
-                    (lambda job=job: make_shard(job))
+                    (lambda job=job: job.perform())
                     if kind == 0
                     else (lambda n=numbers, c=calls: bare_loop(n, method, c))
                 )
@@ -188,12 +188,12 @@ def one_worker(arguments: Arguments, folder: str) -> dict[str, Any]:
     }
 
 
-def make_and_time(job: ShardJob) -> float:
+def make_and_time(job: SamplingJob) -> float:
     """In a worker: make the shard, return its processor time."""
-    return timed(lambda: make_shard(job))[1]
+    return timed(lambda: job.perform())[1]
 
 
-def steady_rate(jobs: list[ShardJob], workers: int) -> tuple[float, float]:
+def steady_rate(jobs: list[SamplingJob], workers: int) -> tuple[float, float]:
     """Shards a second after each worker's first one, and mean processor time of a shard."""
     ends, cpu = [], []
     for _, seconds in ProcessExecutor(workers).run(make_and_time, jobs):

@@ -33,7 +33,7 @@ from compbench_jax.training import loop
 from compbench_jax.training.batches import BatchSource
 from compbench_jax.training.checkpoint import Checkpoints, no_best
 from compbench_jax.training.chunk import make_program
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.data import RunData
 from compbench_jax.training.log import RunLog, read_log
 from compbench_jax.training.mesh import MEMBERS, Layout, make_layout
@@ -83,7 +83,7 @@ class Training:
         )
         never = 1 << 30
         watch = WatchSettings(validate_every=never, monitor_frames=0, checkpoint_seconds=1e9)
-        self.configuration = Configuration(
+        self.configuration = RunConfig(
             "alkanes", "-", "-", arguments.model, model, 0, never, arguments.batch_size, watch=watch, seeds=members,
             device=arguments.device,
         )  # fmt: skip

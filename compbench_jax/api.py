@@ -54,7 +54,7 @@ from compbench_jax.store.store import open_store
 from compbench_jax.tasks import ALL_TASKS as TASKS
 from compbench_jax.tasks import get_task, task_of_run
 from compbench_jax.training.checkpoint import LoadedRun, load_run
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.run import train_run
 from compbench_jax.training.run_folder import default_folder
 from compbench_jax.training.settings import OptimiserSettings
@@ -161,7 +161,7 @@ def train(
         seed: of initial parameters and batch order.
         learning_rate: peak; by default the preset's.
         resume: go on with a run that the folder holds already; otherwise that is an error.
-        settings: further fields of :class:`compbench_jax.training.configuration.Configuration`, such as
+        settings: further fields of :class:`compbench_jax.training.configuration.RunConfig`, such as
             ``loss=LossSettings(energy_weight=2.0)``.
 
     Returns:
@@ -181,7 +181,7 @@ def train(
     chosen = as_task(task)
     if learning_rate is not None:
         settings["optimiser"] = replace(settings.get("optimiser", OptimiserSettings()), learning_rate=learning_rate)
-    configuration = Configuration(
+    configuration = RunConfig(
         chosen.name, str(data.path), data.hash, preset, model, seed, steps, batch_size, **settings
     )
     run = Path(out) if out is not None else default_folder(chosen.name, preset, seed)

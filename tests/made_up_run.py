@@ -12,7 +12,7 @@ from compbench_jax.models.registry import MODELS, build_potential
 from compbench_jax.tasks import get_task
 from compbench_jax.training import configuration, potential_file
 from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.run_folder import write_split
 from compbench_jax.training.state import Cursor, initial_state
 
@@ -25,7 +25,7 @@ def start_run(run, store, data, cutoff):
     """
     split = get_task("chain_extension").split(store)
     model = replace(MODELS["schnet"], cutoff=cutoff, features=8, interactions=1, n_basis=4)
-    settings = Configuration("chain_extension", str(data), store.hash, "schnet", model, seed=5, steps=4, batch_size=4)
+    settings = RunConfig("chain_extension", str(data), store.hash, "schnet", model, seed=5, steps=4, batch_size=4)
     run.mkdir()
     configuration.write(run / configuration.FILE, settings)
     write_split(run, store, split)

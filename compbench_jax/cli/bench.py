@@ -49,7 +49,7 @@ class Arguments:
     """Concurrent cells, each on its share of the cores. 0: one per core, or a single one with a GPU or TPU."""
 
     only: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Cells whose name contains this; can be given several times."""
+    """Cells whose name this regular expression fits, e.g. mace or "^fragment_fusion-mace"; may be repeated."""
 
     dry_run: bool = False
     """Show the cells with their known steps, time and memory, and stop."""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from compbench_jax.runtime import prepare_process
 
@@ -16,7 +17,7 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
     from compbench_jax.models.precision import prepare_precision
     from compbench_jax.training.arguments import configure, parse
 
-    arguments, preset = parse(sys.argv[1:] if words is None else words, prog=prog)
+    arguments = parse(sys.argv[1:] if words is None else words, prog=prog)
     prepare_precision(arguments.precision)
     # After the command line is known to be good, since these take seconds.
     from compbench_jax.training.processes import connect, launched_together
@@ -28,15 +29,15 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
     from compbench_jax.training.run_folder import control_folder, default_folder
 
     task = get_task(arguments.task or f"split({arguments.split})")
-    store = open_store(arguments.data, checksums=True)
-    run = arguments.out or default_folder(task.name, preset, arguments.seed)
+    store = open_store(Path(arguments.data), checksums=True)
+    run = arguments.out or default_folder(task.name, arguments.preset, arguments.seed)
     todo = [(task, run)]
     if arguments.with_controls:
         todo += [(get_task(f"{kind}({task.name})"), control_folder(run, kind)) for kind in CONTROLS]
     # All splits before the first training: a task without a control should say so at once.
     splits = [item.split(store) for item, _ in todo]
     for (item, folder), split in zip(todo, splits, strict=True):
-        configuration = configure(arguments, preset, item.name, store.hash)
+        configuration = configure(arguments, item.name, store.hash)
         stopped = train_run(configuration, store, split, folder, resume=arguments.resume, profile=arguments.profile)
         if stopped is not None:
             sys.exit(128 + stopped)

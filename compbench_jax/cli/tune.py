@@ -1,20 +1,21 @@
 """``compbench tune``."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compbench_jax.training.tune_arguments import TuneArguments
 
 
-def parse(words: list[str]) -> "tuple[TuneArguments, str]":
-    """The command line, and the name of the preset that it starts from."""
+def parse(words: list[str]) -> "TuneArguments":
+    """The command line."""
     from compbench_jax.training.tune_arguments import parse
 
     return parse(words)
 
 
-def run(parsed: "tuple[TuneArguments, str]") -> None:
+def run(arguments: "TuneArguments") -> None:
     """Open the store, split it, search."""
     from compbench_jax.models.precision import prepare_precision
     from compbench_jax.training.arguments import configure
@@ -22,7 +23,6 @@ def run(parsed: "tuple[TuneArguments, str]") -> None:
     from compbench_jax.training.tune import BEST_FILE, trial_folder, tune
     from compbench_jax.training.tune_arguments import default_folder
 
-    arguments, preset = parsed
     prepare_precision(arguments.precision)
     from compbench_jax.store.store import open_store
     from compbench_jax.tasks import get_task
@@ -30,11 +30,11 @@ def run(parsed: "tuple[TuneArguments, str]") -> None:
     from compbench_jax.training.run import train_run
 
     task = get_task(arguments.task or f"split({arguments.split})")
-    store = open_store(arguments.data, checksums=True)
-    base = configure(arguments, preset, task.name, store.hash)
+    store = open_store(Path(arguments.data), checksums=True)
+    base = configure(arguments, task.name, store.hash)
     axes = search_space(base, arguments.search, arguments.default_search)
     split = task.split(store)
-    folder = arguments.out or default_folder(task.name, preset)
+    folder = arguments.out or default_folder(task.name, arguments.preset)
 
     def train(configuration: Any, run: Any, watcher: Any) -> int | None:
         display = Display(quiet=not arguments.verbose)

@@ -9,7 +9,7 @@ from typing import Any
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.result import Kind
 from compbench_jax.models.registry import BASELINES, config_from_json, config_to_json
-from compbench_jax.training.configuration import FORMAT, FREE, Configuration, flatten
+from compbench_jax.training.configuration import FORMAT, FREE, RunConfig, flatten
 
 SAME_RUN = ("seed", "seeds", "version", "task")
 """Settings that two seeds of a run may differ in: one of a run of several seeds is like a run of one. (Tasks are
@@ -63,7 +63,7 @@ def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
 def defaults() -> dict[str, Any]:
     """Default of every setting that has one and is no part of the model, by dotted name."""
     content: dict[str, Any] = {}
-    for item in fields(Configuration):
+    for item in fields(RunConfig):
         if item.default is not MISSING:
             content[item.name] = item.default
         elif item.default_factory is not MISSING:

@@ -19,7 +19,7 @@ from compbench_jax.models.potential import Params
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training import potential_file, run_folder
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.state import Cursor, initial_state
 
 CONVERTIBLE = ("so3lr",)
@@ -92,7 +92,7 @@ def convert(name: str, run: Path, folder: Path | None = None) -> Path:
         # Last: a folder with a configuration is a run.
         config_file.write(
             run / config_file.FILE,
-            Configuration(task="", data="", data_hash="", preset=name, model=model, seed=0, steps=0, batch_size=8),
+            RunConfig(task="", data="", data_hash="", preset=name, model=model, seed=0, steps=0, batch_size=8),
         )
     return run
 

@@ -21,7 +21,7 @@ FIXED = {
 
 
 def so3lr_config(settings: Mapping[str, Any]) -> SO3LRConfig:
-    """Configuration with the sizes of the original.
+    """RunConfig with the sizes of the original.
 
     Raises:
         CompBenchError: a setting that our potential does not have.

@@ -1,5 +1,7 @@
 """PaiNN: equivariant messages of scalars and vectors (Schütt, Unke and Gastegger, ICML 2021, arXiv 2102.03150).
 
+Its messages are a convolution with harmonics of degrees 0 and 1 (``equivariant/tensor_product.py``).
+
 The blocks and their order are those of schnetpack 2, and so are their names, so that its weights can be copied one to
 one. Two things differ in form, not in what is computed: the filters of a layer have their own ``filter_net_{i}``, where
 schnetpack keeps those of all layers in one matrix (here each gets the initial scale of its own width), and the vectors,
@@ -13,13 +15,23 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from compbench_jax.models.layers.aggregate import sum_to_receivers
+from compbench_jax.models.equivariant.convolution import Edges
+from compbench_jax.models.equivariant.couplings import Couplings
+from compbench_jax.models.equivariant.pairs import undirected_pairs
+from compbench_jax.models.equivariant.tensor_product import Features, convolve
 from compbench_jax.models.layers.radial import bessel_basis, cosine_cutoff
 from compbench_jax.models.layers.safe import safe_norm, unit_vectors
 from compbench_jax.models.potential import Normalisation
 
 EPSILON = 1e-8
 """Added to a squared norm before its root in the mixing block, as in schnetpack: vectors start as zero."""
+
+
+SCALARS = Couplings((0, 0), (0, 1), ((0, 0, 0), (1, 1, 1)))
+"""Scalars to scalars, and scalars times the direction of the edge to vectors."""
+
+SCALARS_AND_VECTORS = Couplings((0, 0, 1), (0, 1), ((0, 0, 0), (1, 1, 1), (2, 0, 1)))
+"""And vectors to vectors."""
 
 
 @dataclass(frozen=True)
@@ -66,28 +78,27 @@ class PaiNNInteraction(nn.Module):
         q: jax.Array,
         mu: jax.Array | None,
         filters: jax.Array,
-        directions: jax.Array,
-        senders: jax.Array,
-        receivers: jax.Array,
+        harmonics: Features,
+        edges: Edges,
     ) -> tuple[jax.Array, jax.Array]:
         """Update scalars ``q [n_node, features]`` and vectors ``mu [n_node, 3, features]`` (none: all are zero).
 
         Args:
             q: scalars.
             mu: vectors.
-            filters: ``[n_edge, 3 · features]``, zero at the cutoff.
-            directions: unit vectors from receiver to sender, ``[n_edge, 3]``.
-            senders: ``[n_edge]``.
-            receivers: ``[n_edge]``, ascending.
+            filters: of each pair, ``[n_pair, 3 · features]``, zero at the cutoff.
+            harmonics: ones ``[n_edge, 1]``, and unit vectors from receiver to sender, ``[n_edge, 3]``.
+            edges: where they begin and end, and the pair of each.
         """
         x = nn.silu(_dense(self.features, "interatomic_context_net_0")(q))
         x = _dense(3 * self.features, "interatomic_context_net_1")(x)
-        scalars, along_edge, along_vector = jnp.split(x[senders] * filters, 3, axis=-1)
-        vectors = along_edge[:, None] * directions[:, :, None]
-        if mu is not None:
-            vectors += along_vector[:, None] * mu[senders]
-        received = sum_to_receivers(jnp.concatenate([scalars[:, None], vectors], axis=1), receivers, q.shape[0])
-        return q + received[:, 0], received[:, 1:] if mu is None else mu + received[:, 1:]
+        scalars, along_edge, along_vector = jnp.split(x[:, None], 3, axis=-1)
+        sent = (scalars, along_edge) if mu is None else (scalars, along_edge, along_vector * mu)
+        couplings = SCALARS if mu is None else SCALARS_AND_VECTORS
+        weights = filters.reshape(-1, 3, self.features)[:, : len(sent)]
+        dq, dmu = convolve(sent, harmonics, weights, edges.senders, edges.receivers, couplings, edges.rows)
+        dmu = dmu.reshape(*dmu.shape[:2], -1, self.features).sum(axis=2)
+        return q + dq[:, 0], dmu if mu is None else mu + dmu
 
 
 class PaiNNMixing(nn.Module):
@@ -134,7 +145,11 @@ class PaiNN(nn.Module):
     ) -> jax.Array | tuple[jax.Array, jax.Array]:
         """Node energies ``[n_node]`` in units of the normalisation's scale, and direct forces ``[n_node, 3]``."""
         config = self.config
-        directions, lengths = unit_vectors(vectors)
+        pairs = undirected_pairs(vectors, senders, receivers)
+        edges, lengths = Edges(senders, receivers, pairs.rows), safe_norm(pairs.vectors)
+        # The paper's vectors point from an atom to its neighbour, ours from sender to receiver.
+        directions = -unit_vectors(vectors)[0]
+        harmonics = (jnp.ones_like(directions[:, :1]), directions)
         # The paper's basis is sin(nπr/c) / r, without the factor √(2/c) of the normalised one.
         basis = bessel_basis(lengths, config.cutoff, config.n_basis) * (config.cutoff / 2) ** 0.5
         cutoff = cosine_cutoff(lengths, config.cutoff)[:, None]
@@ -143,10 +158,7 @@ class PaiNN(nn.Module):
         mu = None
         for i in range(config.interactions):
             filters = _dense(3 * config.features, f"filter_net_{i}")(basis) * cutoff
-            # The paper's vectors point from an atom to its neighbour, ours from sender to receiver.
-            q, mu = PaiNNInteraction(config.features, name=f"interaction_{i}")(
-                q, mu, filters, -directions, senders, receivers
-            )
+            q, mu = PaiNNInteraction(config.features, name=f"interaction_{i}")(q, mu, filters, harmonics, edges)
             q, mu = PaiNNMixing(config.features, name=f"mixing_{i}")(q, mu)
         half = config.features // 2
         if not config.direct_forces:

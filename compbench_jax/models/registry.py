@@ -1,6 +1,6 @@
 """The potentials by name. A potential is one file that defines its configuration, and one line here."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
 import flax.linen as nn
@@ -115,21 +115,37 @@ SIZES: dict[str, str] = {
 }
 """Where the size of a preset comes from; those not listed are ours, for minutes on a CPU."""
 
-LEARNING_RATES: dict[str, float] = {
-    "schnet": 1e-2,
-    "painn": 1e-2,
-    "dimenet": 1e-3,
-    "gemnet": 3e-3,
-    "equiformer_v2": 3e-3,
-    "mace": 1e-2,
-    "nequip": 1e-2,
-    **{f"{name}-paper": 1e-3 for name in ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")},
-}
-"""Peak learning rate of a preset trained from random parameters. Those of small presets were chosen on tuning frames by
-``benchmarks/learning_rates.sh``."""
 
-LEARNING_RATE = 5e-3
-"""Of a preset that is not listed; SO3LR's is within a tenth of its best."""
+@dataclass(frozen=True)
+class Recipe:
+    """How a preset is trained unless the user says otherwise.
+
+    Attributes:
+        optimiser: its name, see :class:`compbench_jax.training.settings.OptimiserSettings`.
+        learning_rate: at the peak of the schedule.
+        matrix_rate: of Muon, see there.
+    """
+
+    optimiser: str = "adam"
+    learning_rate: float = 5e-3
+    matrix_rate: float = 0.01
+
+
+RECIPES: dict[str, Recipe] = {
+    "schnet": Recipe("muon", 1e-2, 0.01),
+    "painn": Recipe("muon", 1e-2, 0.01),
+    "dimenet": Recipe("muon", 1e-3, 0.01),
+    "gemnet": Recipe("muon", 3e-3, 0.01),
+    "equiformer_v2": Recipe("muon", 3e-3, 0.01),
+    "mace": Recipe("muon", 1e-2, 0.02),
+    "nequip": Recipe("muon", 1e-2, 0.02),
+    **{
+        f"{name}-paper": Recipe(learning_rate=1e-3)
+        for name in ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")
+    },
+}
+"""Recipes of presets that are trained from random parameters, chosen on tuning frames: the small presets by
+``benchmarks/time_to_accuracy.py``, the learning rates by ``benchmarks/learning_rates.sh``. Others have the default."""
 
 BASELINES: dict[str, Any] = {
     "composition": CompositionConfig(),

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compbench_jax.models.equivariant.pairs import undirected_pairs
-from compbench_jax.models.layers.aggregate import sum_to_receivers
+from compbench_jax.models.equivariant.tensor_product import convolve
 from compbench_jax.models.layers.radial import cosine_cutoff, gaussian_basis
 from compbench_jax.models.layers.safe import safe_norm
 from compbench_jax.models.potential import Normalisation
@@ -79,9 +79,10 @@ class SchNetInteraction(nn.Module):
         """
         filters = shifted_softplus(_dense(self.filters, "filter_0")(basis))
         filters = _dense(self.filters, "filter_1")(filters) * cutoff[:, None]
-        sent = _dense(self.filters, "in2f", use_bias=False)(x)[senders]
-        received = sum_to_receivers(sent * filters[rows], receivers, x.shape[0])
-        update = shifted_softplus(_dense(self.features, "f2out_0")(received))
+        sent = _dense(self.filters, "in2f", use_bias=False)(x)[:, None]
+        ones = jnp.ones((senders.shape[0], 1), sent.dtype)
+        (received,) = convolve((sent,), (ones,), filters[:, None], senders, receivers, 0, rows)
+        update = shifted_softplus(_dense(self.features, "f2out_0")(received[:, 0]))
         return x + _dense(self.features, "f2out_1")(update)
 
 

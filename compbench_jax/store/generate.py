@@ -11,10 +11,11 @@ import numpy as np
 
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.labelling.dynamics import Segment
-from compbench_jax.labelling.executors import Executor, require_visible
+from compbench_jax.labelling.executors import Executor
+from compbench_jax.labelling.jobs import run_jobs
 from compbench_jax.labelling.levels import get_level
+from compbench_jax.labelling.sampling_job import SamplingJob
 from compbench_jax.labelling.settings import SamplingSettings
-from compbench_jax.labelling.shards import ShardJob, make_shard, read_shard, write_shard
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.molecule import Molecule
 from compbench_jax.store.manifest import MANIFEST, Manifest, read_manifest
@@ -41,11 +42,11 @@ class Plan:
     settings: SamplingSettings
     preset: str
 
-    def jobs(self) -> list[ShardJob]:
+    def jobs(self) -> list[SamplingJob]:
         """One job a segment, in the order of the store."""
         folder = str(self.out.resolve() / SHARDS)  # workers of a cluster start in folders of their own
         return [
-            ShardJob(folder, molecule, self.level, self.settings, set, segment, n_frames)
+            SamplingJob(folder, molecule, self.level, self.settings, set, segment, n_frames)
             for molecule in self.molecules
             for set in SETS
             for segment, n_frames in enumerate(self.settings.segments(set))
@@ -122,17 +123,7 @@ def _make(
     jobs = plan.jobs()
     wanted = jobs if part is None else part_of(jobs, *part)
     (plan.out / SHARDS).mkdir(exist_ok=True)
-    missing = [job for job in wanted if read_shard(job) is None]
-    on_start(len(wanted) - len(missing), len(wanted))
-    missing.sort(key=_long_first)
-    for job, path in executor.run(make_shard, missing):
-        if Path(path).name != job.path.name:
-            raise DataError(
-                f"{job}: its worker runs other versions of compbench_jax or the labelling program than this "
-                "process: install the same everywhere"
-            )
-        require_visible(job.path, job)
-        on_done()
+    run_jobs(wanted, lambda job: job.read() is not None, executor, on_start, on_done)
     if part is None:
         assemble(plan, jobs)
 
@@ -173,7 +164,7 @@ def _copy_segments(plan: Plan, store: FrameStore) -> int:
     taken = 0
     for job in plan.jobs():
         m = index.get(job.molecule.inchikey)
-        if m is None or read_shard(job) is not None:
+        if m is None or job.read() is not None:
             continue
         graph, expected = store.graphs[m], molecular_graph(job.molecule)
         if not (np.array_equal(graph.numbers, expected.numbers) and np.array_equal(graph.bonds, expected.bonds)):
@@ -190,8 +181,7 @@ def _copy_segments(plan: Plan, store: FrameStore) -> int:
             if [record.get(key) for key in ("molecule", "set", "segment")]
             == [graph.molecule.name, job.set, job.segment]
         ]
-        write_shard(
-            job,
+        job.write(
             Segment(
                 positions=gathered.positions.reshape(shape),
                 forces=gathered.forces.reshape(shape),
@@ -205,7 +195,7 @@ def _copy_segments(plan: Plan, store: FrameStore) -> int:
     return taken
 
 
-def part_of(jobs: Sequence[ShardJob], k: int, n: int) -> list[ShardJob]:
+def part_of(jobs: Sequence[SamplingJob], k: int, n: int) -> list[SamplingJob]:
     """The k-th of n parts of the jobs, counted from 1: disjoint, together all of them, and about as long as each other.
 
     Raises:
@@ -213,21 +203,16 @@ def part_of(jobs: Sequence[ShardJob], k: int, n: int) -> list[ShardJob]:
     """
     if not 1 <= k <= n:
         raise CompBenchError(f"part {k}/{n} does not exist: give K/N with K from 1 to N")
-    return sorted(jobs, key=_long_first)[k - 1 :: n]
+    return sorted(jobs, key=lambda job: -job.size)[k - 1 :: n]
 
 
-def _long_first(job: ShardJob) -> int:
-    """Sorting key: long jobs first, so that no worker is left alone with one at the end."""
-    return -(job.molecule.n or 0)
-
-
-def assemble(plan: Plan, jobs: Sequence[ShardJob]) -> Manifest:
+def assemble(plan: Plan, jobs: Sequence[SamplingJob]) -> Manifest:
     """Write the store from its shards."""
     index = {molecule.inchikey: i for i, molecule in enumerate(plan.molecules)}
     trajectories: list[Trajectory] = []
     rejected: list[dict[str, Any]] = []
     for job in jobs:
-        segment = read_shard(job)
+        segment = job.read()
         if segment is None:
             raise DataError(
                 f"{job.path} vanished or was damaged while the data set was being written: rerun the command"

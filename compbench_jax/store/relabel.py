@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.errors import DataError
-from compbench_jax.labelling.executors import Executor, require_visible
-from compbench_jax.labelling.label_jobs import LabelJob, make_labels, read_labels
+from compbench_jax.labelling.executors import Executor
+from compbench_jax.labelling.jobs import run_jobs
+from compbench_jax.labelling.label_job import LabelJob
 from compbench_jax.labelling.levels import get_level
 from compbench_jax.store.manifest import MANIFEST, Manifest, manifest_hash, read_manifest
 from compbench_jax.store.store import SETS, FrameStore
@@ -136,17 +137,13 @@ def _make(
     tuning_frames = plan.tuning_frames(frames)
     jobs = plan.jobs(frames)
     (plan.out / SHARDS).mkdir(exist_ok=True)
-    labels = [read_labels(job) for _, job in jobs]
-    # What failed in an earlier run of the command is tried again: a program or licence may have been missing.
-    missing = [job for (_, job), found in zip(jobs, labels, strict=True) if found is None or found.failures]
-    on_start(len(jobs) - len(missing), len(jobs))
-    # Long jobs first, so that no worker is left alone with one at the end.
-    missing.sort(key=lambda job: -len(job.numbers))
-    for job, path in executor.run(make_labels, missing):
-        if Path(path).name != job.path.name:
-            raise DataError(f"{job}: its worker has other versions of the programs than this machine: install the same")
-        require_visible(job.path, job)
-        on_done()
+
+    def is_done(job: LabelJob) -> bool:
+        # What failed in an earlier run of the command is tried again: a program or licence may have been missing.
+        labels = job.read()
+        return labels is not None and not labels.failures
+
+    run_jobs([job for _, job in jobs], is_done, executor, on_start, on_done)
     _assemble(plan, jobs, tuning_frames)
 
 
@@ -174,7 +171,7 @@ def _assemble(plan: Relabelling, jobs: list[tuple[np.ndarray, LabelJob]], tuning
     forces: dict[int, np.ndarray] = {}
     rejected: list[dict[str, Any]] = []
     for frames, job in jobs:
-        labels = read_labels(job)
+        labels = job.read()
         if labels is None:
             raise DataError(f"{job.path} vanished while the data set was being written: rerun the command")
         for k, frame in enumerate(frames.tolist()):

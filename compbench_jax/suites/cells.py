@@ -1,5 +1,6 @@
 """What the suites hold: cells, each one potential on one task with one seed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -231,19 +232,24 @@ def get_suite(name: str) -> Suite:
 
 
 def choose(cells: tuple[Cell, ...], patterns: tuple[str, ...]) -> tuple[Cell, ...]:
-    """Cells whose name contains one of the patterns, and the cells that those need; all without patterns.
+    """Cells whose name one of the regular expressions matches, and the cells that those need; all without expressions.
 
     Raises:
-        CompBenchError: a pattern that fits none.
+        CompBenchError: an expression that is not valid or fits none.
     """
     if not patterns:
         return cells
+    wanted: set[str] = set()
     for pattern in patterns:
-        if not any(pattern in cell.name for cell in cells):
+        try:
+            fitting = {cell.name for cell in cells if re.search(pattern, cell.name)}
+        except re.error as error:
+            raise CompBenchError(f"--only {pattern!r} is not a regular expression ({error})") from error
+        if not fitting:
             raise CompBenchError(
                 f"--only {pattern!r} fits none of {len(cells)} cells: --dry-run without it lists their names"
             )
-    wanted = {cell.name for cell in cells if any(pattern in cell.name for pattern in patterns)}
+        wanted |= fitting
     for cell in reversed(cells):  # a cell stands after what it needs
         wanted |= {cell.parent} if cell.name in wanted else set()
     return tuple(cell for cell in cells if cell.name in wanted)

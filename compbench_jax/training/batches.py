@@ -12,7 +12,7 @@ from compbench_jax.batching.device import DeviceFrames, assemble, device_frames,
 from compbench_jax.batching.packing import BatchShape, Packed
 from compbench_jax.batching.parts import cut, part_shape
 from compbench_jax.training.chunk import Fetch
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.mesh import BATCHES, Layout
 from compbench_jax.training.settings import DeviceSettings
 from compbench_jax.training.state import Cursor
@@ -83,7 +83,7 @@ class BatchSource:
         shape: of the parts of nearly all batches.
     """
 
-    def __init__(self, dataset: GraphDataset, configuration: Configuration, layout: Layout):
+    def __init__(self, dataset: GraphDataset, configuration: RunConfig, layout: Layout):
         self.dataset, self.configuration, self.layout = dataset, configuration, layout
         device = configuration.device
         self.on_device = keep_on_device(dataset, device)
@@ -173,7 +173,7 @@ def keep_on_device(dataset: GraphDataset, settings: DeviceSettings) -> bool:
     return jax.process_count() == 1 and size_on_device(dataset) < (limit // 4 if limit else MOST_ON_CPU)
 
 
-def chunk_end(configuration: Configuration, step: int, length: int) -> int:
+def chunk_end(configuration: RunConfig, step: int, length: int) -> int:
     """Last step of the next dispatch: a multiple of the chunk's length or of validations, or the last step."""
     every = configuration.watch.validate_every
     return min(step - step % length + length, step - step % every + every, configuration.steps)

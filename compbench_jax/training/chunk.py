@@ -9,7 +9,7 @@ import optax
 
 from compbench_jax.batching.packing import BatchShape
 from compbench_jax.models.potential import Potential
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.loss import Graphs
 from compbench_jax.training.mesh import BATCH, BATCHES, MEMBERS, OUTPUTS, SEED, SHARED, Layout
 from compbench_jax.training.state import Interval, MemberState, TrainState
@@ -40,7 +40,7 @@ Program = Callable[..., tuple[TrainState, Reports]]
 def make_program(
     potential: Potential,
     optimiser: optax.GradientTransformation,
-    configuration: Configuration,
+    configuration: RunConfig,
     layout: Layout,
     fetch: Fetch,
 ) -> Program:

@@ -9,7 +9,7 @@ from typing import Any
 from compbench_jax import files
 from compbench_jax.errors import CompBenchError, DataError, RunError
 from compbench_jax.files import read_json
-from compbench_jax.models.registry import LEARNING_RATE, LEARNING_RATES, config_from_json, config_to_json
+from compbench_jax.models.registry import RECIPES, Recipe, config_from_json, config_to_json
 from compbench_jax.runtime import PRECISIONS, Precision
 from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
 
@@ -20,49 +20,68 @@ FILE = "config.json"
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """A resolved training run.
+class RunConfig:
+    """A resolved training run: the fields of ``config.json``, and the options of ``compbench train``.
 
-    Attributes:
-        task: canonical name of the task.
-        data: folder of the store, as given.
-        data_hash: SHA-256 of its manifest.
-        preset: name of the model in ``MODELS`` that the configuration started from.
-        model: configuration of the potential.
-        seed: of initial parameters and batch order; the first of them if there are several.
-        steps: optimiser steps.
-        batch_size: mean number of structures per batch.
-        precision: of the arithmetic, see :mod:`compbench_jax.models.precision`.
-        loss, optimiser, watch, device: see there. A learning rate of 0 becomes that of the preset.
-        seeds: number of members with seeds ``seed``, ``seed + 1``, …
-        learning_rates: peak learning rates, each with every seed; none: that of ``optimiser``.
-        init_from: folder of a run whose parameters all members start from; empty: none.
-        freeze: regular expressions of paths of parameters that stay as they are.
+    The text under each field is its help on the command line.
     """
 
     task: str
+    """Task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(chain_extension)"."""
+
     data: str
+    """Folder of the data set (made by `compbench generate` or `compbench import`)."""
+
     data_hash: str
+    """SHA-256 of the data set's manifest."""
+
     preset: str
+    """Name of the potential in MODELS that the configuration started from."""
+
     model: Any
-    seed: int
-    steps: int
-    batch_size: int
+    """Potential to train."""
+
+    seed: int = 0
+    """Seed of the initial parameters and of the order of batches."""
+
+    steps: int = 3000
+    """Optimiser steps. 3000 steps of 8 structures take a small preset about ten minutes on two CPU cores."""
+
+    batch_size: int = 8
+    """Mean number of structures per batch (fewer for larger molecules). 8 is the benchmark's."""
+
     precision: Precision = "float32"
+    """Numerical precision. float32 multiplies matrices in full on every device, where JAX's own default would shorten
+    their inputs on GPUs and TPUs: forces are small differences of large terms. tensorfloat32 allows that on GPUs;
+    bfloat16 shortens the inputs of the network's dense layers on any device; float64 is for checks. docs/models.md has
+    the error of each."""
+
     loss: LossSettings = field(default_factory=LossSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
+
     seeds: int = 1
+    """Number of seeds to train together in one program: SEED, SEED + 1, …. Cheaper than one after the other."""
+
     learning_rates: tuple[float, ...] = ()
+    """Peak learning rates to train together, each with every seed; the lowest validation loss (tuning frames, never
+    test frames) chooses. Without it: --optimiser.learning-rate."""
+
     init_from: str = ""
+    """Folder of a run to start from (fine-tuning): its best parameters, with new reference energies. Take a learning
+    rate about ten times lower. The run must not have been trained on OOD molecules of this task."""
+
     freeze: tuple[str, ...] = ()
+    """Regular expressions: parameters whose path matches one are frozen, e.g. embedding. With --init-from."""
 
     def __post_init__(self) -> None:
-        """Fill in the learning rate of the preset where none is given."""
-        if self.optimiser.learning_rate == 0:
-            rate = LEARNING_RATES.get(self.preset, LEARNING_RATE)
-            object.__setattr__(self, "optimiser", replace(self.optimiser, learning_rate=rate))
+        """Fill in what the preset decides, where it is known and nothing was given."""
+        if self.preset:
+            recipe = RECIPES.get(self.preset, Recipe())
+            # Fine-tuning moves little from where it starts.
+            recipe = replace(recipe, optimiser="adam") if self.init_from else recipe
+            object.__setattr__(self, "optimiser", resolve(self.optimiser, recipe))
 
     def members(self) -> tuple["Member", ...]:
         """Seeds and learning rates that are trained together: all seeds of the first learning rate, then the next."""
@@ -83,11 +102,22 @@ class Member:
     learning_rate: float
 
 
+def resolve(optimiser: OptimiserSettings, recipe: Recipe) -> OptimiserSettings:
+    """Settings of an optimiser with those of a recipe where none were given."""
+    name: Any = recipe.optimiser if optimiser.name == "auto" else optimiser.name
+    return replace(
+        optimiser,
+        name=name,
+        learning_rate=optimiser.learning_rate or recipe.learning_rate,
+        matrix_rate=optimiser.matrix_rate or recipe.matrix_rate,
+    )
+
+
 FREE = ("data", "watch.checkpoint_seconds", *(f"device.{f.name}" for f in fields(DeviceSettings)))
 """Settings that do not change what a run computes, but for rounding: a resumed run may have others."""
 
 
-def check(configuration: Configuration) -> None:
+def check(configuration: RunConfig) -> None:
     """Refuse settings that cannot work.
 
     Raises:
@@ -104,6 +134,7 @@ def check(configuration: Configuration) -> None:
         ("--loss.force-weight", c.loss.force_weight, c.loss.force_weight >= 0, "0 or more"),
         ("--loss.huber-delta", c.loss.huber_delta, c.loss.huber_delta > 0, "above 0"),
         ("--optimiser.learning-rate", c.optimiser.learning_rate, c.optimiser.learning_rate > 0, "above 0"),
+        ("--optimiser.matrix-rate", c.optimiser.matrix_rate, c.optimiser.matrix_rate > 0, "above 0"),
         ("--optimiser.final-fraction", c.optimiser.final_fraction, 0 <= c.optimiser.final_fraction <= 1, "from 0 to 1"),
         ("--optimiser.warmup-steps", c.optimiser.warmup_steps, c.optimiser.warmup_steps >= 0, "0 or more"),
         ("--optimiser.weight-decay", c.optimiser.weight_decay, c.optimiser.weight_decay >= 0, "0 or more"),
@@ -137,13 +168,13 @@ def check(configuration: Configuration) -> None:
         raise RunError("--optimiser.name is adamw without a weight decay: give --optimiser.weight-decay, or take adam")
 
 
-def to_json(configuration: Configuration) -> dict[str, Any]:
-    """Configuration as JSON values."""
+def to_json(configuration: RunConfig) -> dict[str, Any]:
+    """RunConfig as JSON values."""
     content = {key: list(item) if isinstance(item, tuple) else item for key, item in asdict(configuration).items()}
     return {"format": FORMAT, "version": VERSION, **content, "model": config_to_json(configuration.model)}
 
 
-def from_json(content: Any, where: Path) -> Configuration:
+def from_json(content: Any, where: Path) -> RunConfig:
     """Inverse of :func:`to_json`.
 
     Raises:
@@ -156,13 +187,14 @@ def from_json(content: Any, where: Path) -> Configuration:
         raise RunError(f"{where} has version {version}, this program reads up to {VERSION}: upgrade compbench_jax")
     try:
         settings = {key: value for key, value in content.items() if key not in ("format", "version")}
-        configuration: Configuration = files.from_json(Configuration, settings)
+        settings["optimiser"] = {"name": "adam", **settings.get("optimiser", {})}  # before there was a choice
+        configuration: RunConfig = files.from_json(RunConfig, settings)
         return replace(configuration, model=config_from_json(configuration.model))
     except (CompBenchError, ValueError) as error:
         raise RunError(f"{where} does not fit this version ({error})") from error
 
 
-def read(path: Path) -> Configuration:
+def read(path: Path) -> RunConfig:
     """Read a ``config.json``.
 
     Raises:
@@ -178,12 +210,12 @@ def read(path: Path) -> Configuration:
     return from_json(content, path)
 
 
-def write(path: Path, configuration: Configuration) -> None:
+def write(path: Path, configuration: RunConfig) -> None:
     """Write a ``config.json``, whole or not at all."""
     files.write_atomically(path, (json.dumps(to_json(configuration), indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def difference(old: Configuration, new: Configuration) -> tuple[str, Any, Any] | None:
+def difference(old: RunConfig, new: RunConfig) -> tuple[str, Any, Any] | None:
     """First setting that two runs differ in, as (dotted name, old value, new value), but for those of ``FREE``."""
     a, b = flatten(to_json(old)), flatten(to_json(new))
     for key in dict.fromkeys([*a, *b]):

@@ -14,7 +14,7 @@ from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params
 from compbench_jax.training import processes
 from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.data import RunData
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import RunLog, open_log
@@ -26,7 +26,7 @@ STEP = 1
 """The step that a finished fit stands at."""
 
 
-def fit_run(configuration: Configuration, run: Path, potential: Potential, data: RunData, display: Display) -> None:
+def fit_run(configuration: RunConfig, run: Path, potential: Potential, data: RunData, display: Display) -> None:
     """Fit the parameters, log their errors as a validation, and save them as the only checkpoint.
 
     A run that has its checkpoint is complete and left alone.

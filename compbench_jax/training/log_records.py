@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.training.chunk import Reports
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.validation import Errors
 
 
-def member_key(configuration: Configuration, index: int) -> dict[str, int]:
+def member_key(configuration: RunConfig, index: int) -> dict[str, int]:
     """The ensemble member of a record; nothing in runs of one seed."""
     return {"member": index} if len(configuration.members()) > 1 else {}
 
 
-def train_values(configuration: Configuration, report: Reports) -> dict[str, float]:
+def train_values(configuration: RunConfig, report: Reports) -> dict[str, float]:
     """Means over the steps of an interval: of the losses over frames and atoms, of the norms over steps.
 
     All are NaN if every step of the interval was skipped.
@@ -50,7 +50,7 @@ def validation_values(errors: Errors, loss: float, best: bool, monitors: dict[st
     }
 
 
-def farewell(configuration: Configuration, index: int, step: int) -> str:
+def farewell(configuration: RunConfig, index: int, step: int) -> str:
     """Warning for an ensemble member that stops while others continue."""
     member = configuration.members()[index]
     return (

@@ -9,6 +9,7 @@ import optax
 
 from compbench_jax.errors import RunError
 from compbench_jax.models.potential import Params
+from compbench_jax.training.muon import muon
 from compbench_jax.training.settings import OptimiserSettings
 
 NO_DECAY = {"lamb": {"weight_decay": 0.0}, "lion": {"weight_decay": 0.0}}
@@ -55,9 +56,13 @@ def make_optimiser(settings: OptimiserSettings, frozen: Params | None = None) ->
         frozen: see :func:`frozen_parameters`. Frozen parameters have no state and no part in the norm; their updates
             are zero.
     """
-    name = "adam" if settings.name == "adamw" else settings.name
-    options: dict[str, Any] = {"momentum": 0.9} if name == "sgd" else NO_DECAY.get(name, {})
-    parts = [optax.clip_by_global_norm(settings.clip_norm), getattr(optax, name)(1.0, **options)]
+    if settings.name == "muon":
+        rule = muon(settings.matrix_rate / settings.learning_rate)
+    else:
+        name = "adam" if settings.name == "adamw" else settings.name
+        options: dict[str, Any] = {"momentum": 0.9} if name == "sgd" else NO_DECAY.get(name, {})
+        rule = getattr(optax, name)(1.0, **options)
+    parts = [optax.clip_by_global_norm(settings.clip_norm), rule]
     if settings.weight_decay:
         parts.append(optax.add_decayed_weights(-settings.weight_decay))
     chain = optax.chain(*parts)

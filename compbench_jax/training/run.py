@@ -24,7 +24,7 @@ from compbench_jax.training import profile as profiling
 from compbench_jax.training.batches import BatchSource
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
 from compbench_jax.training.chunk import make_program
-from compbench_jax.training.configuration import Configuration, check
+from compbench_jax.training.configuration import RunConfig, check
 from compbench_jax.training.data import RunData, build_data, normalisation_of
 from compbench_jax.training.fit import fit_run
 from compbench_jax.training.log import FILE as LOG_FILE
@@ -40,7 +40,7 @@ from compbench_jax.training.validation import make_evaluator
 
 
 def train_run(
-    configuration: Configuration,
+    configuration: RunConfig,
     store: FrameStore,
     split: Split,
     run: Path,
@@ -101,9 +101,7 @@ def train_run(
         return _train_prepared(configuration, store, split, run, potential, data, display, watcher, profile)
 
 
-def prepare_potential(
-    run: Path, configuration: Configuration, store: FrameStore, split: Split, display: Display
-) -> None:
+def prepare_potential(run: Path, configuration: RunConfig, store: FrameStore, split: Split, display: Display) -> None:
     """Audit the split and fit the normalisation, or read what an earlier stretch of the run wrote."""
     model = configuration.model
     if read_audit(run / run_folder.AUDIT_FILE) is None:
@@ -123,7 +121,7 @@ def prepare_potential(
 
 
 def _train_prepared(
-    configuration: Configuration,
+    configuration: RunConfig,
     store: FrameStore,
     split: Split,
     run: Path,
@@ -206,7 +204,7 @@ def quick_compilation() -> dict[str, Any] | None:
 
 def announce(
     display: Display,
-    configuration: Configuration,
+    configuration: RunConfig,
     split: Split,
     potential: Potential,
     data: RunData,

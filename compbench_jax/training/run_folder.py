@@ -19,7 +19,7 @@ from compbench_jax.splits.own import write_own_split
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training import configuration as config_file
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 
 SPLIT_FILE = "split.json"
 AUDIT_FILE = "audit.json"
@@ -66,7 +66,7 @@ def locked(run: Path, doing: str = "training") -> Iterator[None]:
         yield
 
 
-def claim(run: Path, configuration: Configuration, resume: bool) -> bool:
+def claim(run: Path, configuration: RunConfig, resume: bool) -> bool:
     """Write ``RUN/config.json``, or make sure that the one there is of the same run.
 
     Returns:

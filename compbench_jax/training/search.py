@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, get_args, get_type_hints
 
 from compbench_jax.errors import RunError
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 
 ROOTS = ("model.", "optimiser.", "loss.")
 """Groups of settings that may be searched, as well as ``batch_size``. Seeds, steps and data are what trials share."""
@@ -41,7 +41,7 @@ class Axis:
         return f"{self.name}={self.low:g}:{self.high:g}{':log' if self.log else ''}"
 
 
-def default_axes(base: Configuration) -> list[Axis]:
+def default_axes(base: RunConfig) -> list[Axis]:
     """Learning rate, weight of energies, and half, once and twice the width where the potential has one width.
 
     The weight of forces stays: only the ratio of the two weights matters, but for clipping.
@@ -58,7 +58,7 @@ def default_axes(base: Configuration) -> list[Axis]:
     return axes
 
 
-def search_space(base: Configuration, words: Sequence[str], defaults: bool) -> list[Axis]:
+def search_space(base: RunConfig, words: Sequence[str], defaults: bool) -> list[Axis]:
     """The axes of a study: the default ones, unless left out, replaced or extended by those of the command line.
 
     Raises:
@@ -75,7 +75,7 @@ def search_space(base: Configuration, words: Sequence[str], defaults: bool) -> l
     return list(axes.values())
 
 
-def parse_axis(text: str, base: Configuration) -> Axis:
+def parse_axis(text: str, base: RunConfig) -> Axis:
     """An axis from the command line, checked against the setting that it names.
 
     Raises:
@@ -102,7 +102,7 @@ def parse_axis(text: str, base: Configuration) -> Axis:
     return Axis(name, low, high, bool(rest))
 
 
-def with_values(base: Configuration, values: Mapping[str, Any]) -> Configuration:
+def with_values(base: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     """The configuration with other values of some settings, by dotted name."""
     changed = base
     for name, value in values.items():
@@ -119,7 +119,7 @@ def to_json(axis: Axis) -> dict[str, Any]:
     return {**asdict(axis), "choices": list(axis.choices)}
 
 
-def _setting(base: Configuration, name: str) -> tuple[Any, tuple[Any, ...]]:
+def _setting(base: RunConfig, name: str) -> tuple[Any, tuple[Any, ...]]:
     """The present value of a setting, and the words it is one of if its type says so."""
     group, _, field = name.rpartition(".")
     if name != "batch_size" and f"{group}." not in ROOTS:

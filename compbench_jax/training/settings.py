@@ -37,7 +37,8 @@ class OptimiserSettings:
     """An optimiser of optax with warm-up, a schedule, clipping and a moving average of the parameters."""
 
     learning_rate: float = 0.0
-    """Peak learning rate. 0: that of the preset (docs/models.md). Take a lower one if the loss jumps."""
+    """Peak learning rate (with muon, of the parameters that are not matrices). 0: that of the preset (docs/models.md).
+    Take a lower one if the loss jumps."""
 
     final_fraction: float = 0.01
     """Learning rate at the last step, as a fraction of the peak. Not 0, so that the last steps have an effect."""
@@ -55,9 +56,18 @@ class OptimiserSettings:
     """Decay of the moving average of parameters that is validated and evaluated. 0.999 is the benchmark's.
     At step t it is min(decay, (1 + t) / (10 + t)), so that the average forgets the random start."""
 
-    name: Literal["adam", "adamw", "amsgrad", "nadam", "radam", "adabelief", "lamb", "lion", "sgd"] = "adam"
-    """Optimiser, by its name in optax. adam is the benchmark's; amsgrad is what many potentials were published with;
-    lion needs a learning rate about ten times lower; sgd has momentum 0.9."""
+    name: Literal["auto", "muon", "adam", "adamw", "amsgrad", "nadam", "radam", "adabelief", "lamb", "lion", "sgd"] = (
+        "auto"
+    )
+    """Optimiser, by its name in optax. auto: that of the preset (docs/models.md), muon for those of a size for a CPU;
+    adam with --init-from.
+    muon updates matrices by their momentum with all singular values near one, and other parameters as adam does.
+    adam is the benchmark's; amsgrad is what many potentials were published with; lion needs a learning rate about ten
+    times lower; sgd has momentum 0.9."""
+
+    matrix_rate: float = 0.0
+    """muon only: root mean square of a matrix's update at the peak of the schedule, as a fraction of that of its
+    initial values. 0: that of the preset."""
 
     schedule: Literal["cosine", "linear", "exponential", "constant"] = "cosine"
     """Schedule of the learning rate from its peak to the final fraction after the warm-up. cosine stays high longest;

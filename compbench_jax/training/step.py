@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from compbench_jax.models.potential import Params, Potential
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.loss import Graphs, LossSums, loss_sums, real_parts
 from compbench_jax.training.optimiser import ema_rate, frozen_parameters, learning_rate, update_ema
 from compbench_jax.training.state import Interval, MemberState
@@ -23,7 +23,7 @@ MemberStep = Callable[[MemberState, Graphs, jax.Array, Any], tuple[MemberState, 
 def make_member_step(
     potential: Potential,
     optimiser: optax.GradientTransformation,
-    configuration: Configuration,
+    configuration: RunConfig,
     total: Total | None = None,
 ) -> MemberStep:
     """Training step for one potential, optimiser and configuration, to be compiled as a part of something larger.

@@ -17,7 +17,7 @@ from compbench_jax.training import processes
 from compbench_jax.training.batches import BatchSource, Chunk
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, better
 from compbench_jax.training.chunk import Program, Reports
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.data import RunData
 from compbench_jax.training.interruption import Interruption
 from compbench_jax.training.log import RunLog
@@ -102,7 +102,7 @@ class Trainer:
 
     def __init__(
         self,
-        configuration: Configuration,
+        configuration: RunConfig,
         layout: Layout,
         data: RunData,
         names: list[str],
@@ -318,7 +318,7 @@ class Trainer:
         return next(chunk for chunk in self._recent if chunk.step < step <= chunk.step + chunk.count)
 
 
-def logged_steps(configuration: Configuration, chunk: Chunk) -> list[int]:
+def logged_steps(configuration: RunConfig, chunk: Chunk) -> list[int]:
     """Steps of a chunk after which there is a record in the log."""
     steps, every = range(chunk.step + 1, chunk.step + chunk.count + 1), configuration.watch.log_every
     return [step for step in steps if step % every == 0 or step == configuration.steps]

@@ -21,7 +21,7 @@ from compbench_jax.errors import CompBenchError, RunError, optional_import
 from compbench_jax.files import read_json, write_atomically
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training import search
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run_folder import locked
@@ -36,7 +36,7 @@ STUDY_FILE, BEST_FILE, TRIALS = "study.json", "best.json", "trials"
 HOPELESS = 3
 """So many failures without a success end a study: what they have in common is not the search."""
 
-Train = Callable[[Configuration, Path, Watcher], int | None]
+Train = Callable[[RunConfig, Path, Watcher], int | None]
 """``train(configuration, run folder, watcher)``: a whole run; returns the signal that stopped it, or None."""
 
 
@@ -60,7 +60,7 @@ class Outcome:
 
 
 def tune(
-    base: Configuration,
+    base: RunConfig,
     axes: Sequence[Axis],
     trials: int,
     folder: Path,
@@ -118,7 +118,7 @@ def run_trial(
     optuna: Any,
     study: Any,
     trial: Any,
-    base: Configuration,
+    base: RunConfig,
     axes: Sequence[Axis],
     folder: Path,
     train: Train,
@@ -231,7 +231,7 @@ def trial_folder(folder: Path, number: int) -> Path:
     return folder / TRIALS / f"{number:04d}"
 
 
-def claim_study(folder: Path, base: Configuration, axes: Sequence[Axis]) -> None:
+def claim_study(folder: Path, base: RunConfig, axes: Sequence[Axis]) -> None:
     """Write ``study.json``, or make sure that the one there is of this study.
 
     Raises:
@@ -261,7 +261,7 @@ def claim_study(folder: Path, base: Configuration, axes: Sequence[Axis]) -> None
         raise RunError(f"{folder} holds a study that searches other settings ({path} has them): give another --out")
 
 
-def write_best(optuna: Any, study: Any, folder: Path, base: Configuration) -> None:
+def write_best(optuna: Any, study: Any, folder: Path, base: RunConfig) -> None:
     """Write ``best.json``, a configuration that ``train.py --config`` takes, if a trial was completed."""
     if completed(optuna, study):
         config_file.write(folder / BEST_FILE, with_values(base, study.best_trial.params))

@@ -11,7 +11,7 @@ from compbench_jax.training import arguments
 from compbench_jax.training.settings import ProcessSettings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TuneArguments(arguments.Arguments):
     """Search settings of a potential by training runs, with optuna, on the tuning frames of a task.
 
@@ -53,9 +53,10 @@ class TuneArguments(arguments.Arguments):
     processes: tyro.conf.Suppress[ProcessSettings] = field(default_factory=ProcessSettings)
 
 
-def parse(command_line: Sequence[str]) -> tuple[TuneArguments, str]:
+def parse(command_line: Sequence[str]) -> TuneArguments:
     """Parse a command line; see :func:`compbench_jax.training.arguments.parse`."""
-    return arguments.parse(command_line, TuneArguments, "compbench tune")
+    parsed: TuneArguments = arguments.parse(command_line, TuneArguments, "compbench tune")
+    return parsed
 
 
 def default_folder(task: str, model: str) -> Path:

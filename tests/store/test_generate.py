@@ -15,7 +15,6 @@ import pytest
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.labelling.executors import make_executor
 from compbench_jax.labelling.settings import PRESETS
-from compbench_jax.labelling.shards import read_shard, shard_key
 from compbench_jax.labelling.workers import ProcessExecutor
 from compbench_jax.molecules.registry import find_molecule
 from compbench_jax.store.generate import SHARDS, Plan, generate, part_of, take_over
@@ -115,22 +114,22 @@ def test_nothing_is_taken_over_from_other_settings_or_levels(finished, tmp_path)
 
 
 def test_shards_are_named_by_what_decides_them(tmp_path):
-    keys = [shard_key(job) for job in plan_in(tmp_path).jobs()]
+    keys = [job.path.name for job in plan_in(tmp_path).jobs()]
     assert len(set(keys)) == len(keys) == 8
     more = dataclasses.replace(TINY, primary_frames=6, primary_segments=3)
-    assert set(keys) < {shard_key(job) for job in plan_in(tmp_path, more).jobs()}
+    assert set(keys) < {job.path.name for job in plan_in(tmp_path, more).jobs()}
     warmer = dataclasses.replace(TINY, temperature=310.0)
-    assert not set(keys) & {shard_key(job) for job in plan_in(tmp_path, warmer).jobs()}
+    assert not set(keys) & {job.path.name for job in plan_in(tmp_path, warmer).jobs()}
 
 
 def test_a_missing_or_foreign_shard_is_no_shard(tmp_path):
     job = plan_in(tmp_path).jobs()[0]
-    assert read_shard(job) is None
+    assert job.read() is None
     job.path.parent.mkdir(parents=True)
     job.path.write_bytes(b"PK\x03\x04 not a zip")
-    assert read_shard(job) is None
+    assert job.read() is None
     np.savez(job.path, energy=np.zeros(2))
-    assert read_shard(job) is None
+    assert job.read() is None
 
 
 COMMAND = [
@@ -204,7 +203,7 @@ def test_parts_for_job_arrays_make_the_same_store(finished, tmp_path, monkeypatc
     for k in (2, 1, 3):
         run_command([*words, "--part", f"{k}/3"])
         assert not (plan.out / "manifest.json").exists()
-    assert all(read_shard(job) for job in plan.jobs())
+    assert all(job.read() for job in plan.jobs())
     generate(plan, NoWorkers(), quiet, quiet)
     assert contents(plan.out) == contents(finished.out)
     run_command([*words, "--part", "1/3"])

@@ -5,8 +5,7 @@ import pytest
 from ase.calculators.calculator import CalculationFailed
 
 from compbench_jax.errors import DataError
-from compbench_jax.labelling import label_jobs
-from compbench_jax.labelling.label_jobs import make_labels, read_labels
+from compbench_jax.labelling import label_job
 from compbench_jax.labelling.levels import LEVELS
 from compbench_jax.labelling.workers import ProcessExecutor
 from compbench_jax.store import relabel as relabel_module
@@ -73,7 +72,7 @@ def test_interrupted_work_is_taken_up(source, tmp_path, monkeypatch):
     relabel(whole, ProcessExecutor(1), quiet, quiet)
     jobs = [job for _, job in plan.jobs(plan.frames())]
     (plan.out / SHARDS).mkdir(parents=True)
-    make_labels(jobs[0])
+    jobs[0].perform()
     jobs[1].path.write_bytes(jobs[0].path.read_bytes()[:100])  # cut off half-way
     told = []
     relabel(plan, ProcessExecutor(1), lambda done, total: told.append((done, total)), quiet)
@@ -111,7 +110,7 @@ class Stubborn:
 
 def test_a_failed_calculation_never_loses_the_rest(source, tmp_path, monkeypatch):
     level = Stubborn()
-    for module in (label_jobs, relabel_module):
+    for module in (label_job, relabel_module):
         monkeypatch.setattr(module, "get_level", lambda name: level)
     plan = plan_of(source, tmp_path / "new", sample=14)
     manifest = relabel(plan, Here(), quiet, quiet)
@@ -134,11 +133,11 @@ def test_a_failed_calculation_never_loses_the_rest(source, tmp_path, monkeypatch
 def test_labels_that_are_not_numbers_count_as_failed(source, tmp_path, monkeypatch):
     level = Stubborn()
     level.label = lambda numbers, positions: (float("nan"), positions)
-    monkeypatch.setattr(label_jobs, "get_level", lambda name: level)
+    monkeypatch.setattr(label_job, "get_level", lambda name: level)
     _, job = plan_of(source, tmp_path / "new").jobs(plan_of(source, tmp_path).frames())[0]
     job.path.parent.mkdir(parents=True)
-    make_labels(job)
-    labels = read_labels(job)
+    job.perform()
+    labels = job.read()
     assert set(labels.failures) == set(range(len(job.positions))) and "not finite" in labels.failures[0]
 
 
@@ -157,13 +156,13 @@ def test_what_failed_before_is_tried_again_and_the_rest_is_kept(source, tmp_path
 
     level = Stubborn()
     level.label = label
-    monkeypatch.setattr(label_jobs, "get_level", lambda name: level)
+    monkeypatch.setattr(label_job, "get_level", lambda name: level)
     jobs = [job for _, job in plan.jobs(plan.frames())]
     jobs[0].path.parent.mkdir(parents=True)
     for job in jobs:
-        make_labels(job)
+        job.perform()
     n_frames = len(asked)
-    n_failed = sum(len(read_labels(job).failures) for job in jobs)
+    n_failed = sum(len(job.read().failures) for job in jobs)
     assert 0 < n_failed < n_frames
     broken[0] = False
     manifest = relabel(plan, Here(), quiet, quiet)

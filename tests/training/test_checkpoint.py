@@ -18,7 +18,7 @@ from compbench_jax.training.settings import OptimiserSettings
 from compbench_jax.training.state import Cursor, initial_state, member_of, state_template
 from compbench_jax.training.vectors import pack, unpack
 
-OPTIMISER = make_optimiser(OptimiserSettings())
+OPTIMISER = make_optimiser(OptimiserSettings(name="adam"))
 NO_BEST = no_best(1)
 
 

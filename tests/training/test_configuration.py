@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compbench_jax.errors import CompBenchError, RunError
-from compbench_jax.models.registry import LEARNING_RATE, LEARNING_RATES, MODELS
+from compbench_jax.models.registry import MODELS, RECIPES, Recipe
 from compbench_jax.training import arguments as command_line
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training.configuration import (
-    Configuration,
     LossSettings,
     OptimiserSettings,
+    RunConfig,
     WatchSettings,
     check,
     difference,
@@ -21,7 +22,7 @@ from compbench_jax.training.configuration import (
     to_json,
 )
 
-BASE = Configuration("chain_extension", "data/mini", "abc", "mace", MODELS["mace"], 0, 100, 8)
+BASE = RunConfig("chain_extension", "data/mini", "abc", "mace", MODELS["mace"], 0, 100, 8)
 COMMAND = ["--task", "chain_extension", "--data", "data/mini"]
 
 
@@ -147,8 +148,8 @@ def test_a_run_of_an_older_version_lacks_fields_that_came_later(tmp_path):
 
 def test_command_line_becomes_a_configuration():
     words = [*COMMAND, "--seed", "3", "model:mace-paper", "--model.channels", "64", "--optimiser.learning-rate", "0.1"]
-    arguments, preset = command_line.parse(words)
-    configuration = command_line.configure(arguments, preset, "chain_extension", "abc")
+    arguments = command_line.parse(words)
+    configuration = command_line.configure(arguments, "chain_extension", "abc")
     assert configuration == replace(
         BASE,
         seed=3,
@@ -159,27 +160,42 @@ def test_command_line_becomes_a_configuration():
     )
     assert arguments.resume
     assert arguments.out is None
-    assert not command_line.parse([*COMMAND, "--no-resume", "model:schnet"])[0].resume
+    assert not command_line.parse([*COMMAND, "--no-resume", "model:schnet"]).resume
 
 
-def test_the_learning_rate_is_that_of_the_preset_unless_one_is_given(tmp_path):
-    def rate(*words):
-        arguments, preset = command_line.parse([*COMMAND, *words])
-        return command_line.configure(arguments, preset, "chain_extension", "abc").optimiser.learning_rate
+def test_the_recipe_is_that_of_the_preset_unless_one_is_given(tmp_path):
+    def optimiser(*words):
+        arguments = command_line.parse([*COMMAND, *words])
+        return command_line.configure(arguments, "chain_extension", "abc").optimiser
 
-    assert set(LEARNING_RATES) <= set(MODELS)
-    assert {rate(f"model:{name}") for name in ("mace", "schnet")} == {1e-2}
-    assert rate("model:mace-paper", "--model.channels", "64") == 1e-3
-    assert rate("model:so3lr") == LEARNING_RATE
-    assert rate("model:dimenet", "--optimiser.learning-rate", "0.1") == 0.1
+    def recipe(*words):
+        chosen = optimiser(*words)
+        return Recipe(chosen.name, chosen.learning_rate, chosen.matrix_rate)
+
+    assert set(RECIPES) <= set(MODELS)
+    for preset in ("mace", "schnet", "mace-paper"):
+        assert recipe(f"model:{preset}") == RECIPES[preset]
+    assert recipe("model:mace-paper", "--model.channels", "64") == RECIPES["mace-paper"]
+    assert recipe("model:so3lr") == Recipe()
+    assert recipe("model:mace").optimiser == "muon"
+    assert recipe("model:mace", "--init-from", "run").optimiser == "adam"
+    assert recipe("model:mace", "--init-from", "run", "--optimiser.name", "muon").optimiser == "muon"
+    assert optimiser("model:dimenet", "--optimiser.learning-rate", "0.1").learning_rate == 0.1
     config_file.write(tmp_path / "config.json", replace(BASE, optimiser=OptimiserSettings(learning_rate=0.02)))
-    assert rate("--config", str(tmp_path / "config.json"), "model:mace") == 0.02
+    assert optimiser("--config", str(tmp_path / "config.json"), "model:mace").learning_rate == 0.02
+
+
+def test_a_run_of_a_version_without_a_choice_of_optimiser_had_adam(tmp_path):
+    content = to_json(replace(BASE, optimiser=OptimiserSettings(name="adam")))
+    del content["optimiser"]["name"], content["optimiser"]["matrix_rate"]
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert config_file.read(tmp_path / "config.json").optimiser.name == "adam"
 
 
 @pytest.mark.parametrize("preset", sorted(MODELS))
 def test_every_preset_is_a_subcommand(preset):
-    arguments, name = command_line.parse([*COMMAND, f"model:{preset}"])
-    assert (arguments.model, name) == (MODELS[preset], preset)
+    arguments = command_line.parse([*COMMAND, f"model:{preset}"])
+    assert (arguments.model, arguments.preset) == (MODELS[preset], preset)
 
 
 def test_a_file_gives_defaults_and_flags_come_before_it(tmp_path):
@@ -188,8 +204,8 @@ def test_a_file_gives_defaults_and_flags_come_before_it(tmp_path):
     config_file.write(path, saved)
 
     def configured(*words):
-        arguments, preset = command_line.parse(["--config", str(path), *words])
-        return command_line.configure(arguments, preset, arguments.task, "abc")
+        arguments = command_line.parse(["--config", str(path), *words])
+        return command_line.configure(arguments, arguments.task, "abc")
 
     assert configured() == saved
     assert configured("model:mace-paper") == saved
@@ -208,3 +224,16 @@ def test_a_missing_model_and_a_bad_value_leave_with_code_2(capsys):
         command_line.parse(["--help"])
     assert caught.value.code == 0
     assert "model:schnet" in capsys.readouterr().out
+
+
+def test_the_docs_have_the_recipes():
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if " | Muon | " in line or " | Adam | " in line]
+    listed = {}
+    for presets, name, rate, *matrix in rows:
+        for preset in re.findall("`([^`]+)`", presets):
+            listed[preset] = (name.lower(), float(rate), float(matrix[0]) if matrix and matrix[0].strip() else None)
+    for preset, recipe in RECIPES.items():
+        name, rate, matrix = listed["-paper" if preset.endswith("-paper") else preset]
+        assert (recipe.optimiser, recipe.learning_rate) == (name, rate), preset
+        assert matrix is None or recipe.matrix_rate == matrix, preset

@@ -94,9 +94,9 @@ def test_bad_command_lines_are_one_line_and_code_2(store, split, tmp_path, monke
     assert "no data set at" in said("--task", "chain_extension", "--data", str(tmp_path / "none"), *where)
     assert "--steps is 0" in said("--task", "chain_extension", "--data", str(store.path), "--steps", "0", *where)
     assert not (tmp_path / "run").exists()
-    arguments, preset = parse(["--task", "chain_extension", "--data", str(store.path), *where])
+    arguments = parse(["--task", "chain_extension", "--data", str(store.path), *where])
     (tmp_path / "run").mkdir()
-    write(tmp_path / "run" / "config.json", configure(arguments, preset, "chain_extension", store.hash))
+    write(tmp_path / "run" / "config.json", configure(arguments, "chain_extension", store.hash))
     other = said("--task", "chain_extension", "--data", str(store.path), "--batch-size", "9", *where)
     assert "holds a run with batch_size = 8, this one has batch_size = 9" in other
 

@@ -59,7 +59,7 @@ def test_average_follows_the_corrected_decay():
 
 
 def test_first_update_is_adam_on_the_clipped_gradient():
-    optimiser = make_optimiser(OptimiserSettings(clip_norm=1.0))
+    optimiser = make_optimiser(OptimiserSettings(name="adam", clip_norm=1.0))
     params = {"w": jnp.array([1.0, -2.0])}
     gradient = {"w": jnp.array([30.0, 40.0])}
     updates, _ = optimiser.update(gradient, optimiser.init(params), params)
@@ -90,9 +90,9 @@ def test_adamw_is_that_of_optax():
         params = optax.apply_updates(params, expected)
 
 
-@pytest.mark.parametrize("name", get_args(get_type_hints(OptimiserSettings)["name"]))
+@pytest.mark.parametrize("name", sorted({*get_args(get_type_hints(OptimiserSettings)["name"])} - {"auto"}))
 def test_every_optimiser_goes_downhill(name):
-    optimiser = make_optimiser(OptimiserSettings(name=name, weight_decay=0.01))
+    optimiser = make_optimiser(OptimiserSettings(name=name, weight_decay=0.01, learning_rate=0.02, matrix_rate=0.01))
     params = {"w": jnp.array([2.0, -3.0])}
     state = optimiser.init(params)
     step = jax.jit(lambda params, state: optimiser.update(params, state, params))  # the gradient of |w|² / 2
@@ -109,7 +109,7 @@ def test_frozen_parameters_have_no_part_in_the_clipping_norm():
     optimiser = make_optimiser(OptimiserSettings(name="sgd", clip_norm=100.0), frozen)
     updates, _ = optimiser.update(gradient, optimiser.init(params), params)
     assert {name: float(x[0]) for name, x in updates["params"].items()} == {"a": 0.0, "b": -1.0}
-    decaying = make_optimiser(OptimiserSettings(weight_decay=0.5), frozen)
+    decaying = make_optimiser(OptimiserSettings(name="adam", weight_decay=0.5), frozen)
     updates, _ = decaying.update(gradient, decaying.init(params), params)
     assert float(updates["params"]["a"][0]) == 0.0
 

@@ -4,10 +4,10 @@ import pytest
 
 from compbench_jax.errors import RunError
 from compbench_jax.models.registry import MODELS
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.search import Axis, default_axes, parse_axis, search_space, with_values
 
-BASE = Configuration("chain_extension", "data/mini", "abc", "mace", MODELS["mace"], 0, 100, 8)
+BASE = RunConfig("chain_extension", "data/mini", "abc", "mace", MODELS["mace"], 0, 100, 8)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class Setup:
         split = make_split(store)
         normalisation = normalisation_of(store.gather(split.train), 7.0)
         data = build_data(store, split, normalisation, 7.0, 4, 8)
-        settings = OptimiserSettings(learning_rate=0.01, clip_norm=1e9)
+        settings = OptimiserSettings(name="adam", learning_rate=0.01, clip_norm=1e9)
         self.configuration = make_configuration(store, optimiser=settings)
         plain = build_potential(PairConfig(), normalisation)
         self.potential = Instrumented(plain.module, plain.normalisation, plain.cutoff)

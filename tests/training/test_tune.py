@@ -72,8 +72,8 @@ def test_the_best_trial_by_validation_is_a_configuration_that_train_takes(store,
     # Scored at the weights of the study, whatever those of the trial.
     assert found.score == pytest.approx(4.0 * 0.1 + 100.0 * abs(math.log10(best[1]) + 2))
     words = ["--config", str(tmp_path / "study" / BEST_FILE), "--task", "chain_extension", "--data", "x"]
-    parsed, preset = arguments.parse(words)
-    assert (parsed.optimiser.learning_rate, parsed.watch.monitor_frames, preset) == (best[1], 8, "pair")
+    parsed = arguments.parse(words)
+    assert (parsed.optimiser.learning_rate, parsed.watch.monitor_frames, parsed.preset) == (best[1], 8, "pair")
 
 
 def test_an_interrupted_study_is_the_one_that_was_not(store, tmp_path):

@@ -15,7 +15,7 @@ from compbench_jax.splits.split import Split
 from compbench_jax.store.manifest import Manifest
 from compbench_jax.store.store import FrameStore, open_store
 from compbench_jax.store.writer import Trajectory, write_store
-from compbench_jax.training.configuration import Configuration
+from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.settings import LossSettings, OptimiserSettings, WatchSettings
 
 EPSILON, SIGMA = 0.2, 1.4
@@ -134,7 +134,7 @@ class PairNetwork(nn.Module):
         return (jax.ops.segment_sum(pairs, receivers, species.shape[0]) + shift[species]) / self.scale
 
 
-def make_configuration(store: FrameStore, model: Any = None, **changes: Any) -> Configuration:
+def make_configuration(store: FrameStore, model: Any = None, **changes: Any) -> RunConfig:
     """A short run; ``changes`` are fields of the configuration."""
     values: dict[str, Any] = {
         "task": "chain_extension",
@@ -149,4 +149,4 @@ def make_configuration(store: FrameStore, model: Any = None, **changes: Any) -> 
         "optimiser": OptimiserSettings(learning_rate=5e-3),
         "watch": WatchSettings(log_every=4, validate_every=10, monitor_frames=8, checkpoint_seconds=1e9),
     }
-    return Configuration(**{**values, **changes})
+    return RunConfig(**{**values, **changes})
