@@ -27,6 +27,7 @@ from rich.console import Console
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.geometry import centred, refuse_overlapping, refuse_unresolved
 from compbench_jax.batching.neighbours import neighbour_lists
+from compbench_jax.batching.topology import given_graphs, topology_of
 from compbench_jax.calculators.evaluate import levels
 from compbench_jax.deploy.ase_calculator import CompBenchCalculator as Calculator
 from compbench_jax.errors import CompBenchError, RunError, suggestion
@@ -44,6 +45,7 @@ from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.models.precision import dtype_of
 from compbench_jax.models.registry import MODELS
 from compbench_jax.models.registry import presets as known_presets
+from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.report.table import metric_table
 from compbench_jax.splits.contacts import DEFAULT_CUTOFF
 from compbench_jax.splits.split import Split
@@ -184,7 +186,7 @@ def train(
     configuration = RunConfig(
         chosen.name, str(data.path), data.hash, preset, model, seed, steps, batch_size, **settings
     )
-    run = Path(out) if out is not None else default_folder(chosen.name, preset, seed)
+    run = Path(out) if out is not None else default_folder(chosen.name, preset, seed, configuration.prior)
     stopped = train_run(configuration, data, chosen.split(data), run, resume=resume)
     if stopped is not None:
         raise RunError(f"training was interrupted (signal {stopped}): call again with the same arguments to go on")
@@ -297,22 +299,25 @@ class Potential:
 
     run: LoadedRun
 
-    def predict(self, structures: Sequence[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
+    def predict(
+        self, structures: Sequence[Atoms], graphs: Sequence[MolecularGraph] | None = None
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Energies and forces of molecules, in padded batches through one compiled program.
 
         Args:
             structures: of the elements that the potential was trained on, without periodic cells.
+            graphs: of each the molecule with its bonds in the order of its atoms, for potentials that are told bonds.
+                Without them: perceived from each geometry, which needs RDKit.
 
         Returns:
             total energies, eV, float64 ``[n]``, and for each structure its forces, eV/Å, float32 ``[n_atoms, 3]``.
 
         Raises:
-            CompBenchError: an unknown element, a periodic cell, overlapping atoms, or a potential that is told bonds.
+            CompBenchError: an unknown element, a periodic cell, overlapping atoms, or bonds that are needed but not
+                known.
         """
         if not len(structures):
             return np.zeros(0), []
-        if self.run.potential.bonded:
-            raise CompBenchError(f"{self.run.config['preset']} is told the bonds of molecules: use cb.Calculator")
         for k, atoms in enumerate(structures):
             if atoms.pbc.any() or not len(atoms):
                 raise CompBenchError(f"structure {k} has a periodic cell or no atoms: only molecules are supported")
@@ -330,13 +335,16 @@ class Potential:
         refuse_unresolved(frames)
         edges = neighbour_lists(frames, potential.cutoff)
         refuse_overlapping(frames, edges)
+        known = given_graphs(frames, graphs) if potential.needs_bonds else None
+        bonds = None if known is None else topology_of(frames, known).neighbours
         dataset = GraphDataset.build(
-            centred(frames, edges, dtype, whole=potential.long_range),
+            centred(frames, edges, dtype, whole=potential.long_range, bonds=bonds),
             elements=normalisation.elements,
             reference_energies=normalisation.reference_energies,
             cutoff=potential.cutoff,
             batch_size=min(64, len(sizes)),
             triplets=potential.triplets,
+            graphs=known,
             dtype=dtype,
         )
         found = predict(step_of(potential), self.run.params, dataset)

@@ -73,7 +73,7 @@ def centred(
         edges: of these frames.
         dtype: of the positions that are returned.
         whole: keep the parts of a frame where they are to each other.
-        bonds: atoms bonded to each atom, or itself, ``[n_atoms, n]``, for potentials that are told bonds.
+        bonds: atoms of the frame bonded to each atom, or itself, ``[n_atoms, n]``, for potentials that are told bonds.
 
     Raises:
         DataError: a part, or a frame if ``whole``, is so large that ``dtype`` does not resolve its bonds.
@@ -84,7 +84,8 @@ def centred(
     else:
         first, second = _pairs(frames, edges)
         if bonds is not None:
-            first = np.concatenate([first, bonds.ravel()])
+            start = np.repeat(frames.offsets[:-1], frames.n_atoms)
+            first = np.concatenate([first, (bonds + start[:, None]).ravel()])
             second = np.concatenate([second, np.repeat(np.arange(n_atoms), bonds.shape[1])])
         joined = coo_array((np.ones(len(first), bool), (first, second)), shape=(n_atoms, n_atoms))
         part = connected_components(joined, directed=False)[1]

@@ -44,6 +44,42 @@ def topology_of(frames: Frames, graphs: Sequence[MolecularGraph]) -> Topology:
     return Topology(np.concatenate([p.neighbours for p in parts]), np.concatenate([p.keys for p in parts]))
 
 
+def perceived_graphs(frames: Frames) -> list[MolecularGraph]:
+    """The molecule of each frame with its bonds, perceived from the geometry (needs RDKit).
+
+    Raises:
+        DataError: a frame that is no closed-shell molecule, named.
+        CompBenchError: RDKit is not installed.
+    """
+    from compbench_jax.molecules.identify import identify_many
+
+    ends = frames.offsets[1:-1]
+    geometries = zip(np.split(frames.numbers, ends), np.split(frames.positions, ends), strict=True)
+    graphs = []
+    for k, found in enumerate(identify_many(geometries)):
+        if isinstance(found, DataError):
+            raise DataError(f"the bonds of structure {k} are not known: {found}")
+        graphs.append(found.graph)
+    return graphs
+
+
+def given_graphs(frames: Frames, graphs: Sequence[MolecularGraph] | None) -> Sequence[MolecularGraph]:
+    """Graphs given for frames, one each, or perceived where there are none.
+
+    Raises:
+        DataError: their number, or the atoms of one, differ from those of the frames; or see :func:`perceived_graphs`.
+    """
+    if graphs is None:
+        return perceived_graphs(frames)
+    numbers = np.split(frames.numbers, frames.offsets[1:-1])
+    if len(graphs) != len(numbers):
+        raise DataError(f"there are {len(graphs)} graphs for {len(numbers)} structures: give one for each")
+    for k, (graph, own) in enumerate(zip(graphs, numbers, strict=True)):
+        if not np.array_equal(graph.numbers, own):
+            raise DataError(f"graph {k} has other atoms than its structure, or another order: give its own")
+    return graphs
+
+
 def graph_topology(graph: MolecularGraph) -> Topology:
     """Topology of one molecule.
 

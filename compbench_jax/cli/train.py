@@ -30,7 +30,7 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
 
     task = get_task(arguments.task or f"split({arguments.split})")
     store = open_store(Path(arguments.data), checksums=True)
-    run = arguments.out or default_folder(task.name, arguments.preset, arguments.seed)
+    run = arguments.out or default_folder(task.name, arguments.preset, arguments.seed, arguments.prior)
     todo = [(task, run)]
     if arguments.with_controls:
         todo += [(get_task(f"{kind}({task.name})"), control_folder(run, kind)) for kind in CONTROLS]

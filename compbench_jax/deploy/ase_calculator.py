@@ -167,7 +167,7 @@ class Members:
         refuse_unresolved(frames)
         edges = self._list.edges(frames)
         refuse_overlapping(frames, edges)
-        topology = self._topology(frames) if self.potential.bonded else None
+        topology = self._topology(frames) if self.potential.needs_bonds else None
         bonds = None if topology is None else topology.neighbours
         frames = centred(frames, edges, dtype, whole=self.potential.long_range, bonds=bonds)
         self._grow(n_atoms, len(edges.senders), most_incoming(edges.receivers) if self.potential.triplets else 0)
@@ -224,7 +224,7 @@ def group_members(runs: Sequence[LoadedRun], skin: float, graph: MolecularGraph 
     groups: list[tuple[Potential, list[LoadedRun]]] = []
     for run in runs:
         for potential, members in groups:
-            if same_program(potential, run.potential):
+            if same_program(potential, run.potential) and shapes_of(members[0]) == shapes_of(run):
                 members.append(run)
                 break
         else:
@@ -238,6 +238,11 @@ def same_program(a: Potential, b: Potential) -> bool:
     Scale and average neighbours are constants of the program: a run trained on other frames needs its own.
     """
     return without_references(a) == without_references(b)
+
+
+def shapes_of(run: LoadedRun) -> list[tuple[int, ...]]:
+    """Shapes of a run's parameters: priors that were fitted to other molecules have other tables."""
+    return [np.shape(leaf) for leaf in jax.tree.leaves(run.params)]
 
 
 def without_references(potential: Potential) -> Potential:

@@ -18,6 +18,7 @@ import numpy as np
 from compbench_jax._version import __version__
 from compbench_jax.batching.arrays import graph_of
 from compbench_jax.batching.packing import BatchShape
+from compbench_jax.batching.topology import MAX_BONDS
 from compbench_jax.deploy.exported import FORMAT, HEADER, PROGRAM, VERSION
 from compbench_jax.errors import RunError, optional_import
 from compbench_jax.files import atomic_file
@@ -35,6 +36,8 @@ MEANING = {
     "receivers": "nodes that edges end at, ascending; every pair closer than the cutoff is there in both directions",
     "n_node": "nodes of each graph: the real ones, then one padding graph with the rest, then zeros",
     "triplets": "edges that end at each node, then the number of edges",
+    "neighbours": "nodes bonded to each node, then the node itself; the node itself on padding",
+    "keys": "names of each node's bonded environment; zero on padding",
 }
 
 
@@ -64,11 +67,9 @@ def export_program(run: LoadedRun, sizes: Sizes, path: Path) -> dict[str, Any]:
         the header of the file.
 
     Raises:
-        RunError: a potential that is told bonds, sizes that are none, or symbolic sizes that the potential cannot take.
+        RunError: sizes that are none, or symbolic sizes that the potential cannot take.
     """
     optional_import("flatbuffers", "export", "exporting a program")
-    if run.potential.bonded:
-        raise RunError(f"{run.config['preset']} needs the bonds of molecules and cannot be exported: use its run")
     shape = shape_of(run, sizes)
     names, specs = inputs_for(run, shape, sizes.symbolic)
     try:
@@ -145,6 +146,8 @@ def inputs_for(run: LoadedRun, shape: BatchShape, symbolic: bool) -> tuple[list[
     ]
     if run.potential.triplets:
         shapes.append(("triplets", (n_node, n_incoming), whole))
+    if run.potential.needs_bonds:
+        shapes += [("neighbours", (n_node, MAX_BONDS), whole), ("keys", (n_node, 2), whole)]
     return [name for name, *_ in shapes], [jax.ShapeDtypeStruct(size, dtype) for _, size, dtype in shapes]
 
 
@@ -167,6 +170,7 @@ def header_of(
         "version": VERSION,
         "model": config["model"]["model"],
         "preset": config["preset"],
+        "prior": config.get("prior", "none"),
         "task": config["task"],
         "data": config["data_hash"],
         "seed": run.seed,

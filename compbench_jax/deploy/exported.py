@@ -19,9 +19,11 @@ from compbench_jax.batching.arrays import arrays_of
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.geometry import centred, refuse_overlapping, refuse_unresolved
 from compbench_jax.batching.packing import BatchShape
+from compbench_jax.batching.topology import given_graphs
 from compbench_jax.deploy.forked import refuse_fork
 from compbench_jax.errors import DataError, optional_import
 from compbench_jax.files import parse_json
+from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.store.frames import Frames, offsets_of
 
 FORMAT, VERSION = "compbench-program", 1
@@ -69,20 +71,25 @@ class ExportedPotential:
             raise DataError(f"the batch has no array {missing[0]!r}: the program takes {', '.join(names)}")
         return self._call(*(batch[name] for name in names))
 
-    def energies_and_forces(self, structures: Sequence[Structure]) -> tuple[np.ndarray, list[np.ndarray]]:
+    def energies_and_forces(
+        self, structures: Sequence[Structure], graphs: Sequence[MolecularGraph] | None = None
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Neighbour lists, batches, program, reference energies.
 
         Args:
             structures: atomic numbers and positions (Å) of each, at least one.
+            graphs: of each the molecule with its bonds in the order of its atoms, for potentials that are told bonds.
+                Without them: perceived from each geometry, which needs RDKit.
 
         Returns:
             total energies, eV, float64 ``[n_structures]``, and the forces of each, eV/Å ``[n_atoms, 3]``.
 
         Raises:
             DataError: an element that the potential does not know, a structure larger than the program's arrays,
-                positions that are not finite or not resolved, or atoms nearer than 0.2 Å to each other.
+                positions that are not finite or not resolved, atoms nearer than 0.2 Å to each other, or bonds that
+                are needed and not known.
         """
-        dataset = self._dataset(frames_of(structures))
+        dataset = self._dataset(frames_of(structures), graphs)
         energies = np.array(dataset.reference, np.float64)
         forces: list[Any] = [None] * len(structures)
         for item in dataset.sequential():
@@ -93,16 +100,18 @@ class ExportedPotential:
                 forces[index] = part
         return energies, forces
 
-    def _dataset(self, frames: Frames) -> GraphDataset:
+    def _dataset(self, frames: Frames, graphs: Sequence[MolecularGraph] | None = None) -> GraphDataset:
         """The structures with neighbours and a shape of batches that the program takes."""
         header = self.header
         refuse_unresolved(frames)
+        names = [item["name"] for item in header["inputs"]]
         settings: dict[str, Any] = {
             "elements": header["elements"],
             "reference_energies": header["reference_energies"],
             "cutoff": header["cutoff"],
             "batch_size": min(frames.n_frames, header["batch"]),
-            "triplets": "triplets" in [item["name"] for item in header["inputs"]],
+            "triplets": "triplets" in names,
+            "graphs": given_graphs(frames, graphs) if "neighbours" in names else None,
             "dtype": np.dtype(header["dtype"]).type,
         }
         sizes = header["sizes"]
@@ -110,7 +119,8 @@ class ExportedPotential:
         refuse_overlapping(frames, dataset.edges)
         # Programs written before the header said so may be of a potential with long-range terms.
         whole = header.get("long_range", True)
-        return replace(dataset, frames=centred(frames, dataset.edges, settings["dtype"], whole=whole))
+        bonds = None if dataset.topology is None else dataset.topology.neighbours
+        return replace(dataset, frames=centred(frames, dataset.edges, settings["dtype"], whole=whole, bonds=bonds))
 
 
 def load(path: str | Path) -> ExportedPotential:

@@ -268,7 +268,7 @@ class Measurement:
             reference_energies=potential.normalisation.reference_energies,
             cutoff=potential.cutoff,
             batch_size=BATCH,
-            graphs=[graph for graph, _ in scans] if potential.bonded else None,
+            graphs=[graph for graph, _ in scans] if potential.needs_bonds else None,
             triplets=potential.triplets,
             dtype=dtype_of(potential.precision),
         )

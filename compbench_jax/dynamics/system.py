@@ -102,7 +102,7 @@ class System:
             receivers[start : start + len(sender)] = receiver + first
             start += len(sender)
         neighbours = keys = None
-        if potential.bonded:
+        if potential.needs_bonds:
             neighbours = np.tile(np.arange(n_node, dtype=np.int32)[:, None], (1, MAX_BONDS))
             keys = np.zeros((n_node, 2), np.int32)
             for first, graph in zip(self.offsets, graphs, strict=False):

@@ -75,7 +75,7 @@ def datasets_of(
             cutoff=run.potential.cutoff,
             batch_size=settings.batch_size,
             triplets=run.potential.triplets,
-            graphs=store.graphs if run.potential.bonded else None,
+            graphs=store.graphs if run.potential.needs_bonds else None,
             dtype=dtype_of(run.potential.precision),
         )
         for item in indices

@@ -32,4 +32,6 @@ def subject_of_run(run: LoadedRun) -> Subject:
     more: dict[str, Any] = {"parameters": n_parameters(run.params)}
     if run.damaged:
         more["damaged_checkpoints"] = list(run.damaged)
-    return Subject(run.config["preset"], seed, run.config, run.step, more)
+    prior = run.config.get("prior", "none")
+    name = run.config["preset"] + (f" + {prior} prior" if prior != "none" else "")
+    return Subject(name, seed, run.config, run.step, more)

@@ -15,6 +15,9 @@ from compbench_jax.models.precision import arithmetic
 
 Params = Any
 
+PRIOR = "prior"
+"""Key of the prior's parameters among those of a potential that has one."""
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -61,6 +64,8 @@ class Potential:
         precision: of its arithmetic (:mod:`compbench_jax.models.precision`); the numbers themselves are as precise as
             the batches and parameters it is given.
         backend: what computes equivariant products (:mod:`compbench_jax.models.equivariant.backend`).
+        prior: a potential of the same elements and cutoff whose interaction energies and forces are added to the
+            network's. Its parameters are ``params["prior"]``.
     """
 
     module: nn.Module
@@ -72,6 +77,12 @@ class Potential:
     long_range: bool = False
     precision: str = "float32"
     backend: str = "auto"
+    prior: "Potential | None" = None
+
+    @property
+    def needs_bonds(self) -> bool:
+        """Whether batches need the molecules' bonds, for the network or the prior."""
+        return self.bonded or (self.prior is not None and self.prior.needs_bonds)
 
     def init(self, rng: jax.Array, graph: jraph.GraphsTuple) -> Params:
         """Parameters of the network for graphs like this one."""
@@ -81,8 +92,10 @@ class Potential:
     def node_energies(self, params: Params, graph: jraph.GraphsTuple, positions: jax.Array | None = None) -> jax.Array:
         """Interaction energy of every node, eV ``[n_node]`` (meaningless on padding nodes, but finite)."""
         positions = graph.nodes["positions"] if positions is None else positions
-        answer = self._apply(params, graph, positions)
-        return self.normalisation.scale * (answer[0] if self.direct else answer)
+        energies = self._node_energies(params, graph, positions)
+        if self.prior is None:
+            return energies
+        return energies + self.prior.node_energies({"params": params[PRIOR]}, graph, positions)
 
     def energy(self, params: Params, graph: jraph.GraphsTuple) -> jax.Array:
         """Interaction energy of every graph, eV ``[n_graph]``."""
@@ -91,15 +104,28 @@ class Potential:
     def energy_and_forces(self, params: Params, graph: jraph.GraphsTuple) -> tuple[jax.Array, jax.Array]:
         """Interaction energies, eV ``[n_graph]``, and forces, eV/Å ``[n_node, 3]``.
 
-        The forces are F = −∇E, or the network's own where it predicts them (``direct``).
+        The forces are F = −∇E, or the network's own where it predicts them (``direct``), and those of the prior.
         """
+        energies, forces = self._energy_and_forces(params, graph)
+        if self.prior is None:
+            return energies, forces
+        more, push = self.prior.energy_and_forces({"params": params[PRIOR]}, graph)
+        return energies + more, forces + push
+
+    def _node_energies(self, params: Params, graph: jraph.GraphsTuple, positions: jax.Array) -> jax.Array:
+        """Those of the network, eV ``[n_node]``."""
+        answer = self._apply(params, graph, positions)
+        return self.normalisation.scale * (answer[0] if self.direct else answer)
+
+    def _energy_and_forces(self, params: Params, graph: jraph.GraphsTuple) -> tuple[jax.Array, jax.Array]:
+        """Those of the network."""
         if self.direct:
             energies, forces = self._apply(params, graph, graph.nodes["positions"])
             scale = self.normalisation.scale
             return _sum_by_graph(scale * energies, graph), scale * forces
 
         def total(positions: jax.Array) -> tuple[jax.Array, jax.Array]:
-            energies = self.node_energies(params, graph, positions)
+            energies = self._node_energies(params, graph, positions)
             return energies.sum(), energies
 
         gradient, energies = jax.grad(total, has_aux=True)(graph.nodes["positions"])

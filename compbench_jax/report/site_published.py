@@ -56,9 +56,10 @@ def rows_of(rows: Sequence[Row], table: Mapping[str, Any]) -> dict[str, Row]:
     """The rows here on the task of a published table, by potential: that of the published size where there is one, then
     that of the lowest OOD error.
 
-    Potentials go by their presets, since submissions have names of their own.
+    Potentials go by their presets, since submissions have names of their own. One with a prior is another potential.
     """
-    fitting = [(preset_of(row), row) for row in rows if row.task in table["names"] and row.kind == "trained"]
+    plain = [row for row in rows if row.group.runs[0]["config"].get("prior", "none") == "none"]
+    fitting = [(preset_of(row), row) for row in plain if row.task in table["names"] and row.kind == "trained"]
     fitting.sort(key=lambda item: (item[0].endswith("-paper"), -(item[1].estimate("ood").value or float("inf"))))
     return {preset.removesuffix("-paper"): row for preset, row in fitting}
 

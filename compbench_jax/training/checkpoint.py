@@ -23,9 +23,9 @@ import orbax.checkpoint as ocp
 from absl import logging as absl_logging
 
 from compbench_jax.errors import RunError
-from compbench_jax.models.potential import Params, Potential
+from compbench_jax.models.potential import PRIOR, Params, Potential
 from compbench_jax.models.precision import cast_params, prepare_precision
-from compbench_jax.training import configuration, potential_file, processes
+from compbench_jax.training import configuration, potential_file, prior, processes
 from compbench_jax.training.disk import disk_errors, refuse_full_disk
 from compbench_jax.training.state import Cursor, TrainState, member_of
 from compbench_jax.training.vectors import OTHER_POTENTIAL, pack, unpack
@@ -339,6 +339,9 @@ def load_members(run: str | Path, which: str = "best") -> list[LoadedRun]:
         raise RunError(f"{run} has no checkpoint: train it first with `python train.py --out {run} …`")
     found = checkpoints.parameters(which)
     potential = replace(potential_file.read(run), precision=settings.precision)
+    more: Params = {}
+    if settings.prior != "none":
+        potential, more = prior.with_prior(potential, run)
     members = settings.members()
     if len(members) != len(found):
         raise RunError(
@@ -348,7 +351,7 @@ def load_members(run: str | Path, which: str = "best") -> list[LoadedRun]:
         LoadedRun(
             config,
             potential,
-            params,
+            {**params, **more},
             step,
             k,
             members[k].seed,
@@ -371,6 +374,12 @@ def with_precision(run: LoadedRun, precision: str | None = None) -> LoadedRun:
     prepare_precision(precision)
     potential = replace(run.potential, precision=precision)
     return replace(run, potential=potential, params=cast_params(run.params, precision))
+
+
+def without_prior(run: LoadedRun) -> LoadedRun:
+    """The network of a run by itself."""
+    params = {name: item for name, item in run.params.items() if name != PRIOR}
+    return replace(run, potential=replace(run.potential, prior=None), params=params)
 
 
 def without_average(state: TrainState) -> TrainState:

@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from compbench_jax import files
 from compbench_jax.errors import CompBenchError, DataError, RunError
@@ -17,6 +17,9 @@ FORMAT = "compbench-run"
 VERSION = 2
 """1 had one member per run, and fewer settings: those missing have the defaults, which mean the same."""
 FILE = "config.json"
+
+
+Prior = Literal["none", "classical"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ class RunConfig:
 
     freeze: tuple[str, ...] = ()
     """Regular expressions: parameters whose path matches one are frozen, e.g. embedding. With --init-from."""
+
+    prior: Prior = "none"
+    """classical: fit the classical baseline to the training frames first; the network learns what it leaves, and
+    predictions are the sum of both (docs/models.md). With --init-from: the prior of that run."""
 
     def __post_init__(self) -> None:
         """Fill in what the preset decides, where it is known and nothing was given."""
@@ -164,6 +171,10 @@ def check(configuration: RunConfig) -> None:
             f"{c.preset} is fitted in closed form, it has no seeds and no start: leave out --seeds, --learning-rates "
             "and --init-from"
         )
+    if c.prior not in get_args(Prior):
+        raise RunError(f"--prior is {c.prior!r}: choose one of {', '.join(get_args(Prior))}")
+    if getattr(c.model, "fitted", False) and c.prior != "none":
+        raise RunError(f"{c.preset} is fitted in closed form, there is no network to learn the rest: leave out --prior")
     if c.optimiser.name == "adamw" and not c.optimiser.weight_decay:
         raise RunError("--optimiser.name is adamw without a weight decay: give --optimiser.weight-decay, or take adam")
 

@@ -19,7 +19,7 @@ from compbench_jax.runtime import process_settings
 from compbench_jax.splits.audit import audit_split, read_audit, write_audit
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training import potential_file, processes, run_folder
+from compbench_jax.training import potential_file, prior, processes, run_folder
 from compbench_jax.training import profile as profiling
 from compbench_jax.training.batches import BatchSource
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
@@ -81,6 +81,11 @@ def train_run(
         if processes.is_first():
             run_folder.claim(run, configuration, resume)
             run_folder.write_split(run, store, split)
+            prepare_prior(run, configuration, store, split, display)
+        if configuration.prior != "none":
+            processes.wait_for_all("the prior is ready")
+            store = prior.labels_without(run, configuration, store, split)
+        if processes.is_first():
             prepare_potential(run, configuration, store, split, display)
         processes.wait_for_all("the run folder is ready")
         potential = replace(potential_file.read(run), precision=configuration.precision)
@@ -101,6 +106,20 @@ def train_run(
         return _train_prepared(configuration, store, split, run, potential, data, display, watcher, profile)
 
 
+def prepare_prior(run: Path, configuration: RunConfig, store: FrameStore, split: Split, display: Display) -> None:
+    """Fit the prior, or take that of the run to start from, unless an earlier stretch of the run did."""
+    if configuration.prior == "none" or prior.exists(run):
+        return
+    if configuration.init_from:
+        start = Path(configuration.init_from)
+        load_start(start, configuration.model, store, split, configuration.prior)  # refuses runs that do not fit
+        prior.copy(start, run, np.unique(store.gather(split.train).numbers).tolist())
+        display.say(f"prior     {configuration.prior}: that of {start}")
+        return
+    words = prior.fit(run, configuration, store, split)
+    display.say(f"prior     {configuration.prior}: fitted to {len(split.train)} frames, {words}")
+
+
 def prepare_potential(run: Path, configuration: RunConfig, store: FrameStore, split: Split, display: Display) -> None:
     """Audit the split and fit the normalisation, or read what an earlier stretch of the run wrote."""
     model = configuration.model
@@ -113,7 +132,7 @@ def prepare_potential(run: Path, configuration: RunConfig, store: FrameStore, sp
     if not (run / potential_file.FILE).exists():
         normalisation = normalisation_of(store.gather(split.train), model.cutoff)
         if configuration.init_from:
-            start = load_start(Path(configuration.init_from), model, store, split)
+            start = load_start(Path(configuration.init_from), model, store, split, configuration.prior)
             normalisation = normalisation_from(start, normalisation)
             if not start.config["task"]:  # converted from elsewhere
                 normalisation = refit_references(start, normalisation, store, split.train)
@@ -151,7 +170,8 @@ def _train_prepared(
         # Some potentials look at the frames they are made for: each member at the first batch of its own.
         params = [init(jax.random.key(member.seed), first_batch(member.seed)) for member in members]
         if configuration.init_from:
-            loaded = load_start(Path(configuration.init_from), configuration.model, store, split)
+            begin = Path(configuration.init_from)
+            loaded = load_start(begin, configuration.model, store, split, configuration.prior)
             kept = cast_params(loaded.params, configuration.precision)
             elements = loaded.potential.normalisation.elements, potential.normalisation.elements
             params = [carry_over(kept, item, *elements) for item in params]

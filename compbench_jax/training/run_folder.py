@@ -26,10 +26,17 @@ AUDIT_FILE = "audit.json"
 LOCK_FILE = ".lock"
 
 
-def default_folder(task: str, model: str, seed: int) -> Path:
-    """``runs/TASK-MODEL-seedK``, with nothing in the name that a shell would have to be told about."""
+def default_folder(task: str, model: str, seed: int, prior: str = "none") -> Path:
+    """``runs/TASK-MODEL-seedK``, with nothing in the name that a shell would have to be told about; of a potential with
+    a prior ``runs/TASK-MODEL+PRIOR-seedK``.
+    """
     plain = re.sub(r"[^\w.=]+", "-", task).strip("-")
-    return Path("runs") / f"{plain}-{model}-seed{seed}"
+    return Path("runs") / f"{plain}-{with_prior(model, prior)}-seed{seed}"
+
+
+def with_prior(model: str, prior: str) -> str:
+    """``MODEL+PRIOR``, a model in names of folders; without a prior ``MODEL``."""
+    return model if prior == "none" else f"{model}+{prior}"
 
 
 def control_folder(run: Path, kind: str) -> Path:

@@ -16,28 +16,31 @@ from compbench_jax.models.potential import Normalisation, Params
 from compbench_jax.models.registry import config_from_json
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun, load_run
+from compbench_jax.training.checkpoint import LoadedRun, load_run, without_prior
 from compbench_jax.training.run_folder import SPLIT_FILE
 
 REFERENCE_FRAMES = 512
 """Most training frames that reference energies are fitted to for a potential that was not trained here."""
 
 
-def load_start(folder: Path, model: Any, store: FrameStore, split: Split) -> LoadedRun:
-    """The run to start from: its member with the lowest validation loss.
+def load_start(folder: Path, model: Any, store: FrameStore, split: Split, prior: str = "none") -> LoadedRun:
+    """The run to start from: the network of its member with the lowest validation loss.
 
     Args:
         folder: of that run.
         model: configuration of the potential to train, which must be that of the run.
         store: of the frames to train on.
         split: of these; none of its OOD molecules may have been trained on before.
+        prior: of the potential to train, which must be that of the run.
 
     Raises:
-        RunError: no such run, another potential, or one that has seen molecules that are to test this one.
+        RunError: no such run, another potential or prior, or one that has seen molecules that are to test this one.
     """
     run = load_run(folder)
     if config_from_json(run.config["model"]) != model:
         raise RunError(f"{folder} is a run of another potential: start with `--config {folder}/config.json`")
+    if run.config["prior"] != prior:
+        raise RunError(f"{folder} was trained with --prior {run.config['prior']}, this run has {prior}: give the same")
     try:
         seen = set(read_json(folder / SPLIT_FILE)["sets"]["train"]["inchikeys"])
     except (DataError, KeyError, TypeError) as error:
@@ -49,7 +52,7 @@ def load_start(folder: Path, model: Any, store: FrameStore, split: Split) -> Loa
             f"{folder} was trained on {len(known)} OOD molecules of this task ({known[0]}, …), which must not be seen "
             "before the test: start from a run on other molecules"
         )
-    return run
+    return without_prior(run)
 
 
 def normalisation_from(run: LoadedRun, fitted: Normalisation) -> Normalisation:

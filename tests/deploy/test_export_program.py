@@ -9,17 +9,23 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from ase import Atoms
 
+from compbench_jax.api import Potential
 from compbench_jax.batching.arrays import arrays_of
 from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.batching.topology import perceived_graphs
 from compbench_jax.cli.main import run_command
+from compbench_jax.deploy.ase_calculator import CompBenchCalculator
 from compbench_jax.deploy.export import Sizes, export_program, function_of, inputs_for, shape_of
 from compbench_jax.deploy.exported import frames_of, load
 from compbench_jax.errors import CompBenchError, DataError, RunError
-from compbench_jax.models.potential import Normalisation
+from compbench_jax.models.baselines.classical import ClassicalConfig
+from compbench_jax.models.baselines.fit import fit_baseline
+from compbench_jax.models.potential import PRIOR, Normalisation
 from compbench_jax.models.registry import MODELS, build_potential, config_to_json
 from compbench_jax.models.summary import hexane
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.checkpoint import LoadedRun, with_precision
 
 TINY = {
     "schnet": replace(MODELS["schnet"], features=8, interactions=2, n_basis=4),
@@ -95,6 +101,58 @@ def test_the_program_gives_the_energies_and_forces_of_the_potential(tmp_path, na
         np.testing.assert_allclose(energies, dataset.reference + interaction, rtol=1e-9, atol=1e-5)
 
 
+@pytest.fixture
+def double():
+    """64-bit JAX, in all threads; left as it was."""
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+def test_a_program_and_a_calculator_are_told_bonds_or_perceive_them(tmp_path, double):
+    """A network with a prior, in float64."""
+    run = with_precision(made_up_run("schnet"), "float64")
+    frames = frames_of(structures())
+    graphs = perceived_graphs(frames)
+    labels = np.random.default_rng(0).normal(size=(30, 3))
+    settings = {"elements": (1, 6), "reference_energies": (0.0, 0.0), "cutoff": run.potential.cutoff, "batch_size": 3}
+    data = GraphDataset.build(replace(frames, forces=labels), **settings, graphs=graphs, dtype=np.float64)
+    config = ClassicalConfig(cutoff=run.potential.cutoff)
+    fitted, _ = fit_baseline(config, run.potential.normalisation, data, data)
+    prior = build_potential(config, run.potential.normalisation)
+    run = replace(run, potential=replace(run.potential, prior=prior), params={**run.params, PRIOR: fitted["params"]})
+    run = with_precision(run, "float64")
+    (item,) = data.sequential()
+    energy, forces = jax.jit(run.potential.energy_and_forces)(run.params, data.batch(item))
+    order = np.argsort(item.indices)
+    parts = np.split(np.asarray(forces)[:30], np.cumsum(data.frames.n_atoms[item.indices])[:-1])
+    expected, parts = np.asarray(energy)[:3][order], [parts[i] for i in order]
+
+    header = export_program(run, Sizes(batch=3, nodes=40, edges=900), tmp_path / "program.zip")
+    assert [entry["name"] for entry in header["inputs"]][-2:] == ["neighbours", "keys"]
+    assert header["platforms"] == ["cpu", "cuda", "tpu"]
+    program = load(tmp_path / "program.zip")
+    references = np.array([-1030.25 - 4 * 13.5, 6 * -1030.25 - 14 * 13.5, -1030.25 - 4 * 13.5])
+    for given in (None, graphs):
+        energies, found = program.energies_and_forces(structures(), given)
+        np.testing.assert_allclose(energies - references, expected, atol=1e-9)
+        for own, other in zip(found, parts, strict=True):
+            np.testing.assert_allclose(own, other, atol=1e-9)
+    molecules = [Atoms(numbers, positions) for numbers, positions in structures()]
+    energies, found = Potential(run).predict(molecules)
+    np.testing.assert_allclose(energies - references, expected, atol=1e-9)
+    np.testing.assert_allclose(found[1], parts[1], atol=1e-5)  # these are float32
+    molecules[1].calc = CompBenchCalculator(run)
+    np.testing.assert_allclose(molecules[1].get_forces(), parts[1], atol=1e-9)
+    with pytest.raises(DataError, match="there are 1 graphs for 3 structures"):
+        program.energies_and_forces(structures(), graphs[:1])
+    with pytest.raises(DataError, match="graph 0 has other atoms than its structure"):
+        Potential(run).predict(molecules, [graphs[1], graphs[0], graphs[2]])
+    with pytest.raises(DataError, match="the bonds of structure 1 are not known"):
+        program.energies_and_forces([METHANE, (np.array([6, 1]), np.array([[0.0, 0, 0], [0, 0, 1.1]]))])
+
+
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("name", TINY)
 def test_no_program_for_an_accelerator_has_the_loop_of_the_cpu(name, platform):
@@ -163,8 +221,6 @@ def test_sizes_and_potentials_that_cannot_be_exported_are_refused(tmp_path):
     run = made_up_run("schnet")
     with pytest.raises(RunError, match="--nodes is 0"):
         export_program(run, Sizes(nodes=0), tmp_path / "x.zip")
-    with pytest.raises(RunError, match="needs the bonds"):
-        export_program(replace(run, potential=replace(run.potential, bonded=True)), Sizes(), tmp_path / "x.zip")
     with pytest.raises(CompBenchError, match=r"neither a data set .* nor a run"):
         run_command(["export", str(tmp_path), "--out", str(tmp_path / "x.zip")])
     assert not list(tmp_path.iterdir())

@@ -5,8 +5,9 @@ import pytest
 from compbench_jax.errors import CompBenchError
 from compbench_jax.foundation.convert import CONVERTIBLE
 from compbench_jax.models.registry import BASELINES, MODELS
-from compbench_jax.suites.cells import FINE_TUNING, SUITES, Pretrained, Suite, choose, get_suite
+from compbench_jax.suites.cells import FINE_TUNING, SUITES, Cell, Pretrained, Suite, choose, get_suite
 from compbench_jax.tasks import get_task
+from compbench_jax.training.run_folder import default_folder
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -52,6 +53,11 @@ def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_from_random(
         ("chain_extension-so3lr-seed0", "train", "", ("--y",)),
     ]
     assert {c.frames for c in cells} == {7}
+
+
+def test_a_cell_with_a_prior_is_named_as_its_run_is():
+    cell = Cell("train", "chain_extension", "mace", options=("--prior", "classical"), label="mace+classical")
+    assert cell.name == default_folder("chain_extension", "mace", 0, "classical").name
 
 
 def test_pretraining_here_is_evaluated_and_fine_tuned_from():

@@ -148,6 +148,7 @@ def test_a_run_of_an_older_version_lacks_fields_that_came_later(tmp_path):
 
 def test_command_line_becomes_a_configuration():
     words = [*COMMAND, "--seed", "3", "model:mace-paper", "--model.channels", "64", "--optimiser.learning-rate", "0.1"]
+    words += ["--prior", "classical"]
     arguments = command_line.parse(words)
     configuration = command_line.configure(arguments, "chain_extension", "abc")
     assert configuration == replace(
@@ -157,6 +158,7 @@ def test_command_line_becomes_a_configuration():
         preset="mace-paper",
         model=replace(MODELS["mace-paper"], channels=64),
         optimiser=OptimiserSettings(learning_rate=0.1),
+        prior="classical",
     )
     assert arguments.resume
     assert arguments.out is None

@@ -23,6 +23,7 @@ from compbench_jax.training.run_folder import claim, default_folder, locked, wri
 )
 def test_default_folder_needs_no_quoting(task, folder):
     assert default_folder(task, "mace", 0) == Path("runs") / folder
+    assert default_folder(task, "mace", 0, "classical") == Path("runs") / folder.replace("mace", "mace+classical")
 
 
 def test_a_folder_is_claimed_once_and_for_one_configuration(store, tmp_path):
