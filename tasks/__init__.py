@@ -3,10 +3,13 @@
 import difflib
 import re
 from collections.abc import Callable
+from dataclasses import is_dataclass
+from inspect import isabstract
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
-from compbench_jax.errors import TaskError
+from compbench_jax.errors import CompBenchError, TaskError
+from compbench_jax.own_code import is_own, load_class, source_of, what_failed
 from compbench_jax.splits.controls import ControlRandom, Oracle
 from compbench_jax.splits.own import FILE as OWN_SPLIT_FILE
 from compbench_jax.splits.own import OwnSplit
@@ -30,6 +33,7 @@ __all__ = [
     "PREPARATIONS",
     "TASKS",
     "Task",
+    "control_of",
     "get_task",
     "task_of_run",
 ]
@@ -65,14 +69,17 @@ def get_task(text: str) -> Task:
 
     ``chain_extension``, ``fragment_duplication[NH2]``, ``fragment_combination[OH,COOH]``,
     ``control_random(fragment_fusion)``, ``control_random(chain_extension,seed=3)``,
-    ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``, ``split(FILE.json)`` (a split of one's own).
-    Without brackets the defaults hold.
-    ``get_task(task.name) == task`` for every task.
+    ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``, ``split(FILE.json)`` (a split of one's own),
+    ``FILE.py:CLASS`` or ``FILE.py:CLASS[PARAMETER,…]`` (a task of one's own). Without brackets the defaults hold.
+    ``get_task(task.name) == task`` for every task that is not in a file.
 
     Raises:
-        TaskError: unknown task or fragment, or a text of another form.
+        TaskError: unknown task or fragment, a text of another form, or a file that holds no such task.
     """
     text = text.strip()
+    file = re.fullmatch(r"(.+\.py:\w+)\s*(?:\[(.*)\])?", text)
+    if file is not None:
+        return _with_parameters(text, _task_in_file(file[1]), file[2])
     own = re.fullmatch(r"split\((.*)\)", text)
     if own is not None:
         return OwnSplit(own[1])
@@ -81,22 +88,51 @@ def get_task(text: str) -> Task:
         return _control(control[1], control[2])
     task = re.fullmatch(r"([\w-]+)\s*(?:\[(.*)\])?", text)
     if task is None:
-        raise TaskError(f"{text!r} is not a task: write NAME, NAME[PARAMETER,…], control_random(TASK) or oracle(TASK)")
+        raise TaskError(
+            f"{text!r} is not a task: write NAME, NAME[PARAMETER,…], control_random(TASK), oracle(TASK) or "
+            "FILE.py:CLASS"
+        )
     kind, inside = task[1], task[2]
     if kind in CONTROLS | PREPARATIONS:
         raise TaskError(f"{kind} is made of a task and needs one: write {kind}(TASK), e.g. {kind}(chain_extension)")
     if kind not in ALL_TASKS:
         _unknown(kind)
+    return _with_parameters(text, ALL_TASKS[kind], inside)
+
+
+def _with_parameters(text: str, task: type[Task], inside: str | None) -> Task:
+    """The task with what is written between its brackets; None: without brackets."""
     parameters = [part.strip() for part in inside.split(",")] if inside is not None else []
     if inside is not None and not all(parameters):
-        raise TaskError(
-            f"{text!r} has an empty parameter: leave the brackets out for the defaults, {ALL_TASKS[kind]().name}"
-        )
-    return ALL_TASKS[kind].from_parameters(parameters)
+        raise TaskError(f"{text!r} has an empty parameter: leave the brackets out for the defaults, {task().name}")
+    try:
+        return task.from_parameters(parameters)
+    except Exception as error:
+        if isinstance(error, CompBenchError) or not is_own(task):
+            raise
+        raise TaskError(f"{text} cannot be made: {what_failed(error, source_of(task)[0])}") from error
+
+
+def _task_in_file(text: str) -> type[Task]:
+    """The task that ``FILE.py:CLASS`` names."""
+    try:
+        found = load_class(text)
+    except CompBenchError as error:
+        raise TaskError(str(error)) from error
+    if not issubclass(found, Task) or isabstract(found) or not is_dataclass(found):
+        raise TaskError(f"{text} is no task: derive a frozen dataclass with select from compbench_jax.tasks.Task")
+    return found
+
+
+def control_of(kind: str, task: Task) -> Task:
+    """The control of a kind, ``control_random`` or ``oracle``, of a task."""
+    make: Any = CONTROLS[kind]
+    return make(task)
 
 
 def task_of_run(text: str, run: Path, trained_on: str) -> Task:
-    """The task that a text names, for a run; of a run that was trained on a split of one's own, that in its folder.
+    """The task that a text names, for a run; of one that was trained on a task or split in a file of the user's, the
+    split that its folder keeps.
 
     Args:
         text: name of the task.
@@ -107,11 +143,13 @@ def task_of_run(text: str, run: Path, trained_on: str) -> Task:
         TaskError: see :func:`get_task`.
     """
     own = run / OWN_SPLIT_FILE
-    return OwnSplit(str(own)) if text == trained_on and own.exists() else get_task(text)
+    return OwnSplit(str(own), trained_on) if text == trained_on and own.exists() else get_task(text)
 
 
 def _control(kind: str, inside: str) -> Task:
     """The control of that kind of the task written between its parentheses."""
+    if kind == "own":
+        raise TaskError(f"own({inside}) is in a file of its author's: give that as FILE.py:CLASS")
     if kind not in CONTROLS | PREPARATIONS:
         _unknown(kind)
     seeded = re.fullmatch(r"(.*?)\s*,\s*seed\s*=\s*(.*?)\s*", inside)

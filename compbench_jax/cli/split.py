@@ -10,8 +10,9 @@ import tyro
 class Arguments:
     """Make a split of a data set, of any molecules, for `compbench train --split FILE`.
 
-    Give one of --random-frames, --by-molecule and --by-family. The file is JSON: names of molecules or ranges of frames
-    for train, validation, id_test and ood_test, and may be written by hand (docs/importing.md).
+    Give one of --random-frames, --by-molecule, --by-family, --molecules and --task. The file is JSON: names of
+    molecules or ranges of frames for train, validation, id_test and ood_test, and may be written by hand
+    (docs/importing.md).
     """
 
     data: tyro.conf.Positional[Path]
@@ -32,6 +33,9 @@ class Arguments:
     molecules: tuple[str, ...] = ()
     """Molecules that are not trained on, by name or InChIKey."""
 
+    task: str | None = None
+    """A task, e.g. fragment_fusion or my_task.py:MyTask, whose sets of frames are written."""
+
     held_out: float = 0.2
     """Fraction of the molecules that --by-molecule does not train on."""
 
@@ -49,10 +53,11 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.errors import TaskError, suggestion
     from compbench_jax.splits.own import OwnSplit, by_molecule, random_frames, write_own_split
     from compbench_jax.store.store import open_store
+    from compbench_jax.tasks import get_task
 
-    ways = [bool(x) for x in (arguments.random_frames, arguments.by_molecule, arguments.by_family, arguments.molecules)]
-    if sum(ways) != 1:
-        raise TaskError("give one of --random-frames, --by-molecule, --by-family and --molecules")
+    names = ("random_frames", "by_molecule", "by_family", "molecules", "task")
+    if sum(bool(getattr(arguments, name)) for name in names) != 1:
+        raise TaskError("give one of --random-frames, --by-molecule, --by-family, --molecules and --task")
     for name in ("held_out", "test"):
         if not 0 < getattr(arguments, name) < 1:
             raise TaskError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}: give a number between 0 and 1")
@@ -64,6 +69,8 @@ def run(arguments: Arguments) -> None:
     molecules = [graph.molecule for graph in store.graphs]
     if arguments.random_frames:
         frames = random_frames(store, arguments.seed, arguments.test)
+    elif arguments.task:
+        frames = get_task(arguments.task).split(store).parts()
     else:
         if arguments.by_molecule:
             keys = sorted({molecule.inchikey for molecule in molecules})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from tyro.conf import Positional
 
 if TYPE_CHECKING:
     from compbench_jax.splits.task import Task
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Arguments:
     """List the tasks: parameters, question, training molecules and held-out molecules."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Tasks to list, e.g. "fragment_duplication[NH2]" or my_task.py:MyTask. Without it: all, with their defaults."""
 
     data: Path | None = None
     """Folder of a data set: also count each task's molecules and frames in it."""
@@ -27,28 +31,29 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Print the tasks with their default parameters, then the controls."""
     from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import ALL_TASKS, CONTROLS, PREPARATIONS
+    from compbench_jax.tasks import ALL_TASKS, CONTROLS, PREPARATIONS, get_task
 
+    tasks = [get_task(name) for name in arguments.names or ALL_TASKS]
     if arguments.draw is not None:
         from compbench_jax.report.task_drawing import draw_tasks
 
-        draw_tasks([kind.from_parameters([]) for kind in ALL_TASKS.values()], arguments.draw)
+        draw_tasks(tasks, arguments.draw)
         print(arguments.draw)
         return
     store = None if arguments.data is None else open_store(arguments.data)
     table = Table("task", "", show_lines=True)
     table.columns[0].no_wrap = True
-    for kind in ALL_TASKS.values():
-        task = kind.from_parameters([])
+    for task in tasks:
         counted = "" if store is None else f"\nin this data set: {counts(task, store)}"
         words = [task.in_words(task.trained_on), task.in_words(task.tested_on)]
-        table.add_row(f"[bold]{escape(task.name)}[/]", described(kind, *words) + counted)
-    for control in (*CONTROLS.values(), *PREPARATIONS.values()):
+        table.add_row(f"[bold]{escape(task.name)}[/]", described(type(task), *words) + counted)
+    for control in () if arguments.names else (*CONTROLS.values(), *PREPARATIONS.values()):
         name = escape(f"{control.kind}(TASK)")
         table.add_row(f"[bold]{name}[/]", described(control, control.trained_on, control.tested_on))
     console = Console(highlight=False)
     console.print(table)
-    console.print(escape(notes()))
+    if not arguments.names:
+        console.print(escape(notes()))
 
 
 def described(kind: "type[Task]", trained_on: str, tested_on: str) -> str:

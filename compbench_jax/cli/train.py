@@ -24,7 +24,7 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
 
     connect(arguments.processes, distributed=launched_together())
     from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import CONTROLS, get_task
+    from compbench_jax.tasks import CONTROLS, control_of, get_task
     from compbench_jax.training.run import train_run
     from compbench_jax.training.run_folder import control_folder, default_folder
 
@@ -33,7 +33,7 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
     run = arguments.out or default_folder(task.name, arguments.preset, arguments.seed, arguments.prior)
     todo = [(task, run)]
     if arguments.with_controls:
-        todo += [(get_task(f"{kind}({task.name})"), control_folder(run, kind)) for kind in CONTROLS]
+        todo += [(control_of(kind, task), control_folder(run, kind)) for kind in CONTROLS]
     # All splits before the first training: a task without a control should say so at once.
     splits = [item.split(store) for item, _ in todo]
     for (item, folder), split in zip(todo, splits, strict=True):

@@ -70,7 +70,8 @@ class Arguments:
     """Folder of the data set. Required with a calculator. Without it: the run's own."""
 
     task: str | None = None
-    """Task. Required with a calculator. Results of a run on another task than its own go to RUN/evaluations/TASK."""
+    """Task, or my_task.py:MyTask. Required with a calculator. Results of a run on another task than its own go to
+    RUN/evaluations/TASK."""
 
     split: Path | None = None
     """A split of your own in place of a task: a JSON file (`compbench split`). Without it: that of the run."""

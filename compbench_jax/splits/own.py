@@ -38,6 +38,7 @@ class OwnSplit(Task, control=True):
 
     Attributes:
         path: of the file.
+        task: name of the task that made it, of the split that a run keeps; otherwise empty.
     """
 
     kind: ClassVar[str] = "split"
@@ -47,11 +48,12 @@ class OwnSplit(Task, control=True):
     tested_on: ClassVar[str] = "others that it names"
 
     path: str
+    task: str = ""
 
     @property
     def name(self) -> str:
-        """``split(NAME)``."""
-        return f"split({self.content()['name']})"
+        """``split(NAME)``, or that of the task which made it."""
+        return self.task or f"split({self.content()['name']})"
 
     def content(self) -> dict[str, Any]:
         """The file, its form checked.

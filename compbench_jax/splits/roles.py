@@ -26,3 +26,12 @@ def inner_task(task: str) -> str:
     """
     match = re.fullmatch(r"(\w+)\((.*?)(?:,seed=\d+)?\)", task)
     return match[2] if match and match[1] in KINDS else task
+
+
+def is_own_task(task: str) -> bool:
+    """Whether a task, or the one that a control is made of, is in a file of the user's: a rule or a split.
+
+    >>> is_own_task("oracle(own(halves[3]))")
+    True
+    """
+    return inner_task(task).startswith(("own(", "split("))

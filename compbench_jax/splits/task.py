@@ -4,10 +4,11 @@ import string
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import ClassVar, Self, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, get_origin, get_type_hints
 
-from compbench_jax.errors import TaskError
+from compbench_jax.errors import CompBenchError, TaskError
 from compbench_jax.molecules.molecule import MolecularGraph
+from compbench_jax.own_code import is_own, source_of, what_failed
 from compbench_jax.splits.checks import MoleculeSplit, check_molecules
 from compbench_jax.splits.frames import molecule_disjoint_split
 from compbench_jax.splits.split import Split
@@ -86,13 +87,17 @@ class Task(ABC):
                 f"{cls.kind}[{','.join(parameters)}]: this task takes {count}: "
                 f"write {cls.kind}[{','.join(names).upper()}], or {cls.kind} for {cls().name}"
             )
-        return cls(*parameters)
+        return cls(*map(_parameter, parameters, (get_type_hints(cls)[name] for name in names), names))
 
     @property
     def name(self) -> str:
-        """Canonical name with the parameters, as :func:`compbench_jax.tasks.get_task` reads it."""
+        """Canonical name with the parameters, as :func:`compbench_jax.tasks.get_task` reads it.
+
+        A task that is none of this package is ``own(NAME)``: nobody takes it for one of the benchmark's.
+        """
         values = [str(getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
-        return f"{self.kind}[{','.join(values)}]"
+        name = f"{self.kind}[{','.join(values)}]" if values else self.kind
+        return f"own({name})" if is_own(type(self)) else name
 
     @abstractmethod
     def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
@@ -106,9 +111,14 @@ class Task(ABC):
                 some.
 
         Raises:
-            TaskError: a side is empty, or a molecule (an InChIKey) is on both sides.
+            TaskError: a side is empty, or a molecule (an InChIKey) is on both sides; or the rule itself fails.
         """
-        chosen = self.select(graphs)
+        try:
+            chosen = self.select(graphs)
+        except Exception as error:
+            if isinstance(error, CompBenchError) or not is_own(type(self)):
+                raise
+            raise TaskError(f"{self.name}: its rule fails: {what_failed(error, source_of(type(self))[0])}") from error
         check_molecules(self.name, graphs, chosen, self.in_words(self.trained_on), self.in_words(self.tested_on))
         return chosen
 
@@ -138,3 +148,17 @@ class Task(ABC):
 def names_in(words: str) -> set[str]:
     """Names in braces in a text."""
     return {name for _, name, _, _ in string.Formatter().parse(words) if name is not None}
+
+
+def _parameter(text: str, kind: Any, name: str) -> Any:
+    """A parameter from its text: a number where the field is one.
+
+    Raises:
+        TaskError: it is no number.
+    """
+    if kind not in (int, float):
+        return text
+    try:
+        return kind(text)
+    except ValueError:
+        raise TaskError(f"the parameter {name} is {text!r}: give a number") from None

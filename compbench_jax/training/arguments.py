@@ -31,7 +31,8 @@ class Arguments(RunConfig):
     """
 
     task: str = ""
-    """Task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(chain_extension)"."""
+    """Task, e.g. chain_extension, "fragment_duplication[NH2]" or "control_random(chain_extension)"; one of your own as
+    my_task.py:MyTask (docs/own-model.md)."""
 
     data_hash: tyro.conf.Suppress[str] = ""
     preset: tyro.conf.Suppress[str] = ""

@@ -16,6 +16,7 @@ from compbench_jax.errors import RunError
 from compbench_jax.files import read_bytes, write_atomically
 from compbench_jax.splits.own import FILE as OWN_SPLIT_FILE
 from compbench_jax.splits.own import write_own_split
+from compbench_jax.splits.roles import is_own_task
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training import configuration as config_file
@@ -112,8 +113,8 @@ def write_split(run: Path, store: FrameStore, split: Split) -> None:
             "started the run, or give another --out"
         )
     write_atomically(path, content)
-    if split.task.startswith("split("):
-        name = split.task.removeprefix("split(").removesuffix(")")
+    if is_own_task(split.task):
+        name = re.sub(r"\W+", "-", split.task).strip("-")
         write_own_split(run / OWN_SPLIT_FILE, store, name, split.parts())
 
 
