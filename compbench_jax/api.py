@@ -43,7 +43,7 @@ from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.subject import Subject
 from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.models.precision import dtype_of
-from compbench_jax.models.registry import MODELS
+from compbench_jax.models.registry import MODELS, check_own, own_preset
 from compbench_jax.models.registry import presets as known_presets
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.report.table import metric_table
@@ -154,7 +154,8 @@ def train(
     """Train a potential on a task, or go on where a run in the same folder stopped.
 
     Args:
-        model: a name of ``MODELS`` (``"mace"``), or a configuration (``replace(MODELS["mace"], channels=64)``).
+        model: a name of ``MODELS`` (``"mace"``), a configuration (``replace(MODELS["mace"], channels=64)``), or a
+            potential of one's own: ``"my_model.py:MyConfig"``, or a configuration of a class in a file.
         data: the data set.
         task: the task, or its name.
         out: folder of the run; by default ``runs/TASK-MODEL-seedN``.
@@ -174,11 +175,14 @@ def train(
         DataError: frames that the potential cannot be trained on.
     """
     presets = known_presets()
+    if isinstance(model, str) and ".py" in model:
+        model = own_preset(model)
     if isinstance(model, str):
         if model not in presets:
             raise RunError(f"there is no model {model!r}: {suggestion(model, presets)}")
         preset, model = model, presets[model]
     else:
+        check_own(model)
         preset = model.kind
     chosen = as_task(task)
     if learning_rate is not None:

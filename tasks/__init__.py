@@ -23,6 +23,7 @@ from compbench_jax.tasks.fragment_duplication import FragmentDuplication
 from compbench_jax.tasks.fragment_fission import FragmentFission
 from compbench_jax.tasks.fragment_fusion import FragmentFusion, FragmentFusionHints
 from compbench_jax.tasks.fragment_transfer import FragmentTransfer
+from compbench_jax.tasks.random_frames import RandomFrames
 
 __all__ = [
     "ALL_TASKS",
@@ -31,6 +32,7 @@ __all__ = [
     "EXTENSIONS",
     "MAIN_TASKS",
     "PREPARATIONS",
+    "REFERENCES",
     "TASKS",
     "Task",
     "control_of",
@@ -60,32 +62,42 @@ MAIN_TASKS = (*TASKS, FragmentFission.kind)
 CONTROLS: dict[str, type[Task]] = {control.kind: control for control in (ControlRandom, Oracle)}
 """The two controls by name; each is made of a task."""
 
+REFERENCES: dict[str, type[Task]] = {RandomFrames.kind: RandomFrames}
+"""Tasks for data sets of any molecules, by name; they are none of the benchmark's."""
+
 PREPARATIONS: dict[str, type[Task]] = {Pretraining.kind: Pretraining}
 """What a potential may be trained on before a task, by name."""
 
 
-def get_task(text: str) -> Task:
+def get_task(text: str, files: bool = True) -> Task:
     """The task that a text names.
 
     ``chain_extension``, ``fragment_duplication[NH2]``, ``fragment_combination[OH,COOH]``,
     ``control_random(fragment_fusion)``, ``control_random(chain_extension,seed=3)``,
-    ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``, ``split(FILE.json)`` (a split of one's own),
+    ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``, ``random_frames`` (of any molecules),
+    ``split(FILE.json)`` (a split of one's own),
     ``FILE.py:CLASS`` or ``FILE.py:CLASS[PARAMETER,…]`` (a task of one's own). Without brackets the defaults hold.
     ``get_task(task.name) == task`` for every task that is not in a file.
+
+    Args:
+        text: the name.
+        files: whether it may name a file, and that be run. Not where the name is from results, which may be anybody's.
 
     Raises:
         TaskError: unknown task or fragment, a text of another form, or a file that holds no such task.
     """
     text = text.strip()
     file = re.fullmatch(r"(.+\.py:\w+)\s*(?:\[(.*)\])?", text)
+    own = re.fullmatch(r"split\((.*)\)", text)
+    if not files and (file or own):
+        raise TaskError(f"{text!r} is in a file of its author's: only tasks of this package are taken here")
     if file is not None:
         return _with_parameters(text, _task_in_file(file[1]), file[2])
-    own = re.fullmatch(r"split\((.*)\)", text)
     if own is not None:
         return OwnSplit(own[1])
     control = re.fullmatch(r"(\w+)\s*\((.*)\)", text)
     if control is not None:
-        return _control(control[1], control[2])
+        return _control(control[1], control[2], files)
     task = re.fullmatch(r"([\w-]+)\s*(?:\[(.*)\])?", text)
     if task is None:
         raise TaskError(
@@ -95,9 +107,10 @@ def get_task(text: str) -> Task:
     kind, inside = task[1], task[2]
     if kind in CONTROLS | PREPARATIONS:
         raise TaskError(f"{kind} is made of a task and needs one: write {kind}(TASK), e.g. {kind}(chain_extension)")
-    if kind not in ALL_TASKS:
+    known = ALL_TASKS | REFERENCES
+    if kind not in known:
         _unknown(kind)
-    return _with_parameters(text, ALL_TASKS[kind], inside)
+    return _with_parameters(text, known[kind], inside)
 
 
 def _with_parameters(text: str, task: type[Task], inside: str | None) -> Task:
@@ -143,10 +156,12 @@ def task_of_run(text: str, run: Path, trained_on: str) -> Task:
         TaskError: see :func:`get_task`.
     """
     own = run / OWN_SPLIT_FILE
-    return OwnSplit(str(own), trained_on) if text == trained_on and own.exists() else get_task(text)
+    if text == trained_on:
+        return OwnSplit(str(own), trained_on) if own.exists() else get_task(text, files=False)
+    return get_task(text)
 
 
-def _control(kind: str, inside: str) -> Task:
+def _control(kind: str, inside: str, files: bool) -> Task:
     """The control of that kind of the task written between its parentheses."""
     if kind == "own":
         raise TaskError(f"own({inside}) is in a file of its author's: give that as FILE.py:CLASS")
@@ -159,16 +174,16 @@ def _control(kind: str, inside: str) -> Task:
         Pretraining.kind: lambda task, seed: Pretraining(task),
     }
     if seeded is None:
-        return make[kind](get_task(inside), 0)
+        return make[kind](get_task(inside, files), 0)
     if kind != ControlRandom.kind:
         raise TaskError(f"{kind}({inside}): nothing is random in it: leave the seed out")
     if not seeded[2].isdecimal():
         raise TaskError(f"{kind}({inside}): seed {seeded[2]!r} is not a whole number: write {kind}({seeded[1]},seed=3)")
-    return make[kind](get_task(seeded[1]), int(seeded[2]))
+    return make[kind](get_task(seeded[1], files), int(seeded[2]))
 
 
 def _unknown(kind: str) -> Never:
-    known = [*ALL_TASKS, *(f"{control}(TASK)" for control in (*CONTROLS, *PREPARATIONS))]
-    close = difflib.get_close_matches(kind.replace("-", "_"), [*ALL_TASKS, *CONTROLS, *PREPARATIONS], n=1)
+    known = [*ALL_TASKS, *REFERENCES, *(f"{control}(TASK)" for control in (*CONTROLS, *PREPARATIONS))]
+    close = difflib.get_close_matches(kind.replace("-", "_"), [*ALL_TASKS, *REFERENCES, *CONTROLS, *PREPARATIONS], n=1)
     hint = f"did you mean {close[0]!r}? Tasks are" if close else "tasks are"
     raise TaskError(f"no such task {kind!r}: {hint} {', '.join(known)}")

@@ -39,3 +39,17 @@ def test_twenty_lines_are_a_row_of_the_leaderboard(tmp_path):
     mine, network = (float(rows[name]["ood_force_mae"]) for name in ("My Morse", "SchNet (small)"))
     assert network < mine and not any(text in page for text in ("(data", "(other"))  # on the same frames
     assert rows["My Morse"]["kind"] == "foreign"
+
+
+def test_a_potential_and_a_task_of_ones_own_are_trained_and_evaluated(tmp_path):
+    for name in ("data", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-e"], input=block("sh"), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert "own(small_to_large[12])" in done.stdout and (tmp_path / "runs" / "my-pairs" / "results.json").exists()
+    for example in ("my_model.py", "my_task.py"):
+        assert f"examples/{example}" in PAGE.read_text()

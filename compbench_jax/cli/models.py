@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import tyro
+
 if TYPE_CHECKING:
     from compbench_jax.models.summary import Summary
 
@@ -14,6 +16,9 @@ class Arguments:
     `python train.py model:NAME --help` has the settings of each.
     """
 
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Potentials to list, e.g. mace or my_model.py:MyConfig. Without it: all."""
+
     flops: bool = False
     """Also count the floating-point operations of energy and forces of hexane (20 atoms). Takes a minute."""
 
@@ -23,10 +28,19 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Count and print."""
-    from compbench_jax.models.registry import presets
+    from compbench_jax.errors import CompBenchError, suggestion
+    from compbench_jax.models.registry import own_preset, presets
     from compbench_jax.models.summary import summarise
 
-    found = {name: summarise(config, arguments.flops) for name, config in presets().items()}
+    chosen = presets()
+    if arguments.names:
+        own = [own_preset(name) for name in arguments.names if ".py" in name]
+        unknown = [name for name in arguments.names if ".py" not in name and name not in chosen]
+        if unknown:
+            raise CompBenchError(f"there is no potential {unknown[0]!r}: {suggestion(unknown[0], chosen)}")
+        chosen = {name: chosen[name] for name in arguments.names if name in chosen}
+        chosen |= {config.kind: config for config in own}
+    found = {name: summarise(config, arguments.flops) for name, config in chosen.items()}
     if arguments.json:
         import json
         from dataclasses import asdict

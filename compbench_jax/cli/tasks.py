@@ -31,9 +31,9 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Print the tasks with their default parameters, then the controls."""
     from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import ALL_TASKS, CONTROLS, PREPARATIONS, get_task
+    from compbench_jax.tasks import ALL_TASKS, CONTROLS, PREPARATIONS, REFERENCES, get_task
 
-    tasks = [get_task(name) for name in arguments.names or ALL_TASKS]
+    tasks = [get_task(name) for name in arguments.names or (*ALL_TASKS, *(() if arguments.draw else REFERENCES))]
     if arguments.draw is not None:
         from compbench_jax.report.task_drawing import draw_tasks
 
@@ -81,13 +81,16 @@ def notes() -> str:
 
 def counts(task: "Task", store: "FrameStore") -> str:
     """The task's molecules and frames in a store, or why it cannot be built from it."""
+    import numpy as np
+
     from compbench_jax.errors import TaskError
 
     try:
-        chosen, split = task.molecules(store.graphs), task.split(store)
+        split = task.split(store)
     except TaskError as error:
         return f"[red]{escape(str(error).removeprefix(f'{task.name}: '))}[/]"
+    trained, tested = (len(np.unique(store.molecule[frames])) for frames in (split.train, split.ood_test))
     return (
-        f"{len(chosen.train)} molecules trained on, {len(chosen.ood)} OOD; frames: {len(split.train)} train, "
+        f"{trained} molecules trained on, {tested} OOD; frames: {len(split.train)} train, "
         f"{len(split.validation)} validation, {len(split.id_test)} ID test, {len(split.ood_test)} OOD test"
     )

@@ -42,15 +42,28 @@ def problems_of(path: Path) -> list[str]:
     """Problems of one submission, clashes with those next to it among them."""
     from compbench_jax.report.submission import validate_submission
     from compbench_jax.store.published import PUBLISHED
-    from compbench_jax.tasks import get_task
 
-    return validate_submission(path, lambda text: get_task(text).name, PUBLISHED)
+    return validate_submission(path, canonical, PUBLISHED)
 
 
 def problems_alone(path: Path) -> list[str]:
     """Problems of one submission by itself."""
     from compbench_jax.report.submission import submission_problems
     from compbench_jax.store.published import PUBLISHED
-    from compbench_jax.tasks import get_task
 
-    return submission_problems(path, lambda text: get_task(text).name, PUBLISHED)
+    return submission_problems(path, canonical, PUBLISHED)
+
+
+def canonical(text: str) -> str:
+    """Canonical name of a task of the benchmark.
+
+    Raises:
+        TaskError: it is none.
+    """
+    from compbench_jax.errors import TaskError
+    from compbench_jax.tasks import REFERENCES, get_task
+
+    task = get_task(text, files=False)
+    if task.kind in REFERENCES:
+        raise TaskError(f"{text} is no task of the benchmark: evaluate on one of them (compbench tasks)")
+    return task.name

@@ -22,6 +22,7 @@ from compbench_jax.evaluation.sets import Predictor, predict_sets
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.labelling.workers import default_workers, end_pool, start_worker
 from compbench_jax.models.precision import prepare_precision
+from compbench_jax.own_code import load_files, loaded_files
 from compbench_jax.store.frames import offsets_of, ragged_indices
 from compbench_jax.store.store import FrameStore, open_store
 from compbench_jax.training.checkpoint import LoadedRun
@@ -81,7 +82,7 @@ class ProcessPool:
         context = multiprocessing.get_context("spawn")
         self._done = context.SimpleQueue()
         self._pools = [
-            ProcessPoolExecutor(1, context, initializer=begin, initargs=(self._done.put, cores))
+            ProcessPoolExecutor(1, context, initializer=begin, initargs=(self._done.put, cores, loaded_files()))
             for cores in shares_of_cores(workers)
         ]
 
@@ -141,13 +142,14 @@ def shares_of_cores(workers: int) -> list[list[int]]:
     return [share.tolist() for share in np.array_split(cores, workers)]
 
 
-def begin(report: Callable[[int], Any], cores: list[int]) -> None:
+def begin(report: Callable[[int], Any], cores: list[int], own_files: list[Path]) -> None:
     """Start a process of the pool: before JAX, which makes as many threads as the process has cores."""
     global _report
     start_worker()
     _report = report
     if cores:
         os.sched_setaffinity(0, cores)
+    load_files(own_files)  # the potential may be in one of them
 
 
 def predict_share(

@@ -62,7 +62,8 @@ def summary_lines(imported: Imported) -> list[str]:
         if missing:
             first = collection.graphs[min(missing)].molecule.name
             lines.append(
-                f"note: {len(missing)} molecules have no {name} set ({first}, say): tasks cannot use them fully"
+                f"note: {len(missing)} molecules have no {name} set ({first}, say): tasks of the benchmark cannot use "
+                "them fully; `compbench split` and the task random_frames can"
             )
     lines.extend(_label_notes(collection.records))
     boxed = sum(record.get("frames_in_box", 0) for record in collection.records)

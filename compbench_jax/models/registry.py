@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from compbench_jax.errors import CompBenchError, suggestion
 from compbench_jax.files import from_json
+from compbench_jax.models import own
 from compbench_jax.models.baselines.classical import ClassicalConfig
 from compbench_jax.models.baselines.composition import CompositionConfig
 from compbench_jax.models.baselines.nearest import NearestConfig
@@ -161,6 +162,32 @@ def presets() -> dict[str, Any]:
     return {**MODELS, **BASELINES}
 
 
+def own_preset(text: str) -> Any:
+    """The configuration, with its defaults, of a potential in a file of the user's: ``FILE.py:CLASS``.
+
+    Raises:
+        CompBenchError: no such class, or one that is no configuration of a potential.
+    """
+    config = own.configuration_in(text)
+    check_own(config)
+    return config
+
+
+def check_own(config: Any) -> None:
+    """Refuse a configuration that is neither of this package nor one of the user's as it should be.
+
+    Raises:
+        RunError: says what it lacks.
+    """
+    if not is_registered(config):
+        own.check_configuration(config, {*presets(), *(known.kind for known in presets().values())})
+
+
+def is_registered(config: Any) -> bool:
+    """Whether a configuration is of a potential of the tables above."""
+    return any(type(config) is type(known) for known in presets().values())
+
+
 def build_potential(config: ModelConfig, normalisation: Normalisation) -> Potential:
     """Potential of a configuration and the constants of its training data."""
     direct = getattr(config, "direct_forces", False)
@@ -176,26 +203,39 @@ def n_parameters(params: Params) -> int:
 
 
 def config_to_json(config: Any) -> dict[str, Any]:
-    """Configuration as JSON values: its fields, and ``model``, the kind of potential."""
-    return {"model": config.kind, **asdict(config)}
+    """Configuration as JSON values: its fields, ``model``, the kind of potential, and, of one in a file of the user's,
+    ``code``: where that is.
+
+    Raises:
+        CompBenchError: a potential of one's own that is in no file.
+    """
+    code = {} if is_registered(config) else {"code": own.code_of(type(config))}
+    return {"model": config.kind, **code, **asdict(config)}
 
 
-def config_from_json(content: dict[str, Any]) -> Any:
+def config_from_json(content: dict[str, Any], run_code: bool = False) -> Any:
     """Inverse of :func:`config_to_json`. A field that is missing was added after the configuration was written, and has
     its default: a new field's default must mean what older versions did.
 
+    Args:
+        content: the JSON values.
+        run_code: whether the file of a potential that is none of this package may be run. Never for results and
+            submissions, which may be anybody's.
+
     Raises:
         CompBenchError: unknown kind of potential, fields that it does not have, or values of another type.
+        CodeError: the file of the potential is gone or has changed.
     """
     kinds = {type(config).kind: type(config) for config in presets().values()}
     if not isinstance(content, dict):
         raise CompBenchError(f"the configuration of a potential is {content!r:.60}, not an object: restore it")
     values = dict(content)
-    kind = str(values.pop("model", None))
+    kind, code = str(values.pop("model", None)), values.pop("code", None)
+    if code is not None:
+        kinds = {kind: own.class_of(code)} if run_code else {}
     if kind not in kinds:
-        raise CompBenchError(
-            f"the configuration names the potential {kind!r}, unknown to this version: {suggestion(kind, kinds)}"
-        )
+        known = suggestion(kind, kinds) if kinds else "it is in a file of its author's"
+        raise CompBenchError(f"the configuration names the potential {kind!r}, unknown to this version: {known}")
     try:
         return from_json(kinds[kind], values, "model")
     except ValueError as error:

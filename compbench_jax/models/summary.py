@@ -68,7 +68,7 @@ def summarise(config: Any, flops: bool = False) -> Summary:
         flops=operations,
         direct_forces=hasattr(config, "direct_forces"),
         fitted=fitted,
-        citation=config.citation,
+        citation=getattr(config, "citation", ""),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from compbench_jax.errors import RunError, suggestion
-from compbench_jax.models.registry import SIZES
+from compbench_jax.models.registry import SIZES, is_registered, own_preset
 from compbench_jax.models.registry import presets as known_presets
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training.configuration import RunConfig
@@ -76,6 +76,7 @@ def parse(command_line: Sequence[str], kind: type[Arguments] = Arguments, prog: 
     """
     base = _base(command_line)
     presets = known_presets() if base is None else {**known_presets(), base.preset: base.model}
+    command_line = _with_own(command_line, presets)
     default = None
     if base is not None:
         default = kind(**{name: getattr(base, name) for name in RUN_FIELDS if name not in ("data_hash", "preset")})
@@ -113,9 +114,22 @@ def _base(command_line: Sequence[str]) -> RunConfig | None:
     if path is None:
         return None
     base = config_file.read(path)
-    if base.preset not in known_presets():
+    if is_registered(base.model) and base.preset not in known_presets():
         raise RunError(f"{path} has the preset {base.preset!r}: {suggestion(base.preset, known_presets())}")
     return base
+
+
+def _with_own(command_line: Sequence[str], presets: dict[str, Any]) -> list[str]:
+    """The command line with ``model:KIND`` for ``model:FILE.py:CLASS``, and that potential among the presets."""
+    words = list(command_line)
+    for place, word in enumerate(words):
+        text = word.removeprefix("model:")
+        if text != word and ".py" in text:
+            config = own_preset(text)
+            if type(config) is not type(presets.get(config.kind)):  # or settings of --config would be lost
+                presets[config.kind] = config
+            words[place] = f"model:{config.kind}"
+    return words
 
 
 def _arguments_type(presets: dict[str, Any], kind: type[Arguments]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from compbench_jax import files
 from compbench_jax.errors import CompBenchError, DataError, RunError
 from compbench_jax.files import read_json
+from compbench_jax.models.own import CodeError
 from compbench_jax.models.registry import RECIPES, Recipe, config_from_json, config_to_json
 from compbench_jax.runtime import PRECISIONS, Precision
 from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
@@ -42,7 +43,7 @@ class RunConfig:
     """Name of the potential in MODELS that the configuration started from."""
 
     model: Any
-    """Potential to train."""
+    """Potential to train: a name, or one of your own as model:my_model.py:MyConfig (docs/own-model.md)."""
 
     seed: int = 0
     """Seed of the initial parameters and of the order of batches."""
@@ -120,7 +121,7 @@ def resolve(optimiser: OptimiserSettings, recipe: Recipe) -> OptimiserSettings:
     )
 
 
-FREE = ("data", "watch.checkpoint_seconds", *(f"device.{f.name}" for f in fields(DeviceSettings)))
+FREE = ("data", "model.code.file", "watch.checkpoint_seconds", *(f"device.{f.name}" for f in fields(DeviceSettings)))
 """Settings that do not change what a run computes, but for rounding: a resumed run may have others."""
 
 
@@ -200,7 +201,9 @@ def from_json(content: Any, where: Path) -> RunConfig:
         settings = {key: value for key, value in content.items() if key not in ("format", "version")}
         settings["optimiser"] = {"name": "adam", **settings.get("optimiser", {})}  # before there was a choice
         configuration: RunConfig = files.from_json(RunConfig, settings)
-        return replace(configuration, model=config_from_json(configuration.model))
+        return replace(configuration, model=config_from_json(configuration.model, run_code=True))
+    except CodeError as error:
+        raise CodeError(f"{where}: {error}") from error
     except (CompBenchError, ValueError) as error:
         raise RunError(f"{where} does not fit this version ({error})") from error
 

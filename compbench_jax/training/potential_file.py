@@ -7,6 +7,7 @@ from typing import Any
 
 from compbench_jax.errors import CompBenchError, DataError, RunError
 from compbench_jax.files import read_json, write_atomically
+from compbench_jax.models.own import CodeError
 from compbench_jax.models.potential import Normalisation, Potential
 from compbench_jax.models.registry import build_potential, config_from_json, config_to_json
 
@@ -55,7 +56,9 @@ def read(run: Path) -> Potential:
             scale=float(values["scale"]),
             average_neighbours=float(values["average_neighbours"]),
         )
-        config = config_from_json(content["model"])
+        config = config_from_json(content["model"], run_code=True)
+    except CodeError:
+        raise
     except (CompBenchError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"{path} is damaged ({type(error).__name__}: {error}): restore it, or train again") from error
     return build_potential(config, normalisation)

@@ -13,7 +13,7 @@ from compbench_jax.errors import DataError, RunError
 from compbench_jax.files import read_json
 from compbench_jax.models.normalisation import fit_reference_energies
 from compbench_jax.models.potential import Normalisation, Params
-from compbench_jax.models.registry import config_from_json
+from compbench_jax.models.registry import config_from_json, config_to_json
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.checkpoint import LoadedRun, load_run, without_prior
@@ -37,7 +37,7 @@ def load_start(folder: Path, model: Any, store: FrameStore, split: Split, prior:
         RunError: no such run, another potential or prior, or one that has seen molecules that are to test this one.
     """
     run = load_run(folder)
-    if config_from_json(run.config["model"]) != model:
+    if config_to_json(config_from_json(run.config["model"], run_code=True)) != config_to_json(model):
         raise RunError(f"{folder} is a run of another potential: start with `--config {folder}/config.json`")
     if run.config["prior"] != prior:
         raise RunError(f"{folder} was trained with --prior {run.config['prior']}, this run has {prior}: give the same")

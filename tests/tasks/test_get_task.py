@@ -33,6 +33,9 @@ from compbench_jax.tasks import ALL_TASKS, CONTROLS, EXPERIMENTS, EXTENSIONS, MA
         ("control_random(fragment_fusion, seed=3)", "control_random(fragment_fusion[OH],seed=3)"),
         ("control_random(fragment_transfer[OH,CHO] ,seed = 0 )", "control_random(fragment_transfer[OH,CHO])"),
         ("oracle(chain_extension)", "oracle(chain_extension)"),
+        ("random_frames", "random_frames"),
+        ("random_frames[0]", "random_frames"),
+        ("random_frames[3]", "random_frames[3]"),
         ("oracle( fragment_transfer[OH,NH2] )", "oracle(fragment_transfer[OH,NH2])"),
     ],
 )
@@ -84,6 +87,8 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
         ("fragment_transfer[alkane,OH]", "'alkane' is the bare end"),
         ("chain_extension[ketone]", "chain_extension: unknown family 'ketone': use one of alkane, .*amino_acid"),
         ("chain_extension[OH,OH,OH]", "unknown family 'OH,OH,OH'"),
+        ("random_frames[x]", "the parameter seed is 'x': give a number"),
+        ("random_frames[-1]", "seed -1 is negative"),
         ("oracle", r"oracle is made of a task and needs one: write oracle\(TASK\)"),
         ("pretraining", r"write pretraining\(TASK\)"),
         ("pretraining(oracle(fragment_fusion))", "name the task itself"),

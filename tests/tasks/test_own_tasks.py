@@ -8,10 +8,11 @@ from toy_store import make_store
 import compbench_jax as cb
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
+from compbench_jax.cli.validate import canonical
 from compbench_jax.errors import TaskError
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.store.store import open_store
-from compbench_jax.tasks import get_task
+from compbench_jax.tasks import get_task, task_of_run
 
 FILE = '''
 from __future__ import annotations
@@ -123,6 +124,7 @@ def test_a_rule_that_fails_is_one_line(file, data):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("kept_programs")
 def test_commands_take_it_and_a_run_keeps_its_split(file, data, tmp_path, capsys):
     task, run, out = f"{file}:Heavier[4]", tmp_path / "run", tmp_path / "split.json"
     assert code("tasks", task, "--data", data) == 0
@@ -145,3 +147,20 @@ def test_commands_take_it_and_a_run_keeps_its_split(file, data, tmp_path, capsys
     for words in (("explain", run), ("table", run), site, ("compare", run, tmp_path / "other")):
         assert code(*words) == 0
     assert (tmp_path / "site" / "task-own-heavier-4.html").exists()
+
+
+def test_names_in_results_and_runs_of_others_run_no_code(file, tmp_path):
+    file.write_text(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n")
+    for name in (
+        f"{file}:Heavier",
+        f"oracle({file}:Heavier)",
+        f"control_random({file}:Heavier,seed=3)",
+        "split(x.json)",
+    ):
+        with pytest.raises(TaskError, match=r"in a file of its author's"):
+            canonical(name)
+        with pytest.raises(TaskError, match=r"in a file of its author's"):
+            task_of_run(name, tmp_path, name)
+    with pytest.raises(TaskError, match="no task of the benchmark"):
+        canonical("random_frames")
+    assert not (tmp_path / "ran").exists()
