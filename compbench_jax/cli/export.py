@@ -14,8 +14,9 @@ class Arguments:
     For example:  compbench export data/mini --out mini.xyz
                   compbench export runs/mine --out mine.zip --batch 16
 
-    A data set becomes extended XYZ. A run becomes a StableHLO program with its parameters, lowered for cpu, cuda and
-    tpu. `compbench_jax.exported.load(FILE)` runs it without the code of the model.
+    A data set becomes extended XYZ, or an ASE database in LMDB (--out mini.aselmdb). A run becomes a StableHLO program
+    with its parameters, lowered for cpu, cuda and tpu. `compbench_jax.exported.load(FILE)` runs it without the code of
+    the model.
     """
 
     folder: tyro.conf.Positional[Path]
@@ -24,8 +25,9 @@ class Arguments:
     out: Path
     """File to write."""
 
-    format: Literal["extxyz"] = "extxyz"
-    """Of a data set. Extended XYZ: energies in eV, forces in eV/Å, molecule and trajectory in the comment line."""
+    format: Literal["auto", "extxyz", "aselmdb"] = "auto"
+    """Of a data set: extended XYZ or an ASE database in LMDB; energies in eV, forces in eV/Å, with molecule and
+    trajectory. auto: LMDB for .aselmdb."""
 
     which: Literal["best", "latest"] = "best"
     """Of a run: parameters of the lowest validation loss, or of the last checkpoint."""
@@ -65,11 +67,14 @@ def run(arguments: Arguments) -> None:
 
 
 def export_store(arguments: Arguments) -> None:
-    """Frames as extended XYZ."""
+    """Frames as extended XYZ or an ASE database in LMDB."""
+    from compbench_jax.interchange.ase_lmdb import export_ase_lmdb
     from compbench_jax.interchange.export import export_extxyz
     from compbench_jax.store.store import open_store
 
-    count = export_extxyz(open_store(arguments.folder, checksums=True), arguments.out)
+    lmdb = arguments.format == "aselmdb" or (arguments.format, arguments.out.suffix) == ("auto", ".aselmdb")
+    export = export_ase_lmdb if lmdb else export_extxyz
+    count = export(open_store(arguments.folder, checksums=True), arguments.out)
     print(f"{arguments.out}: {count} frames")
 
 

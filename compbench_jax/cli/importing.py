@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 class Arguments:
     """Make a data set of the labelled frames in other programs' files.
 
-    Reads ASE .traj, extended XYZ (.xyz, .extxyz), ASE .db and .npz in the MD17 convention. Molecules are identified by
-    their bonds, not by file names; of each molecule the longest trajectory becomes the primary set (training), the
-    others the secondary set (validation and ID test). Files NAME_total.traj and NAME_final.traj, as the benchmark's
-    authors call them, are primary and secondary whatever their lengths. Repeated geometries and frames whose bonds
-    changed are left out and reported. Run it with --dry-run first. Details: docs/importing.md.
+    Reads ASE .traj, .db and .aselmdb (OMol25), extended XYZ (.xyz, .extxyz), .npz in the MD17 convention, and HDF5
+    (.h5, .hdf5) with a group per molecule, as in SPICE. Molecules are identified by their bonds, not by file names; of
+    each molecule the longest trajectory becomes the primary set (training), the others the secondary set (validation
+    and ID test). Files NAME_total.traj and NAME_final.traj, as the benchmark's authors call them, are primary and
+    secondary whatever their lengths. Repeated geometries and frames whose bonds changed are left out and reported. Run
+    it with --dry-run first. Details: docs/importing.md.
     """
 
     paths: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")]]
@@ -29,8 +30,8 @@ class Arguments:
     """Folder of the data set. Nothing is written elsewhere."""
 
     energy_unit: str | None = None
-    """Unit of the energies: eV, kcal/mol, Hartree or kJ/mol. Required if a file does not state it (.npz, .xyz); .traj
-    and .db are in eV, ASE's convention, unless stated here."""
+    """Unit of the energies: eV, kcal/mol, Hartree or kJ/mol. Required if a file does not state it (.npz, .xyz, .h5);
+    .traj, .db and .aselmdb are in eV, ASE's convention, unless stated here."""
 
     length_unit: str | None = None
     """Unit of the positions: Ang or Bohr, under the same rules."""

@@ -7,7 +7,7 @@ columns it needs.
 import json
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -83,22 +83,57 @@ def _frame(path: Path, index: int, row: dict[str, Any], stated: dict[str, Any], 
         scalars["energy"] = row["energy"]
     if row["forces"] is not None:
         vectors["forces"] = _array(path, index, row["forces"], "<f8").reshape(-1, 3)
+    positions = _array(path, index, row["positions"], "<f8").reshape(-1, 3)
+    pbc = row["pbc"] if isinstance(row["pbc"], int) else 0
+    cell = None if row["cell"] is None else _array(path, index, row["cell"], "<f8")
+    periodic = [bool(pbc >> k & 1) for k in range(3)]
+    return row_frame(path, index, numbers, positions, scalars, vectors, cell, periodic, stated, keys)
+
+
+def row_frame(
+    path: Path,
+    index: int,
+    numbers: np.ndarray,
+    positions: np.ndarray,
+    scalars: Mapping[str, Any],
+    vectors: Mapping[str, np.ndarray],
+    cell: np.ndarray | None,
+    periodic: Sequence[bool],
+    stated: Mapping[str, Any],
+    keys: LabelKeys,
+) -> ForeignFrame:
+    """The labelled frame of a row of an ASE database, whatever holds it.
+
+    Args:
+        path: the file, for messages.
+        index: number of the row, from 0.
+        numbers: atomic numbers.
+        positions: ``[n_atoms, 3]``.
+        scalars: energies, charge, spin and other single values, by key.
+        vectors: arrays ``[n_atoms, 3]``, forces among them.
+        cell: its vectors, 9 numbers.
+        periodic: along which of them.
+        stated: the metadata of the file, where units may stand.
+        keys: what the user says of labels.
+
+    Raises:
+        DataError: see :func:`labelled_frame`, or no labels.
+    """
     alone = lone_atom(numbers, keys, scalars, vectors)
     if alone is not None:
         return alone
     labels = keys.choose(f"{path}, frame {index}", tuple(scalars), tuple(vectors))
-    pbc = row["pbc"] if isinstance(row["pbc"], int) else 0
     frame = labelled_frame(
         path,
         index,
         numbers,
-        _array(path, index, row["positions"], "<f8").reshape(-1, 3),
+        positions,
         scalars[labels.energy],
         vectors[labels.forces],
         labels,
         scalars,
-        None if row["cell"] is None else _array(path, index, row["cell"], "<f8"),
-        [bool(pbc >> k & 1) for k in range(3)],
+        cell,
+        periodic,
     )
     units = stated.get("_property_unit_dict")
     if isinstance(units, dict):

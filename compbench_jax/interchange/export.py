@@ -31,29 +31,35 @@ def export_extxyz(store: FrameStore, path: Path) -> int:
     return store.n_frames
 
 
+def frame_info(store: FrameStore, frame: int) -> dict[str, str]:
+    """What is said of a frame next to its labels: molecule, set, segment, time (fs), temperature (K), units, level."""
+    molecule = store.graphs[store.molecule[frame]].molecule
+    level = {f"level_{word}": store.manifest.level.get(word) for word in ("method", "basis", "program")}
+    return {
+        "molecule": molecule.name,
+        "smiles": molecule.smiles,
+        "inchikey": molecule.inchikey,
+        "set": SETS[store.set[frame]],
+        "segment": str(int(store.segment[frame])),
+        "time": f"{float(store.time[frame]):.9g}",
+        "temperature": f"{float(store.temperature[frame]):.9g}",
+        "energy_unit": "eV",
+        "length_unit": "Ang",
+        **{key: value for key, value in level.items() if value is not None},
+    }
+
+
 def _frames(store: FrameStore) -> Iterator[str]:
     from ase.data import chemical_symbols
 
-    level = {f"level_{word}": store.manifest.level.get(word) for word in ("method", "basis", "program")}
-    common = {"energy_unit": "eV", "length_unit": "Ang", **{k: v for k, v in level.items() if v is not None}}
     for index, graph in enumerate(store.graphs):
         symbols = [f"{chemical_symbols[number]:<2}" for number in graph.numbers]
-        molecule = graph.molecule
-        identity = {"molecule": molecule.name, "smiles": molecule.smiles, "inchikey": molecule.inchikey}
         # Nine digits tell every float32 from its neighbours.
         line = "{} {:15.9g} {:15.9g} {:15.9g} {:15.9g} {:15.9g} {:15.9g}".format
         for k in np.flatnonzero(store.molecule == index):
             rows = slice(store.offsets[k], store.offsets[k + 1])
             table = np.concatenate([store.positions[rows], store.forces[rows]], axis=1).tolist()
-            info = {
-                "energy": repr(float(store.energy[k])),
-                **identity,
-                "set": SETS[store.set[k]],
-                "segment": str(int(store.segment[k])),
-                "time": f"{float(store.time[k]):.9g}",
-                "temperature": f"{float(store.temperature[k]):.9g}",
-                **common,
-            }
+            info = {"energy": repr(float(store.energy[k])), **frame_info(store, int(k))}
             comment = " ".join(f"{key}={quoted(value)}" for key, value in info.items())
             atoms = "\n".join(line(symbol, *row) for symbol, row in zip(symbols, table, strict=True))
             yield f'{graph.n_atoms}\nProperties={COLUMNS} {comment} pbc="F F F"\n{atoms}\n'

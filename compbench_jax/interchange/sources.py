@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compbench_jax.errors import CompBenchError, DataError
+from compbench_jax.interchange.ase_lmdb import read_ase_lmdb
 from compbench_jax.interchange.database import read_database
 from compbench_jax.interchange.extended_xyz import read_extended_xyz
 from compbench_jax.interchange.frame import ForeignFrame, Units
+from compbench_jax.interchange.hdf5 import read_hdf5
 from compbench_jax.interchange.labels import LabelKeys
 from compbench_jax.interchange.npz import read_npz
 from compbench_jax.interchange.trajectory import read_trajectory
@@ -23,6 +25,9 @@ READERS: dict[str, tuple[Callable[[Path, LabelKeys], Iterator[ForeignFrame]], tu
     ".extxyz": (read_extended_xyz, None),
     ".xyz": (read_extended_xyz, None),
     ".npz": (read_npz, None),
+    ".aselmdb": (read_ase_lmdb, ASE_UNITS),
+    ".h5": (read_hdf5, None),
+    ".hdf5": (read_hdf5, None),
 }
 """By suffix: what reads the file, and the units that its format prescribes."""
 

@@ -4,9 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from compbench_jax.store.store import SETS, open_store
 from compbench_jax.store.writer import Trajectory, write_store
+
+# From the definitions of the SI (J, mol⁻¹, C are exact) and CODATA, not from the code under test.
+HARTREE, BOHR = 27.2113862460, 0.5291772109
 
 MINI = Path(__file__).parents[2] / "data" / "mini"
 MOLECULES = ("ethane", "ethanol", "ethanoic acid", "2-hydroxyethanal")
@@ -78,7 +82,7 @@ def ase_images(frames, **info):
 
 
 def write_ase(path, frames):
-    """By suffix: .traj, .xyz (as ASE writes it, units unstated) or .db."""
+    """By suffix: .traj, .xyz (as ASE writes it, units unstated), .db or .aselmdb."""
     from ase.db import connect
     from ase.io import write
 
@@ -87,8 +91,31 @@ def write_ase(path, frames):
         with connect(path) as database:
             for atoms in ase_images(frames):
                 database.write(atoms)
+    elif path.suffix == ".aselmdb":
+        pytest.importorskip("ase_db_backends")
+        with connect(path, type="aselmdb", use_lock_file=False) as database:
+            for atoms in ase_images(frames):
+                database.write(atoms, data={"charge": 0, "spin": 1, "source": "made up"})
     else:
         write(path, ase_images(frames), format="extxyz" if path.suffix == ".xyz" else "traj")
+    return path
+
+
+def write_spice(path, molecules, **more):
+    """Molecules by name in the layout of SPICE: a group each, in Bohr, Hartree and Hartree/Bohr, gradients."""
+    h5py = pytest.importorskip("h5py")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for name, frames in molecules.items():
+            group = file.create_group(name)
+            group["atomic_numbers"] = frames.numbers.astype(np.int16)
+            group["conformations"] = frames.positions / BOHR
+            group["dft_total_energy"] = frames.energy / HARTREE
+            group["dft_total_gradient"] = -frames.forces.astype(float) / HARTREE * BOHR
+            group["formation_energy"] = frames.energy / HARTREE + 3.0
+            group.create_dataset("smiles", data=["[C:1]([H:2])"], dtype=h5py.string_dtype())
+            for key, value in more.items():
+                group[key] = value
     return path
 
 

@@ -44,6 +44,7 @@ KCAL, HARTREE, BOHR = 4.184 * KJ, 27.2113862460, 0.5291772109
     ("suffix", "options", "energy_unit", "length_unit"),
     [
         (".db", UnitChoice(), 1.0, 1.0),
+        (".aselmdb", UnitChoice(), 1.0, 1.0),
         (".xyz", UnitChoice("eV", "Ang"), 1.0, 1.0),
         (".npz", UnitChoice("kcal/mol", "Ang"), KCAL, 1.0),
         (".npz", UnitChoice("Hartree", "bohr"), HARTREE, BOHR),
