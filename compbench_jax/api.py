@@ -55,6 +55,7 @@ from compbench_jax.store.store import FrameStore as Data
 from compbench_jax.store.store import open_store
 from compbench_jax.tasks import ALL_TASKS as TASKS
 from compbench_jax.tasks import get_task, task_of_run
+from compbench_jax.training.boards import board_names
 from compbench_jax.training.checkpoint import LoadedRun, load_run
 from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.run import train_run
@@ -149,6 +150,7 @@ def train(
     seed: int = 0,
     learning_rate: float | None = None,
     resume: bool = True,
+    log: str = "",
     **settings: Any,
 ) -> Path:
     """Train a potential on a task, or go on where a run in the same folder stopped.
@@ -164,6 +166,7 @@ def train(
         seed: of initial parameters and batch order.
         learning_rate: peak; by default the preset's.
         resume: go on with a run that the folder holds already; otherwise that is an error.
+        log: boards that are told the records of the run's log: ``"tensorboard"``, ``"wandb"`` or both with a comma.
         settings: further fields of :class:`compbench_jax.training.configuration.RunConfig`, such as
             ``loss=LossSettings(energy_weight=2.0)``.
 
@@ -191,7 +194,7 @@ def train(
         chosen.name, str(data.path), data.hash, preset, model, seed, steps, batch_size, **settings
     )
     run = Path(out) if out is not None else default_folder(chosen.name, preset, seed, configuration.prior)
-    stopped = train_run(configuration, data, chosen.split(data), run, resume=resume)
+    stopped = train_run(configuration, data, chosen.split(data), run, resume=resume, boards=board_names(log))
     if stopped is not None:
         raise RunError(f"training was interrupted (signal {stopped}): call again with the same arguments to go on")
     return run

@@ -16,9 +16,11 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
     """
     from compbench_jax.models.precision import prepare_precision
     from compbench_jax.training.arguments import configure, parse
+    from compbench_jax.training.boards import board_names
 
     arguments = parse(sys.argv[1:] if words is None else words, prog=prog)
     prepare_precision(arguments.precision)
+    boards = board_names(arguments.log)
     # After the command line is known to be good, since these take seconds.
     from compbench_jax.training.processes import connect, launched_together
 
@@ -38,7 +40,9 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
     splits = [item.split(store) for item, _ in todo]
     for (item, folder), split in zip(todo, splits, strict=True):
         configuration = configure(arguments, item.name, store.hash)
-        stopped = train_run(configuration, store, split, folder, resume=arguments.resume, profile=arguments.profile)
+        stopped = train_run(
+            configuration, store, split, folder, resume=arguments.resume, profile=arguments.profile, boards=boards
+        )
         if stopped is not None:
             sys.exit(128 + stopped)
 

@@ -53,6 +53,10 @@ class Arguments(RunConfig):
     profile: bool = False
     """Trace a few steps after warm-up into RUN/profile, for Perfetto and TensorBoard (docs/performance.md)."""
 
+    log: str = ""
+    """Boards that are told the records of log.jsonl: tensorboard, wandb, or both with a comma (docs/cluster.md). Into
+    RUN/tensorboard and RUN/wandb; without network unless WANDB_MODE=online."""
+
     resume: bool = True
     """Resume a run that exists in the folder. With --no-resume an existing run is an error."""
 

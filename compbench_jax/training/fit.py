@@ -13,8 +13,9 @@ from compbench_jax.models.baselines.fit import fit_baseline
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params
 from compbench_jax.training import processes
+from compbench_jax.training.boards import open_boards
 from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints
-from compbench_jax.training.configuration import RunConfig
+from compbench_jax.training.configuration import RunConfig, to_json
 from compbench_jax.training.data import RunData
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import RunLog, open_log
@@ -26,7 +27,14 @@ STEP = 1
 """The step that a finished fit stands at."""
 
 
-def fit_run(configuration: RunConfig, run: Path, potential: Potential, data: RunData, display: Display) -> None:
+def fit_run(
+    configuration: RunConfig,
+    run: Path,
+    potential: Potential,
+    data: RunData,
+    display: Display,
+    boards: tuple[str, ...] = (),
+) -> None:
     """Fit the parameters, log their errors as a validation, and save them as the only checkpoint.
 
     A run that has its checkpoint is complete and left alone.
@@ -37,6 +45,7 @@ def fit_run(configuration: RunConfig, run: Path, potential: Potential, data: Run
         potential: to fit.
         data: frames of the run.
         display: what the terminal shows.
+        boards: that are told the records of the log.
     """
     checkpoints = Checkpoints(run)
     if checkpoints.steps():
@@ -46,7 +55,9 @@ def fit_run(configuration: RunConfig, run: Path, potential: Potential, data: Run
     display.say(f"fitting   {configuration.preset} to {data.train.n_frames} frames, in closed form; run folder {run}")
     params, words = fit_baseline(configuration.model, potential.normalisation, data.train, data.validation)
     params = cast_params(params, configuration.precision)
-    log = open_log(run / LOG_FILE, STEP)[0] if processes.is_first() else RunLog(Path(os.devnull))
+    log = RunLog(Path(os.devnull))
+    if processes.is_first():
+        log = open_log(run / LOG_FILE, STEP, open_boards(boards, run, to_json(configuration), 0))[0]
     try:
         log.write("start", 0, seconds=0.0, fitted=words)
         evaluator, members = make_evaluator(potential), jax.tree.map(lambda x: jnp.asarray(x)[None], params)

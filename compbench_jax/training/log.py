@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from compbench_jax.files import parse_json, read_bytes, write_atomically
+from compbench_jax.training.boards import Told
 
 FILE = "log.jsonl"
 MOST_BYTES = 1 << 30
 
 
 class RunLog:
-    """Writes the log of one run; made by :func:`open_log`."""
+    """Writes the log of one run, and tells boards of every line; made by :func:`open_log`."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, told: Told | None = None):
+        self.path, self.told = path, told or Told({})
         self.handle = path.open("a", encoding="utf-8")
 
     def write(self, event: str, step: int, **values: Any) -> None:
@@ -33,17 +34,19 @@ class RunLog:
         line = {"event": event, "step": step, **{key: _plain(value) for key, value in values.items()}}
         self.handle.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
         self.handle.flush()
+        self.told.write(line)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and the boards."""
         self.handle.close()
+        self.told.close()
 
 
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def open_log(path: Path, step: int) -> tuple[RunLog, float]:
+def open_log(path: Path, step: int, told: Told | None = None) -> tuple[RunLog, float]:
     """Open a log to go on after ``step``: lines of later steps, which will be written again, are taken out.
 
     Returns:
@@ -53,7 +56,7 @@ def open_log(path: Path, step: int) -> tuple[RunLog, float]:
     if path.exists():
         text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in kept)
         write_atomically(path, text.encode())
-    return RunLog(path), max((float(line.get("seconds") or 0.0) for line in kept), default=0.0)
+    return RunLog(path, told), max((float(line.get("seconds") or 0.0) for line in kept), default=0.0)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

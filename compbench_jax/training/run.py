@@ -19,9 +19,11 @@ from compbench_jax.runtime import process_settings
 from compbench_jax.splits.audit import audit_split, read_audit, write_audit
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
+from compbench_jax.training import configuration as config_file
 from compbench_jax.training import potential_file, prior, processes, run_folder
 from compbench_jax.training import profile as profiling
 from compbench_jax.training.batches import BatchSource
+from compbench_jax.training.boards import open_boards
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
 from compbench_jax.training.chunk import make_program
 from compbench_jax.training.configuration import RunConfig, check
@@ -49,6 +51,7 @@ def train_run(
     display: Display | None = None,
     watcher: Watcher | None = None,
     profile: bool = False,
+    boards: tuple[str, ...] = (),
 ) -> int | None:
     """Train a potential, or go on where a run in the same folder with the same configuration stopped.
 
@@ -63,6 +66,7 @@ def train_run(
         display: what the terminal shows.
         watcher: looks at every validation and may stop the run, see :data:`compbench_jax.training.trainer.Watcher`.
         profile: trace a few steps into ``RUN/profile``, see :mod:`compbench_jax.training.profile`.
+        boards: that are told the records of the log, names of :data:`compbench_jax.training.boards.BOARDS`.
 
     Returns:
         None, or the signal (SIGINT, SIGTERM) that stopped the run early, with a checkpoint written.
@@ -101,9 +105,9 @@ def train_run(
             dtype_of(configuration.precision),
         )
         if getattr(configuration.model, "fitted", False):
-            fit_run(configuration, run, potential, data, display)
+            fit_run(configuration, run, potential, data, display, boards)
             return None
-        return _train_prepared(configuration, store, split, run, potential, data, display, watcher, profile)
+        return _train_prepared(configuration, store, split, run, potential, data, display, watcher, profile, boards)
 
 
 def prepare_prior(run: Path, configuration: RunConfig, store: FrameStore, split: Split, display: Display) -> None:
@@ -149,6 +153,7 @@ def _train_prepared(
     display: Display,
     watcher: Watcher | None,
     profile: bool,
+    boards: tuple[str, ...],
 ) -> int | None:
     """Set up state and compiled functions, restore a checkpoint if there is one, and train."""
     members = configuration.members()
@@ -180,7 +185,10 @@ def _train_prepared(
     source = BatchSource(data.train, configuration, layout)
     size = n_parameters(template.members.params) // len(members)
     announce(display, configuration, split, potential, data, source, size, step, run)
-    log, seconds = open_log(run / LOG_FILE, step) if processes.is_first() else (RunLog(Path(os.devnull)), 0.0)
+    log, seconds = RunLog(Path(os.devnull)), 0.0
+    if processes.is_first():
+        told = open_boards(boards if step < configuration.steps else (), run, config_file.to_json(configuration), step)
+        log, seconds = open_log(run / LOG_FILE, step, told)
     if step >= configuration.steps:
         log.close()
         return None

@@ -49,6 +49,7 @@ class TuneArguments(arguments.Arguments):
     learning_rates: tyro.conf.Suppress[tuple[float, ...]] = ()
     with_controls: tyro.conf.Suppress[bool] = False
     profile: tyro.conf.Suppress[bool] = False
+    log: tyro.conf.Suppress[str] = ""
     resume: tyro.conf.Suppress[bool] = True
     processes: tyro.conf.Suppress[ProcessSettings] = field(default_factory=ProcessSettings)
 
