@@ -1,5 +1,6 @@
 """A set of frames ready for a potential: neighbour lists, targets, and padded batches of one shape."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,12 @@ from compbench_jax.batching.neighbours import EdgeLists, neighbour_lists, refuse
 from compbench_jax.batching.packing import (
     BatchShape,
     Packed,
+    buffer_rows,
     fixed_shape,
     pack,
-    pack_tightly,
+    pack_in_order,
     padding,
+    plans_per_epoch,
     refuse_too_large,
 )
 from compbench_jax.batching.topology import MAX_BONDS, Topology, topology_of
@@ -24,8 +27,62 @@ from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.store.frames import Frames, offsets_of, ragged_indices
 
 
+class BatchedFrames(ABC):
+    """Frames that are taken in padded batches: their sizes, and plans of batches, which depend on nothing else.
+
+    Attributes:
+        batch_size: mean number of structures per batch.
+        shape: array sizes of every batch.
+    """
+
+    batch_size: int
+    shape: BatchShape
+
+    @property
+    @abstractmethod
+    def n_atoms(self) -> np.ndarray:
+        """Atoms of each frame, int64 ``[n_frames]``."""
+
+    @property
+    @abstractmethod
+    def n_edges(self) -> np.ndarray:
+        """Edges of each frame, int64 ``[n_frames]``."""
+
+    @abstractmethod
+    def batch(self, item: Packed) -> jraph.GraphsTuple:
+        """Assemble one batch of a plan (layout: see :class:`GraphDataset`)."""
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.n_atoms)
+
+    @property
+    def plans_per_epoch(self) -> int:
+        """Plans that have every frame once between them: one, more for a set that is shuffled by buffer."""
+        return plans_per_epoch(self.n_frames)
+
+    def epoch(self, seed: int, number: int) -> list[Packed]:
+        """Batches of one plan, counted from the start of training; mixed by ``seed`` and ``number``.
+
+        It has every frame once, or, for a set that is shuffled by buffer, those of one buffer.
+        """
+        rng = np.random.default_rng([seed, number])
+        rows = buffer_rows(self.n_frames, seed, number)
+        plan = pack(self.n_atoms[rows], self.n_edges[rows], self.shape, self.batch_size, rng)
+        return [Packed(item.shape, rows[item.indices]) for item in plan]
+
+    def sequential(self) -> list[Packed]:
+        """Batches for evaluation: every frame once, in as few batches as will do, the same in every call."""
+        return pack_in_order(self.n_atoms, self.n_edges, self.shape)
+
+    def padding(self, plan: Sequence[Packed]) -> tuple[float, float]:
+        """Fractions of the nodes and of the edges in the batches of a plan that are padding."""
+        return padding(plan, self.n_atoms, self.n_edges)
+
+
 @dataclass(frozen=True, eq=False)
-class GraphDataset:
+class GraphDataset(BatchedFrames):
     """Frames with their edges, and how to batch them. Made by :meth:`build`.
 
     A batch is a ``jraph.GraphsTuple`` of NumPy arrays, in Å, eV and eV/Å:
@@ -135,18 +192,15 @@ class GraphDataset:
         """Number of frames."""
         return self.frames.n_frames
 
-    def epoch(self, seed: int, epoch: int) -> list[Packed]:
-        """Batches of one training epoch: every frame once, mixed by ``seed`` and ``epoch``."""
-        rng = np.random.default_rng([seed, epoch])
-        return pack(self.frames.n_atoms, self.edges.n_edges, self.shape, self.batch_size, rng)
+    @property
+    def n_atoms(self) -> np.ndarray:
+        """Atoms of each frame, int64 ``[n_frames]``."""
+        return self.frames.n_atoms
 
-    def sequential(self) -> list[Packed]:
-        """Batches for evaluation: every frame once, in as few batches as will do, the same in every call."""
-        return pack_tightly(self.frames.n_atoms, self.edges.n_edges, self.shape)
-
-    def padding(self, plan: Sequence[Packed]) -> tuple[float, float]:
-        """Fractions of the nodes and of the edges in the batches of a plan that are padding."""
-        return padding(plan, self.frames.n_atoms, self.edges.n_edges)
+    @property
+    def n_edges(self) -> np.ndarray:
+        """Edges of each frame, int64 ``[n_frames]``."""
+        return self.edges.n_edges
 
     def triplet_padding(self, plan: Sequence[Packed]) -> float:
         """Fraction of the places for triplets in the batches of a plan that are empty; 0 without triplets."""

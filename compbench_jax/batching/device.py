@@ -11,7 +11,7 @@ import jraph
 import numpy as np
 
 from compbench_jax.batching.dataset import GraphDataset
-from compbench_jax.batching.packing import BatchShape
+from compbench_jax.batching.packing import MOST, BatchShape
 
 Array = Any
 """An array of NumPy before it is put on a device, of JAX after."""
@@ -24,7 +24,7 @@ class DeviceFrames(NamedTuple):
         positions, forces: ``[n_atoms, 3]``, of the dtype of the batches, Å and eV/Å.
         species: int32 ``[n_atoms]``.
         senders, receivers: int32 ``[n_edges]``, within the frame.
-        atom_offsets, edge_offsets: int32 ``[n_frames + 1]``.
+        atom_offsets, edge_offsets: int32 ``[n_frames + 1]``, see :func:`countable`.
         targets: ``[n_frames]``, of the same dtype, interaction energies, eV.
         neighbours, keys: int32 ``[n_atoms, …]``, of the topology; None without.
     """
@@ -61,6 +61,11 @@ def device_frames(dataset: GraphDataset) -> DeviceFrames:
 def size_on_device(dataset: GraphDataset) -> int:
     """Bytes that :func:`device_frames` takes."""
     return sum(array.nbytes for array in device_frames(dataset) if array is not None)
+
+
+def countable(dataset: GraphDataset) -> bool:
+    """Whether the 32-bit integers of a device can number the atoms and edges of a data set."""
+    return max(dataset.frames.offsets[-1], dataset.edges.offsets[-1]) <= MOST
 
 
 def frame_slots(indices: np.ndarray, shape: BatchShape) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Neighbour lists of many small molecules at once, computed once per set of frames (NumPy)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,19 +51,14 @@ def neighbour_lists(frames: Frames, cutoff: float) -> EdgeLists:
     Raises:
         DataError: the cutoff is not a positive length, or a position is not finite (the frame is named).
     """
-    if not (np.isfinite(cutoff) and cutoff > 0):
-        raise DataError(f"the cutoff is {cutoff} Å: give a positive length")
+    refuse_bad_cutoff(cutoff)
     refuse_not_finite(frames, frames.positions, "position")
-    n_atoms = frames.n_atoms
-    parts: list[Part] = []
-    for size in np.unique(n_atoms):
-        members = np.flatnonzero(n_atoms == size)
-        if size > DENSE_LIMIT:
-            parts += [_tree_part(frames, int(index), cutoff) for index in members]
-        else:
-            at_once = max(1, PAIRS_AT_ONCE // max(1, int(size) ** 2))
-            chunks = [members[start : start + at_once] for start in range(0, len(members), at_once)]
-            parts += [_dense_part(frames, chunk, int(size), cutoff) for chunk in chunks]
+    parts: list[Part] = [
+        _tree_part(frames, int(members[0]), cutoff)
+        if size > DENSE_LIMIT
+        else _dense_part(frames, members, size, cutoff)
+        for size, members in _by_size(frames)
+    ]
 
     n_edges = np.zeros(frames.n_frames, np.int64)
     for indices, counts, _, _ in parts:
@@ -73,6 +69,43 @@ def neighbour_lists(frames: Frames, cutoff: float) -> EdgeLists:
         rows = ragged_indices(offsets[indices], counts)
         senders[rows], receivers[rows] = part_senders, part_receivers
     return EdgeLists(senders, receivers, offsets)
+
+
+def count_edges(frames: Frames, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of each frame, and the most that end at one of its atoms, int32 ``[n_frames]`` twice.
+
+    Those of :func:`neighbour_lists`, without the lists.
+
+    Raises:
+        DataError: as there.
+    """
+    refuse_bad_cutoff(cutoff)
+    refuse_not_finite(frames, frames.positions, "position")
+    edges, incoming = np.zeros(frames.n_frames, np.int32), np.zeros(frames.n_frames, np.int32)
+    for size, members in _by_size(frames):
+        if size > DENSE_LIMIT:
+            _, edges[members], _, receivers = _tree_part(frames, int(members[0]), cutoff)
+            incoming[members] = np.bincount(receivers, minlength=1).max()
+        else:
+            degree = np.count_nonzero(_near(frames, members, size, cutoff), axis=2)
+            edges[members], incoming[members] = degree.sum(axis=1), degree.max(axis=1, initial=0)
+    return edges, incoming
+
+
+def _by_size(frames: Frames) -> Iterator[tuple[int, np.ndarray]]:
+    """Number of atoms and indices of frames of equal size, as many at once as memory is meant for, large ones alone."""
+    n_atoms = frames.n_atoms
+    for size in np.unique(n_atoms).tolist():
+        members = np.flatnonzero(n_atoms == size)
+        at_once = max(1, PAIRS_AT_ONCE // max(1, size**2)) if size <= DENSE_LIMIT else 1
+        for start in range(0, len(members), at_once):
+            yield size, members[start : start + at_once]
+
+
+def refuse_bad_cutoff(cutoff: float) -> None:
+    """Raise a :class:`DataError` unless the cutoff (Å) is a positive length."""
+    if not (np.isfinite(cutoff) and cutoff > 0):
+        raise DataError(f"the cutoff is {cutoff} Å: give a positive length")
 
 
 def refuse_not_finite(frames: Frames, values: np.ndarray, what: str) -> None:
@@ -90,6 +123,16 @@ def refuse_not_finite(frames: Frames, values: np.ndarray, what: str) -> None:
 
 def _dense_part(frames: Frames, indices: np.ndarray, size: int, cutoff: float) -> Part:
     """Edges of frames of equal size, by comparing all pairs."""
+    near = _near(frames, indices, size, cutoff)
+    counts = np.count_nonzero(near, axis=(1, 2))
+    # Row-major order of [frame, receiver, sender] is the promised order of the edges.
+    pairs = np.flatnonzero(near).astype(np.int32 if near.size < 2**31 else np.int64)
+    receivers, senders = np.divmod(pairs % (size * size), size) if size else (pairs, pairs)
+    return indices, counts, senders.astype(np.int32), receivers.astype(np.int32)
+
+
+def _near(frames: Frames, indices: np.ndarray, size: int, cutoff: float) -> np.ndarray:
+    """Which pairs of atoms are edges, bool ``[n, size, size]``, for frames of equal size."""
     rows = frames.offsets[indices][:, None] + np.arange(size)
     positions = frames.positions[rows].astype(np.float64)
     squared = np.zeros((len(indices), size, size))
@@ -98,11 +141,7 @@ def _dense_part(frames: Frames, indices: np.ndarray, size: int, cutoff: float) -
         squared += difference * difference
     near = squared < cutoff * cutoff
     near[:, np.arange(size), np.arange(size)] = False
-    counts = np.count_nonzero(near, axis=(1, 2))
-    # Row-major order of [frame, receiver, sender] is the promised order of the edges.
-    pairs = np.flatnonzero(near).astype(np.int32 if near.size < 2**31 else np.int64)
-    receivers, senders = np.divmod(pairs % (size * size), size) if size else (pairs, pairs)
-    return indices, counts, senders.astype(np.int32), receivers.astype(np.int32)
+    return near
 
 
 def _tree_part(frames: Frames, index: int, cutoff: float) -> Part:

@@ -8,6 +8,9 @@ Giving each structure of a shuffled list to the first batch with room (first-fit
 the half-empty batches at the end of an epoch get smaller shapes of their own: each is one more compilation,
 and the structures in them weigh more in the mean loss of their batch. Dealing needs one shape, ends no epoch
 with a stump, and gives every batch nearly the same number of structures, atoms and edges.
+
+A set of up to ``WHOLE`` structures is shuffled as a whole. A larger one is shuffled by buffer, in bounded time and
+memory: its blocks of consecutive structures are drawn at random into buffers, and each buffer is packed by itself.
 """
 
 import heapq
@@ -27,6 +30,20 @@ TRIALS = 8
 ATTEMPTS = 32
 """Attempts at dealing an epoch before a batch is added. Most succeed at once: an epoch is no fuller than the
 fullest of eight others with probability 8/9, each for nodes and for edges."""
+
+WHOLE = 1 << 18
+"""Most structures that are packed at once: two seconds."""
+
+BUFFER = 1 << 15
+"""Structures in a buffer of a larger set."""
+
+BLOCK = 64
+"""Consecutive structures that come into a buffer together: read from the disk in one piece, and few enough for a buffer
+to hold hundreds of blocks."""
+
+
+MOST = 2**31 - 1
+"""Largest 32-bit integer: atoms and edges are numbered with these."""
 
 
 class BatchShape(NamedTuple):
@@ -73,15 +90,40 @@ def fixed_shape(n_node: np.ndarray, n_edge: np.ndarray, batch_size: int) -> Batc
         raise DataError("there are no frames to make batches of: choose a set that is not empty")
     if batch_size < 1:
         raise DataError(f"the batch size is {batch_size}: give at least 1")
-    bins = number_of_batches(len(n_node), batch_size)
     batches: list[np.ndarray] = []
     for trial in range(TRIALS):
-        batches += _deal(n_node, n_edge, bins, np.random.default_rng(trial)) or []
-    nodes = max(int(n_node[batch].sum()) for batch in batches)
-    edges = max(int(n_edge[batch].sum()) for batch in batches)
+        rows = buffer_rows(len(n_node), trial, 0)
+        bins = number_of_batches(len(rows), batch_size)
+        dealt = _deal(n_node[rows], n_edge[rows], bins, np.random.default_rng(trial)) or []
+        batches += [rows[batch] for batch in dealt]
+    nodes = max(int(n_node.max()), *(int(n_node[batch].sum()) for batch in batches))
+    edges = max(int(n_edge.max()), *(int(n_edge[batch].sum()) for batch in batches))
     graphs = max(len(batch) for batch in batches)
+    if max(nodes, edges) > MOST:
+        raise DataError(
+            f"a batch would have {nodes} atoms and {edges} edges, more than 32-bit numbers count: lower the batch size"
+        )
     # Graph slots are a few numbers each: room for half as many again serves sets of smaller molecules.
     return BatchShape(nodes + 1, -(-edges // 16) * 16, graphs + -(-graphs // 2) + 1)
+
+
+def plans_per_epoch(n_frames: int) -> int:
+    """Plans that a set of so many structures takes an epoch in: one, or one for each buffer."""
+    return 1 if n_frames <= WHOLE else -(-n_frames // BUFFER)
+
+
+def buffer_rows(n_frames: int, seed: int, number: int) -> np.ndarray:
+    """Structures of one plan, counted from the first plan of the first epoch; int64, ascending.
+
+    All of them, or those of a buffer. The buffers of an epoch have every structure once between them.
+    """
+    epoch, buffer = divmod(number, plans_per_epoch(n_frames))
+    if plans_per_epoch(n_frames) == 1:
+        return np.arange(n_frames)
+    order = np.random.default_rng([seed, epoch, BLOCK]).permutation(-(-n_frames // BLOCK))
+    blocks = np.sort(np.array_split(order, plans_per_epoch(n_frames))[buffer])
+    rows = (blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel()
+    return rows[rows < n_frames]
 
 
 def number_of_batches(n_frames: int, batch_size: int) -> int:
@@ -116,6 +158,13 @@ def pack_tightly(n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape) -> l
     attempts = min(2 * ATTEMPTS, 4 + 20_000 // max(1, len(n_node)))
     dealt = _deal_into(n_node, n_edge, shape, bins, np.random.default_rng(0), attempts)
     return [Packed(shape, batch) for batch in dealt]
+
+
+def pack_in_order(n_node: np.ndarray, n_edge: np.ndarray, shape: BatchShape) -> list[Packed]:
+    """As :func:`pack_tightly`, one stretch of a set larger than ``WHOLE`` after the other."""
+    stretches = np.array_split(np.arange(len(n_node)), plans_per_epoch(len(n_node)))
+    plans = [(rows, pack_tightly(n_node[rows], n_edge[rows], shape)) for rows in stretches]
+    return [Packed(item.shape, rows[item.indices]) for rows, plan in plans for item in plan]
 
 
 def padding(plan: Sequence[Packed], n_node: np.ndarray, n_edge: np.ndarray) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.batching.dataset import BatchedFrames
 from compbench_jax.batching.packing import BatchShape
 
 TRIAL_EPOCHS = 4
@@ -12,7 +12,7 @@ SPARE = 1.05
 """Room of a part over what the fullest one of the trial epochs needs."""
 
 
-def part_shape(dataset: GraphDataset, n_parts: int) -> BatchShape:
+def part_shape(dataset: BatchedFrames, n_parts: int) -> BatchShape:
     """A shape that holds each of the ``n_parts`` parts of nearly any training batch; that of the batches for one part.
 
     Batches that do not fit it when they are cut (:func:`cut`) have to be taken in the shape of whole batches.
@@ -20,7 +20,7 @@ def part_shape(dataset: GraphDataset, n_parts: int) -> BatchShape:
     whole = dataset.shape
     if n_parts == 1:
         return whole
-    n_atoms, n_edges = dataset.frames.n_atoms, dataset.edges.n_edges
+    n_atoms, n_edges = dataset.n_atoms, dataset.n_edges
     nodes, edges, graphs = 0, 0, 0
     for epoch in range(TRIAL_EPOCHS):
         for item in dataset.epoch(epoch, 0):
@@ -34,11 +34,11 @@ def part_shape(dataset: GraphDataset, n_parts: int) -> BatchShape:
     )
 
 
-def cut(dataset: GraphDataset, indices: np.ndarray, n_parts: int, shape: BatchShape) -> list[np.ndarray] | None:
+def cut(dataset: BatchedFrames, indices: np.ndarray, n_parts: int, shape: BatchShape) -> list[np.ndarray] | None:
     """Frames of each part of a batch, always assigned in the same way; None if a part does not fit the shape."""
     if n_parts == 1:
         return [indices]
-    n_atoms, n_edges = dataset.frames.n_atoms, dataset.edges.n_edges
+    n_atoms, n_edges = dataset.n_atoms, dataset.n_edges
     parts = _deal(indices, n_atoms, n_edges, n_parts)
     fits = all(
         n_atoms[part].sum() < shape.n_node and n_edges[part].sum() <= shape.n_edge and len(part) < shape.n_graph

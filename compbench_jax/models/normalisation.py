@@ -38,7 +38,7 @@ def fit_normalisation(frames: Frames, average_neighbours: float) -> Normalisatio
     )
 
 
-def fit_reference_energies(counts: np.ndarray, energies: np.ndarray) -> np.ndarray:
+def fit_reference_energies(counts: np.ndarray, energies: np.ndarray, frames: np.ndarray | None = None) -> np.ndarray:
     """Energies of an atom of each element by least squares, eV, float64 ``[n_elements]``.
 
     The solution of smallest norm is taken, so that compositions which do not determine the energies (a single
@@ -47,12 +47,14 @@ def fit_reference_energies(counts: np.ndarray, energies: np.ndarray) -> np.ndarr
     Args:
         counts: atoms of each element in each frame, ``[n_frames, n_elements]``.
         energies: total energies, eV ``[n_frames]``.
+        frames: how many frames each row stands for, with their mean energy; None: one.
     """
     # Frames of one composition enter through their mean, weighted by their number: the same solution, and the
     # matrix has as many rows as there are compositions, not frames.
-    unique, index, weight = np.unique(counts, axis=0, return_inverse=True, return_counts=True)
-    energies = np.asarray(energies, np.float64)
-    mean = np.bincount(index.ravel(), weights=energies, minlength=len(unique)) / weight
-    root = np.sqrt(weight.astype(np.float64))
+    unique, index = np.unique(counts, axis=0, return_inverse=True)
+    energies, frames = np.asarray(energies, np.float64), np.ones(len(counts)) if frames is None else frames
+    weight = np.bincount(index.ravel(), weights=frames, minlength=len(unique))
+    mean = np.bincount(index.ravel(), weights=frames * energies, minlength=len(unique)) / weight
+    root = np.sqrt(weight)
     solution, *_ = np.linalg.lstsq(unique * root[:, None], mean * root, rcond=None)
     return solution

@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from compbench_jax.batching.dataset import GraphDataset
-from compbench_jax.batching.device import DeviceFrames, assemble, device_frames, frame_slots, size_on_device
+from compbench_jax.batching.dataset import BatchedFrames, GraphDataset
+from compbench_jax.batching.device import DeviceFrames, assemble, countable, device_frames, frame_slots, size_on_device
 from compbench_jax.batching.packing import BatchShape, Packed
 from compbench_jax.batching.parts import cut, part_shape
+from compbench_jax.errors import RunError
 from compbench_jax.training.chunk import Fetch
 from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.mesh import BATCHES, Layout
@@ -51,7 +52,7 @@ class Chunk:
 class Walk:
     """Endless sampler of the batches of one ensemble member, which are a function of its seed alone."""
 
-    def __init__(self, dataset: GraphDataset, seed: int, start: Cursor):
+    def __init__(self, dataset: BatchedFrames, seed: int, start: Cursor):
         self.dataset, self.seed = dataset, seed
         self.cursor = start
         self.plan: list[Packed] | None = None
@@ -83,15 +84,22 @@ class BatchSource:
         shape: of the parts of nearly all batches.
     """
 
-    def __init__(self, dataset: GraphDataset, configuration: RunConfig, layout: Layout):
+    def __init__(self, dataset: BatchedFrames, configuration: RunConfig, layout: Layout):
         self.dataset, self.configuration, self.layout = dataset, configuration, layout
         device = configuration.device
         self.on_device = keep_on_device(dataset, device)
         self.length = device.steps_per_dispatch or (ON_CPU if jax.default_backend() == "cpu" else ELSEWHERE)
         self.n_parts = layout.n_batch * device.accumulate
         self.shape = part_shape(dataset, self.n_parts)
-        self.data: DeviceFrames | tuple[()] = layout.put(device_frames(dataset)) if self.on_device else ()
+        self.data: DeviceFrames | tuple[()] = ()
+        if self.on_device and isinstance(dataset, GraphDataset):
+            self.data = layout.put(device_frames(dataset))
         self.fetch: Fetch = assemble if self.on_device else assembled
+
+    @property
+    def where(self) -> str:
+        """Where the frames are: ``"device"``, ``"host"`` or ``"disk"``."""
+        return "device" if self.on_device else "host" if isinstance(self.dataset, GraphDataset) else "disk"
 
     def chunks(self, step: int, cursors: Sequence[Cursor]) -> Iterator[Chunk]:
         """Chunks from a step of the run on, where each member stands at its cursor."""
@@ -139,34 +147,33 @@ class BatchSource:
         def graph(step: int, member: int, part: int) -> Any:
             return self.dataset.batch(Packed(shape, parts[min(step, len(parts) - 1)][member][part]))
 
-        def block(members: Sequence[int], pieces: Sequence[int]) -> Any:
+        def block(_: Sequence[int], members: Sequence[int], pieces: Sequence[int]) -> Any:
             rows = [[stack([graph(k, m, p) for p in pieces]) for m in members] for k in range(len(parts))]
             taken = stack([stack(row) for row in rows])
             spare = self.length - len(parts)
             return jax.tree.map(lambda x: np.concatenate([x, np.zeros((spare, *x.shape[1:]), x.dtype)]), taken)
 
-        sharding = self.layout.sharding(BATCHES)
-        if sharding is None:
-            return jax.device_put(block(range(grid[1]), range(grid[2])))
-        placed = {
-            device: jax.device_put(
-                block(*(range(n)[piece] for n, piece in zip(grid[1:], index[1:], strict=True))), device
-            )
-            for device, index in sharding.addressable_devices_indices_map(grid).items()
-        }
-        structure = jax.tree.structure(next(iter(placed.values())))
-        leaves = [jax.tree.leaves(tree) for tree in placed.values()]
-        arrays = [
-            jax.make_array_from_single_device_arrays((*grid, *shards[0].shape[3:]), sharding, list(shards))
-            for shards in zip(*leaves, strict=True)
-        ]
-        return jax.tree.unflatten(structure, arrays)
+        return self.layout.put_own(grid, BATCHES, block)
 
 
-def keep_on_device(dataset: GraphDataset, settings: DeviceSettings) -> bool:
-    """Whether the training frames are to live on the device."""
-    if settings.data != "auto":
-        return settings.data == "device"
+def keep_on_device(dataset: BatchedFrames, settings: DeviceSettings) -> bool:
+    """Whether the training frames are to live on the device.
+
+    Raises:
+        RunError: they are told to, and have too many atoms or edges.
+    """
+    if settings.data not in ("auto", "device") or not isinstance(dataset, GraphDataset):
+        return False
+    if not countable(dataset):
+        if settings.data == "auto":
+            return False
+        edges = dataset.edges.offsets[-1]
+        raise RunError(
+            f"the training frames have {edges} edges, too many for the 32-bit integers of a device: "
+            "give --device.data host or disk"
+        )
+    if settings.data == "device":
+        return True
     device = jax.local_devices()[0]
     stats: Callable[[], Any] = getattr(device, "memory_stats", lambda: None)
     limit = (stats() or {}).get("bytes_limit") if device.platform != "cpu" else None

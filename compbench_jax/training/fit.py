@@ -3,12 +3,14 @@
 import os
 import time
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.models.baselines.fit import fit_baseline
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params
@@ -53,7 +55,8 @@ def fit_run(
         return
     begun = time.monotonic()
     display.say(f"fitting   {configuration.preset} to {data.train.n_frames} frames, in closed form; run folder {run}")
-    params, words = fit_baseline(configuration.model, potential.normalisation, data.train, data.validation)
+    train, validation = cast(GraphDataset, data.train), cast(GraphDataset, data.validation)  # see train_run
+    params, words = fit_baseline(configuration.model, potential.normalisation, train, validation)
     params = cast_params(params, configuration.precision)
     log = RunLog(Path(os.devnull))
     if processes.is_first():

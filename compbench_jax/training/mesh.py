@@ -62,6 +62,31 @@ class Layout:
 
         return jax.tree.map(place, tree)
 
+    def put_own(self, grid: Sequence[int], spec: PartitionSpec, make: Callable[..., Any]) -> Any:
+        """Arrays ``[*grid, …]`` on the devices, each process making only what its own devices need.
+
+        Args:
+            grid: the leading axes, over which the arrays are spread.
+            spec: how.
+            make: ``make(*indices of each leading axis)``, each a range, gives these entries as a tree of NumPy arrays.
+        """
+        sharding = self.sharding(spec)
+        if sharding is None:
+            return jax.device_put(make(*map(range, grid)))
+        made: dict[tuple[range, ...], Any] = {}
+        placed = []
+        for device, index in sharding.addressable_devices_indices_map(tuple(grid)).items():
+            key = tuple(range(n)[piece] for n, piece in zip(grid, index, strict=True))
+            if key not in made:
+                made[key] = make(*key)
+            placed.append(jax.device_put(made[key], device))
+        leaves = [jax.tree.leaves(tree) for tree in placed]
+        arrays = [
+            jax.make_array_from_single_device_arrays((*grid, *shards[0].shape[len(grid) :]), sharding, list(shards))
+            for shards in zip(*leaves, strict=True)
+        ]
+        return jax.tree.unflatten(jax.tree.structure(placed[0]), arrays)
+
     def get(self, tree: Any) -> Any:
         """Arrays on the devices as NumPy arrays, whole, in every process (all of which must call this)."""
         return jax.device_get(self.gathered(tree))

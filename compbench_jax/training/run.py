@@ -12,6 +12,8 @@ import jax
 import numpy as np
 
 from compbench_jax._version import __version__
+from compbench_jax.batching.streamed import frame_sizes
+from compbench_jax.errors import RunError
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.models.precision import cast_params, dtype_of, refuse_unprepared
 from compbench_jax.models.registry import n_parameters
@@ -27,7 +29,7 @@ from compbench_jax.training.boards import open_boards
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
 from compbench_jax.training.chunk import make_program
 from compbench_jax.training.configuration import RunConfig, check
-from compbench_jax.training.data import RunData, build_data, normalisation_of
+from compbench_jax.training.data import RunData, build_data, normalisation_of, stay_on_disk, streamed_normalisation
 from compbench_jax.training.fit import fit_run
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import RunLog, open_log
@@ -80,6 +82,11 @@ def train_run(
     check(configuration)
     refuse_unprepared(configuration.precision)
     display = display or Display(quiet=not processes.is_first())
+    fitted = getattr(configuration.model, "fitted", False)
+    where = "host" if fitted else configuration.device.data
+    on_disk = stay_on_disk(store, split.train, configuration.model.cutoff, where)
+    if on_disk and configuration.prior != "none":
+        raise RunError("--prior needs the frames in memory, and these stay on the disk: give --device.data host")
     # One process writes; the others read what it wrote.
     with run_folder.locked(run) if processes.is_first() else contextlib.nullcontext():
         if processes.is_first():
@@ -90,7 +97,7 @@ def train_run(
             processes.wait_for_all("the prior is ready")
             store = prior.labels_without(run, configuration, store, split)
         if processes.is_first():
-            prepare_potential(run, configuration, store, split, display)
+            prepare_potential(run, configuration, store, split, display, on_disk)
         processes.wait_for_all("the run folder is ready")
         potential = replace(potential_file.read(run), precision=configuration.precision)
         data = build_data(
@@ -103,8 +110,10 @@ def train_run(
             potential.triplets,
             potential.bonded,
             dtype_of(configuration.precision),
+            on_disk,
+            run,
         )
-        if getattr(configuration.model, "fitted", False):
+        if fitted:
             fit_run(configuration, run, potential, data, display, boards)
             return None
         return _train_prepared(configuration, store, split, run, potential, data, display, watcher, profile, boards)
@@ -124,8 +133,13 @@ def prepare_prior(run: Path, configuration: RunConfig, store: FrameStore, split:
     display.say(f"prior     {configuration.prior}: fitted to {len(split.train)} frames, {words}")
 
 
-def prepare_potential(run: Path, configuration: RunConfig, store: FrameStore, split: Split, display: Display) -> None:
-    """Audit the split and fit the normalisation, or read what an earlier stretch of the run wrote."""
+def prepare_potential(
+    run: Path, configuration: RunConfig, store: FrameStore, split: Split, display: Display, on_disk: bool = False
+) -> None:
+    """Audit the split and fit the normalisation, or read what an earlier stretch of the run wrote.
+
+    Edges of frames that stay on the disk are counted here, for all processes.
+    """
     model = configuration.model
     if read_audit(run / run_folder.AUDIT_FILE) is None:
         layers = max(1, round(model.receptive_field / model.cutoff))
@@ -133,8 +147,14 @@ def prepare_potential(run: Path, configuration: RunConfig, store: FrameStore, sp
         write_audit(run / run_folder.AUDIT_FILE, audit)
         for failure in audit.failures:
             display.say(f"warning: the split is not sound: {failure}")
+    if on_disk:
+        sizes, _ = (frame_sizes(store, part, model.cutoff, run) for part in (split.train, split.validation))
     if not (run / potential_file.FILE).exists():
-        normalisation = normalisation_of(store.gather(split.train), model.cutoff)
+        normalisation = (
+            streamed_normalisation(store, split.train, sizes)
+            if on_disk
+            else normalisation_of(store.gather(split.train), model.cutoff)
+        )
         if configuration.init_from:
             start = load_start(Path(configuration.init_from), model, store, split, configuration.prior)
             normalisation = normalisation_from(start, normalisation)
@@ -193,12 +213,12 @@ def _train_prepared(
         log.close()
         return None
     log.write("start", step, seconds=round(seconds, 3), **environment(source))
-    names = frame_names(split.train, store.molecule, [graph.molecule.name for graph in store.graphs])
+    molecules = [graph.molecule.name for graph in store.graphs]
     trainer = Trainer(
         configuration,
         layout,
         data,
-        names,
+        lambda rows: frame_names(split.train[rows], store.molecule, molecules),
         source,
         make_program(potential, optimiser, configuration, layout, source.fetch),
         make_evaluator(potential, layout),
@@ -246,6 +266,8 @@ def announce(
     counts = ", ".join(f"{part} {len(frames)}" for part, frames in split.parts().items())
     plan = data.train.epoch(configuration.seed, 0)
     nodes, edges = data.train.padding(plan)
+    plans = data.train.plans_per_epoch
+    about = "about " if plans > 1 else ""
     shape = data.train.shape
     reach = configuration.model.receptive_field
     display.say(f"task      {split.task}: frames {counts}")
@@ -254,8 +276,8 @@ def announce(
         f"({round(reach / potential.cutoff)} layers × {potential.cutoff:g} Å)"
     )
     display.say(
-        f"batches   {len(plan)} per epoch, {configuration.batch_size} structures each, padded to {shape.n_node} nodes "
-        f"and {shape.n_edge} edges ({100 * nodes:.1f}% and {100 * edges:.1f}% padding)"
+        f"batches   {about}{len(plan) * plans} per epoch, {configuration.batch_size} structures each, "
+        f"padded to {shape.n_node} nodes and {shape.n_edge} edges ({100 * nodes:.1f}% and {100 * edges:.1f}% padding)"
     )
     where = device.device_kind if device.platform != "cpu" else f"CPU, {device.device_kind}"
     members, layout = configuration.members(), source.layout
@@ -266,7 +288,8 @@ def announce(
     if layout.mesh is not None:
         where += f" × {layout.n_seed * layout.n_batch}: mesh seed {layout.n_seed} × batch {layout.n_batch}"
     steps = "1 step" if source.length == 1 else f"{source.length} steps"
-    frames = "kept there" if source.on_device else "sent batch by batch"
+    places = {"device": "kept there", "host": "sent batch by batch", "disk": "read from the disk batch by batch"}
+    frames = places[source.where]
     display.say(f"device    {where}; frames {frames}, {steps} per dispatch; run folder {run}")
     if step >= configuration.steps:
         display.say(f"the run is complete at step {step}: evaluate it with `python evaluate.py --run {run}`")
@@ -311,6 +334,6 @@ def environment(source: BatchSource) -> dict[str, Any]:
         "mesh": [source.layout.n_seed, source.layout.n_batch],
         "processes": jax.process_count(),
         "steps_per_dispatch": source.length,
-        "data_on_device": source.on_device,
+        "data": source.where,
         **process_settings(os.environ),
     }

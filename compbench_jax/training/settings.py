@@ -104,9 +104,11 @@ class DeviceSettings:
     """Steps per dispatch to the device. 0: 1 on a CPU, where more has no effect, and 16 elsewhere. Signals are handled
     and checkpoints written between dispatches."""
 
-    data: Literal["auto", "device", "host"] = "auto"
-    """Keep the training frames on the device and gather batches there, or assemble them on the host in advance.
-    auto: on the device if they take less than a quarter of its memory (2 GB on a CPU) and there is one process."""
+    data: Literal["auto", "device", "host", "disk"] = "auto"
+    """Where the training frames are: on the device, where batches are gathered; in the memory of the host, which
+    assembles batches in advance; or left on the disk, read batch by batch. auto: on the disk if frames and edges would
+    take more than 2 GB; on the device if they take less than a quarter of its memory (2 GB on a CPU) and there is one
+    process."""
 
     mesh: str = "auto"
     """Devices as SEEDSxBATCH: seeds are distributed over the first number, the structures of each batch over the

@@ -12,7 +12,10 @@ from compbench_jax.training.loss import LossSums
 
 
 class Cursor(NamedTuple):
-    """Place of a member in its sequence of batches: a batch of an epoch's plan, both counted from zero."""
+    """Place of a member in its sequence of batches: a batch of a plan, both counted from zero.
+
+    A plan is an epoch, or a buffer of one (:meth:`compbench_jax.batching.dataset.BatchedFrames.epoch`).
+    """
 
     epoch: int
     position: int

@@ -25,7 +25,7 @@ from compbench_jax.training.log_records import farewell, member_key, refusal, tr
 from compbench_jax.training.mesh import MEMBERS, Layout
 from compbench_jax.training.profile import Profiler
 from compbench_jax.training.progress import Display
-from compbench_jax.training.state import TrainState, member_of
+from compbench_jax.training.state import Cursor, TrainState, member_of
 from compbench_jax.training.validation import Errors, Evaluator, errors_on
 
 Watcher = Callable[[int, Sequence[Errors]], bool]
@@ -83,7 +83,7 @@ class Trainer:
         configuration: of the run.
         layout: devices of the run.
         data: its frames.
-        names: of each training frame, for messages (see :func:`frame_names`).
+        names: of some training frames, for messages (see :func:`frame_names`).
         source: prepares the batches.
         program, evaluator: the compiled functions.
         checkpoints, log, display: where results go.
@@ -105,7 +105,7 @@ class Trainer:
         configuration: RunConfig,
         layout: Layout,
         data: RunData,
-        names: list[str],
+        names: Callable[[np.ndarray], list[str]],
         source: BatchSource,
         program: Program,
         evaluator: Evaluator,
@@ -257,7 +257,7 @@ class Trainer:
                     "train",
                     step,
                     **member_key(self.configuration, k),
-                    epoch=places[k].epoch,
+                    epoch=self._epoch(places[k]),
                     **record,
                     structures_per_second=round(float(graphs[k]) / seconds, 2),
                     host_fraction=host,
@@ -308,10 +308,14 @@ class Trainer:
         """A log record of a step that was not finite; the names of its frames."""
         chunk = self._chunk_of(step)
         row = step - 1 - chunk.step
-        frames = [self.names[i] for i in chunk.frames[row][member]]
-        values: dict[str, Any] = {"epoch": chunk.cursors[row][member].epoch, "action": action, "frames": frames}
+        frames = self.names(chunk.frames[row][member])
+        values: dict[str, Any] = {"epoch": self._epoch(chunk.cursors[row][member]), "action": action, "frames": frames}
         self.log.write("nonfinite", step, **member_key(self.configuration, member), **values)
         return frames
+
+    def _epoch(self, place: Cursor) -> int:
+        """The epoch that a batch belongs to, from 0."""
+        return place.epoch // self.data.train.plans_per_epoch
 
     def _chunk_of(self, step: int) -> Chunk:
         """The recent chunk that a step is in."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.batching.dataset import GraphDataset
+from compbench_jax.batching.dataset import BatchedFrames
 from compbench_jax.batching.prefetch import prefetch
 from compbench_jax.metrics.sums import COLUMNS, accumulate, empty_table, frame_sums
 from compbench_jax.models.potential import Params, Potential
@@ -65,7 +65,7 @@ def make_evaluator(potential: Potential, layout: Layout = ALONE) -> Evaluator:
 
 
 def errors_on(
-    evaluator: Evaluator, params: Params, dataset: GraphDataset, n_members: int, layout: Layout = ALONE
+    evaluator: Evaluator, params: Params, dataset: BatchedFrames, n_members: int, layout: Layout = ALONE
 ) -> list[Errors]:
     """Errors of each member over a data set: sums on the devices, one transfer and one division at the end."""
     empty = empty_table(dataset.n_frames)
