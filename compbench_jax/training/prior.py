@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import jax
 import numpy as np
@@ -61,7 +62,8 @@ def fit(run: Path, configuration: RunConfig, store: FrameStore, split: Split) ->
     model = ClassicalConfig(cutoff=configuration.model.cutoff)
     normalisation = normalisation_of(store.gather(split.train), model.cutoff)
     data = build_data(store, split, normalisation, model.cutoff, configuration.batch_size, 0, bonded=True)
-    params, words = fit_baseline(model, normalisation, data.train, data.validation)
+    train, validation = cast(GraphDataset, data.train), cast(GraphDataset, data.validation)  # see train_run
+    params, words = fit_baseline(model, normalisation, train, validation)
     write(run, model, normalisation, params["params"])
     return words
 
