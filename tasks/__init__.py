@@ -2,7 +2,6 @@
 
 import difflib
 import re
-from collections.abc import Callable
 from dataclasses import is_dataclass
 from inspect import isabstract
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Never
 
 from compbench_jax.errors import CompBenchError, TaskError
 from compbench_jax.own_code import is_own, load_class, source_of, what_failed
-from compbench_jax.splits.controls import ControlRandom, Oracle
+from compbench_jax.splits.controls import ControlRandom, FewShot, Oracle
 from compbench_jax.splits.own import FILE as OWN_SPLIT_FILE
 from compbench_jax.splits.own import OwnSplit
 from compbench_jax.splits.pretraining import Pretraining
@@ -31,9 +30,9 @@ __all__ = [
     "EXPERIMENTS",
     "EXTENSIONS",
     "MAIN_TASKS",
-    "PREPARATIONS",
     "REFERENCES",
     "TASKS",
+    "VARIANTS",
     "Task",
     "control_of",
     "get_task",
@@ -65,8 +64,8 @@ CONTROLS: dict[str, type[Task]] = {control.kind: control for control in (Control
 REFERENCES: dict[str, type[Task]] = {RandomFrames.kind: RandomFrames}
 """Tasks for data sets of any molecules, by name; they are none of the benchmark's."""
 
-PREPARATIONS: dict[str, type[Task]] = {Pretraining.kind: Pretraining}
-"""What a potential may be trained on before a task, by name."""
+VARIANTS: dict[str, type[Task]] = {variant.kind: variant for variant in (Pretraining, FewShot)}
+"""Other trainings of a task, by name: on everything else before it, on a few frames of its OOD molecules too."""
 
 
 def get_task(text: str, files: bool = True) -> Task:
@@ -74,7 +73,8 @@ def get_task(text: str, files: bool = True) -> Task:
 
     ``chain_extension``, ``fragment_duplication[NH2]``, ``fragment_combination[OH,COOH]``,
     ``control_random(fragment_fusion)``, ``control_random(chain_extension,seed=3)``,
-    ``oracle(chain_extension[diacid])``, ``pretraining(chain_extension)``, ``random_frames`` (of any molecules),
+    ``oracle(chain_extension[diacid])``, ``few_shot(chain_extension,frames=20)``,
+    ``pretraining(chain_extension)``, ``random_frames`` (of any molecules),
     ``split(FILE.json)`` (a split of one's own),
     ``FILE.py:CLASS`` or ``FILE.py:CLASS[PARAMETER,…]`` (a task of one's own). Without brackets the defaults hold.
     ``get_task(task.name) == task`` for every task that is not in a file.
@@ -105,7 +105,7 @@ def get_task(text: str, files: bool = True) -> Task:
             "FILE.py:CLASS"
         )
     kind, inside = task[1], task[2]
-    if kind in CONTROLS | PREPARATIONS:
+    if kind in CONTROLS | VARIANTS:
         raise TaskError(f"{kind} is made of a task and needs one: write {kind}(TASK), e.g. {kind}(chain_extension)")
     known = ALL_TASKS | REFERENCES
     if kind not in known:
@@ -165,25 +165,23 @@ def _control(kind: str, inside: str, files: bool) -> Task:
     """The control of that kind of the task written between its parentheses."""
     if kind == "own":
         raise TaskError(f"own({inside}) is in a file of its author's: give that as FILE.py:CLASS")
-    if kind not in CONTROLS | PREPARATIONS:
+    if kind not in CONTROLS | VARIANTS:
         _unknown(kind)
-    seeded = re.fullmatch(r"(.*?)\s*,\s*seed\s*=\s*(.*?)\s*", inside)
-    make: dict[str, Callable[[Task, int], Task]] = {
-        ControlRandom.kind: ControlRandom,
-        Oracle.kind: lambda task, seed: Oracle(task),
-        Pretraining.kind: lambda task, seed: Pretraining(task),
-    }
-    if seeded is None:
-        return make[kind](get_task(inside, files), 0)
-    if kind != ControlRandom.kind:
-        raise TaskError(f"{kind}({inside}): nothing is random in it: leave the seed out")
-    if not seeded[2].isdecimal():
-        raise TaskError(f"{kind}({inside}): seed {seeded[2]!r} is not a whole number: write {kind}({seeded[1]},seed=3)")
-    return make[kind](get_task(seeded[1], files), int(seeded[2]))
+    numbered = re.fullmatch(r"(.*?)\s*,\s*(seed|frames)\s*=\s*(.*?)\s*", inside)
+    takes = {ControlRandom.kind: "seed", FewShot.kind: "frames"}.get(kind)
+    make: Any = {**CONTROLS, **VARIANTS}[kind]
+    if numbered is None:
+        return make(get_task(inside, files))
+    task, word, value = numbered.groups()
+    if word != takes:
+        raise TaskError(f"{kind}({inside}): it has no {word}: leave that out")
+    if not value.isdecimal():
+        raise TaskError(f"{kind}({inside}): {word} {value!r} is not a whole number: write {kind}({task},{word}=3)")
+    return make(get_task(task, files), int(value))
 
 
 def _unknown(kind: str) -> Never:
-    known = [*ALL_TASKS, *REFERENCES, *(f"{control}(TASK)" for control in (*CONTROLS, *PREPARATIONS))]
-    close = difflib.get_close_matches(kind.replace("-", "_"), [*ALL_TASKS, *REFERENCES, *CONTROLS, *PREPARATIONS], n=1)
+    known = [*ALL_TASKS, *REFERENCES, *(f"{control}(TASK)" for control in (*CONTROLS, *VARIANTS))]
+    close = difflib.get_close_matches(kind.replace("-", "_"), [*ALL_TASKS, *REFERENCES, *CONTROLS, *VARIANTS], n=1)
     hint = f"did you mean {close[0]!r}? Tasks are" if close else "tasks are"
     raise TaskError(f"no such task {kind!r}: {hint} {', '.join(known)}")

@@ -31,7 +31,7 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Print the tasks with their default parameters, then the controls."""
     from compbench_jax.store.store import open_store
-    from compbench_jax.tasks import ALL_TASKS, CONTROLS, PREPARATIONS, REFERENCES, get_task
+    from compbench_jax.tasks import ALL_TASKS, CONTROLS, REFERENCES, VARIANTS, get_task
 
     tasks = [get_task(name) for name in arguments.names or (*ALL_TASKS, *(() if arguments.draw else REFERENCES))]
     if arguments.draw is not None:
@@ -47,7 +47,7 @@ def run(arguments: Arguments) -> None:
         counted = "" if store is None else f"\nin this data set: {counts(task, store)}"
         words = [task.in_words(task.trained_on), task.in_words(task.tested_on)]
         table.add_row(f"[bold]{escape(task.name)}[/]", described(type(task), *words) + counted)
-    for control in () if arguments.names else (*CONTROLS.values(), *PREPARATIONS.values()):
+    for control in () if arguments.names else (*CONTROLS.values(), *VARIANTS.values()):
         name = escape(f"{control.kind}(TASK)")
         table.add_row(f"[bold]{name}[/]", described(control, control.trained_on, control.tested_on))
     console = Console(highlight=False)

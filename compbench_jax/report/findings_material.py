@@ -59,7 +59,8 @@ def material(
     """
     plain = [source for source in sources if source.results["role"] in ("task", "pretraining")]
     # Pre-trained potentials have no controls of their own.
-    compared = [source.results for source in sources if source.results["kind"] == "trained"]
+    roles = ("task", "control", "oracle")
+    compared = [item.results for item in sources if item.results["kind"] == "trained" and item.results["role"] in roles]
     trios = trios_of(with_all_roles(compared))
     kinds = [*order, *(kind_of_task(trio.task) for trio in trios)]
     trios.sort(key=lambda trio: (kinds.index(kind_of_task(trio.task)), trio.runs[0]["model"]))

@@ -1,4 +1,4 @@
-"""The two controls that come with every task: what of an OOD error is size, and what is amount of data."""
+"""Controls of a task: what of an OOD error is size, what is amount of data, and how many labels mend it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class ControlRandom(Task, control=True):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be split at random."""
-        if isinstance(self.task, ControlRandom | Oracle):
+        if isinstance(self.task, ControlRandom | Oracle | FewShot):
             raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
         if self.seed < 0:
             raise TaskError(f"{self.kind}({self.task.name}): seed {self.seed} is negative: give 0 or more")
@@ -93,7 +93,7 @@ class Oracle(Task, control=True):
 
     def __post_init__(self) -> None:
         """Refuse an oracle of a control."""
-        if isinstance(self.task, ControlRandom | Oracle):
+        if isinstance(self.task, ControlRandom | Oracle | FewShot):
             raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
 
     @property
@@ -108,3 +108,48 @@ class Oracle(Task, control=True):
     def split(self, store: FrameStore) -> Split:
         """The oracle's four sets of frames; their ``molecule_disjoint`` is False."""
         return oracle_split(store, self.name, self.molecules(store.graphs))
+
+
+@dataclass(frozen=True)
+class FewShot(Task, control=True):
+    """A task that trains on a few frames of each OOD molecule too: how many labels close the gap?
+
+    Its test sets are those of the :class:`Oracle`, whose limit it is: with as many frames as there are it trains on the
+    same. Frames are evenly spaced over the primary trajectories of a molecule.
+
+    Attributes:
+        task: whose OOD molecules these are.
+        frames: labelled frames of each.
+    """
+
+    kind: ClassVar[str] = "few_shot"
+    principle: ClassVar[str] = "control: labels"
+    question: ClassVar[str] = (
+        "How large is the error once {frames} labelled frames of each OOD molecule are trained on?"
+    )
+    trained_on: ClassVar[str] = "the task's molecules and {frames} frames of each OOD molecule"
+    tested_on: ClassVar[str] = Oracle.tested_on
+    molecule_disjoint: ClassVar[bool] = False
+
+    task: Task
+    frames: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse a control of a control, and no frames."""
+        if isinstance(self.task, ControlRandom | Oracle | FewShot):
+            raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
+        if self.frames < 1:
+            raise TaskError(f"{self.kind}({self.task.name}): frames {self.frames}: give 1 or more")
+
+    @property
+    def name(self) -> str:
+        """``few_shot(TASK,frames=20)``."""
+        return f"{self.kind}({self.task.name},frames={self.frames})"
+
+    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
+        """The task's two sides."""
+        return self.task.molecules(graphs)
+
+    def split(self, store: FrameStore) -> Split:
+        """The four sets of frames; their ``molecule_disjoint`` is False."""
+        return oracle_split(store, self.name, self.molecules(store.graphs), self.frames)

@@ -78,8 +78,10 @@ def molecule_disjoint_split(store: FrameStore, task: str, chosen: MoleculeSplit)
     return split
 
 
-def oracle_split(store: FrameStore, task: str, chosen: MoleculeSplit) -> Split:
+def oracle_split(store: FrameStore, task: str, chosen: MoleculeSplit, most: int | None = None) -> Split:
     """The frames of an oracle: primary frames of *both* sides train, secondary frames of each side test.
+
+    With ``most``, only so many primary frames of each OOD molecule train, evenly spaced over its trajectories.
 
     Validation and ID test are those of the task. The OOD test cannot be the task's own, whose frames are
     trained on here: it is the secondary set of the OOD molecules without its tuning frames, i.e. other
@@ -90,9 +92,10 @@ def oracle_split(store: FrameStore, task: str, chosen: MoleculeSplit) -> Split:
     """
     require_sets(task, store, (*chosen.train, *chosen.ood), SETS)
     validation, id_test = secondary_frames(store, chosen.train)
+    shown = [evenly_spaced(frames_of(store, (molecule,), "primary"), most) for molecule in chosen.ood]
     split = Split(
         task=task,
-        train=frames_of(store, (*chosen.train, *chosen.ood), "primary"),
+        train=np.sort(np.concatenate([frames_of(store, chosen.train, "primary"), *shown])),
         validation=validation,
         id_test=id_test,
         ood_test=secondary_frames(store, chosen.ood)[1],
@@ -100,3 +103,10 @@ def oracle_split(store: FrameStore, task: str, chosen: MoleculeSplit) -> Split:
     )
     check_split(store, split)
     return split
+
+
+def evenly_spaced(indices: np.ndarray, count: int | None) -> np.ndarray:
+    """At most ``count`` of the indices, evenly spaced, first and last among them; None: all."""
+    if count is None or len(indices) <= count:
+        return indices
+    return indices[np.round(np.linspace(0, len(indices) - 1, count)).astype(np.int64)]

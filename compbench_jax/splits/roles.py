@@ -3,9 +3,14 @@
 import re
 from typing import Literal, get_args
 
-Role = Literal["task", "control", "oracle", "pretraining"]
+Role = Literal["task", "control", "oracle", "few_shot", "pretraining"]
 ROLES: tuple[Role, ...] = get_args(Role)
-KINDS: dict[str, Role] = {"control_random": "control", "oracle": "oracle", "pretraining": "pretraining"}
+KINDS: dict[str, Role] = {
+    "control_random": "control",
+    "oracle": "oracle",
+    "few_shot": "few_shot",
+    "pretraining": "pretraining",
+}
 """Roles of the names that wrap another task."""
 
 
@@ -24,7 +29,7 @@ def inner_task(task: str) -> str:
     >>> inner_task("control_random(fragment_duplication[COOH],seed=3)")
     'fragment_duplication[COOH]'
     """
-    match = re.fullmatch(r"(\w+)\((.*?)(?:,seed=\d+)?\)", task)
+    match = re.fullmatch(r"(\w+)\((.*?)(?:,(?:seed|frames)=\d+)?\)", task)
     return match[2] if match and match[1] in KINDS else task
 
 

@@ -14,6 +14,7 @@ from compbench_jax.batching.streamed import FrameSizes, StreamedFrames, frame_si
 from compbench_jax.errors import DataError
 from compbench_jax.models.normalisation import fit_normalisation, fit_reference_energies
 from compbench_jax.models.potential import Normalisation
+from compbench_jax.splits.frames import evenly_spaced
 from compbench_jax.splits.split import Split
 from compbench_jax.store.frames import Frames
 from compbench_jax.store.store import FrameStore
@@ -154,13 +155,6 @@ def with_shape(dataset: BatchedFrames, shape: BatchShape) -> BatchedFrames:
     fits = dataset.n_atoms.max() < shape.n_node and dataset.n_edges.max() <= shape.n_edge
     fits = fits and dataset.shape.n_incoming <= shape.n_incoming
     return replace(cast(Any, dataset), shape=shape) if fits else dataset
-
-
-def evenly_spaced(indices: np.ndarray, count: int) -> np.ndarray:
-    """At most ``count`` of the indices, evenly spaced, first and last among them."""
-    if len(indices) <= count:
-        return indices
-    return indices[np.round(np.linspace(0, len(indices) - 1, count)).astype(np.int64)]
 
 
 def evaluation_batches(dataset: BatchedFrames, layout: Layout = ALONE) -> Iterator[Graphs]:

@@ -20,12 +20,13 @@ from compbench_jax.models.baselines.classical import LEVELS, N_LEVELS, Classical
 from compbench_jax.models.baselines.fit import fit_baseline
 from compbench_jax.models.potential import PRIOR, Normalisation, Params, Potential
 from compbench_jax.models.precision import cast_params, dtype_of
+from compbench_jax.splits.frames import evenly_spaced
 from compbench_jax.splits.split import Split
 from compbench_jax.store.frames import ragged_indices
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training import potential_file
 from compbench_jax.training.configuration import RunConfig
-from compbench_jax.training.data import build_data, evenly_spaced, normalisation_of
+from compbench_jax.training.data import build_data, normalisation_of
 
 FOLDER = "prior"
 FILE = "parameters.npz"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compbench_jax.errors import TaskError
-from compbench_jax.splits.controls import ControlRandom, Oracle
+from compbench_jax.splits.controls import ControlRandom, FewShot, Oracle
 from compbench_jax.splits.families import choose
 from compbench_jax.splits.task import Task
 
@@ -64,7 +64,7 @@ def test_records_of_one_molecule_are_dealt_together(make_graph):
 def test_the_random_control_splits_frames_like_a_task(graphs, make_store):
     store = make_store(graphs, frames=(4, 3), tuning=1)
     task, control = ShortToLong().split(store), ControlRandom(ShortToLong(), 1).split(store)
-    assert control.task == "control_random(short_to_long[5],seed=1)"
+    assert control.task == "control_random(own(short_to_long[5]),seed=1)"
     assert control.molecule_disjoint
     for part, frames in control.parts().items():
         assert len(frames) == len(task.parts()[part])
@@ -85,9 +85,9 @@ def test_the_oracle_trains_on_the_ood_molecules_and_says_so(graphs, make_store):
 
 
 def test_names():
-    assert ControlRandom(ShortToLong()).name == "control_random(short_to_long[5])"
-    assert ControlRandom(ShortToLong(4), 7).name == "control_random(short_to_long[4],seed=7)"
-    assert Oracle(ShortToLong()).name == "oracle(short_to_long[5])"
+    assert ControlRandom(ShortToLong()).name == "control_random(own(short_to_long[5]))"
+    assert ControlRandom(ShortToLong(4), 7).name == "control_random(own(short_to_long[4]),seed=7)"
+    assert Oracle(ShortToLong()).name == "oracle(own(short_to_long[5]))"
 
 
 def test_controls_of_controls_and_negative_seeds_are_refused():
@@ -102,7 +102,25 @@ def test_controls_of_controls_and_negative_seeds_are_refused():
 def test_the_errors_of_the_task_reach_the_user(make_graph):
     graphs = [make_graph("a", [1, 2]), make_graph("b", [1] * 7, key="A")]
     for control in (ControlRandom(ShortToLong()), Oracle(ShortToLong())):
-        with pytest.raises(TaskError, match=r"short_to_long\[5\]: OOD molecule b .* both are A"):
+        with pytest.raises(TaskError, match=r"short_to_long\[5\]\): OOD molecule b .* both are A"):
             control.molecules(graphs)
-        with pytest.raises(TaskError, match=r"short_to_long\[5\]: the data set has no OOD molecule"):
+        with pytest.raises(TaskError, match=r"short_to_long\[5\]\): the data set has no OOD molecule"):
             control.molecules(graphs[:1])
+
+
+def test_a_few_frames_of_every_unseen_molecule(graphs, make_store):
+    store, task = make_store(graphs), ShortToLong()
+    whole, oracle = task.split(store), Oracle(task).split(store)
+    split = FewShot(task, 3).split(store)
+    assert split.task == "few_shot(own(short_to_long[5]),frames=3)" and not split.molecule_disjoint
+    assert set(whole.train) < set(split.train) < set(oracle.train)
+    added = np.setdiff1d(split.train, whole.train)
+    unseen = {int(m) for m in store.molecule[oracle.ood_test]}
+    assert dict(zip(*np.unique(store.molecule[added], return_counts=True), strict=True)) == dict.fromkeys(unseen, 3)
+    for part in ("validation", "id_test", "ood_test"):
+        np.testing.assert_array_equal(getattr(split, part), getattr(oracle, part))
+    np.testing.assert_array_equal(FewShot(task, 10**6).split(store).train, oracle.train)
+    with pytest.raises(TaskError, match="frames 0: give 1 or more"):
+        FewShot(task, 0)
+    with pytest.raises(TaskError, match="a control of a control"):
+        FewShot(Oracle(task), 3)

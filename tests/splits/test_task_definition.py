@@ -34,7 +34,7 @@ def define(**changes):
 def test_a_well_defined_task_splits_a_store(make_graph, make_store):
     task = define()()
     store = make_store([make_graph("a", [1, 2]), make_graph("b", [1, 2, 3])])
-    assert task.name == "toy[2]"
+    assert task.name == "own(toy[2])"
     assert task.in_words(task.tested_on) == "n above 2"
     split = task.split(store)
     assert split.task == "toy[2]"
@@ -60,7 +60,7 @@ def test_molecules_outside_the_registry_are_never_chosen(make_graph):
 
 
 def test_the_checks_of_molecules_name_the_task(make_graph):
-    with pytest.raises(TaskError, match=r"toy\[2\]: the data set has no OOD molecule \(n above 2\)"):
+    with pytest.raises(TaskError, match=r"toy\[2\]\): the data set has no OOD molecule \(n above 2\)"):
         define()().molecules([make_graph("a", [1, 2])])
 
 
@@ -108,6 +108,6 @@ def test_a_wrong_number_of_parameters_shows_the_right_one():
             return choose(graphs, train=lambda molecule: True, ood=lambda molecule: False)
 
     assert Pair.from_parameters([]) == Pair("a", "b")
-    assert Pair.from_parameters(["x", "y"]).name == "pair[x,y]"
+    assert Pair.from_parameters(["x", "y"]).name == "own(pair[x,y])"
     with pytest.raises(TaskError, match=r"pair\[x\]: this task takes 2 parameters: write pair\[FIRST,SECOND\]"):
         Pair.from_parameters(["x"])

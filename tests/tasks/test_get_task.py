@@ -2,7 +2,7 @@ import pytest
 
 from compbench_jax.errors import TaskError
 from compbench_jax.splits.controls import ControlRandom, Oracle
-from compbench_jax.tasks import ALL_TASKS, CONTROLS, EXPERIMENTS, EXTENSIONS, MAIN_TASKS, PREPARATIONS, TASKS, get_task
+from compbench_jax.tasks import ALL_TASKS, CONTROLS, EXPERIMENTS, EXTENSIONS, MAIN_TASKS, TASKS, VARIANTS, get_task
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
     assert list(ALL_TASKS) == [*TASKS, *EXPERIMENTS, *EXTENSIONS]
     assert (*TASKS, "fragment_fission") == MAIN_TASKS
     assert list(CONTROLS) == ["control_random", "oracle"]
-    assert list(PREPARATIONS) == ["pretraining"]
+    assert list(VARIANTS) == ["pretraining", "few_shot"]
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
         ("oracle", r"oracle is made of a task and needs one: write oracle\(TASK\)"),
         ("pretraining", r"write pretraining\(TASK\)"),
         ("pretraining(oracle(fragment_fusion))", "name the task itself"),
-        ("pretraining(fragment_fusion,seed=1)", "nothing is random"),
+        ("pretraining(fragment_fusion,seed=1)", "it has no seed"),
         ("oracle(zzz)", "no such task 'zzz'"),
-        ("oracle(fragment_fusion,seed=1)", "leave the seed out"),
+        ("oracle(fragment_fusion,seed=1)", "it has no seed: leave that out"),
         ("oracle(control_random(fragment_fusion))", "a control of a control"),
         ("control_random(oracle(fragment_fusion),seed=1)", "a control of a control"),
         ("control_random(fragment_fusion,seed=-1)", "seed '-1' is not a whole number"),
