@@ -19,7 +19,7 @@ def run(arguments: "TuneArguments") -> None:
     """Open the store, split it, search."""
     from compbench_jax.models.precision import prepare_precision
     from compbench_jax.training.arguments import configure
-    from compbench_jax.training.run_folder import with_prior
+    from compbench_jax.training.run_folder import name_with_prior
     from compbench_jax.training.search import search_space
     from compbench_jax.training.tune import BEST_FILE, trial_folder, tune
     from compbench_jax.training.tune_arguments import default_folder
@@ -35,7 +35,7 @@ def run(arguments: "TuneArguments") -> None:
     base = configure(arguments, task.name, store.hash)
     axes = search_space(base, arguments.search, arguments.default_search)
     split = task.split(store)
-    folder = arguments.out or default_folder(task.name, with_prior(arguments.preset, arguments.prior))
+    folder = arguments.out or default_folder(task.name, name_with_prior(arguments.preset, arguments.prior))
 
     def train(configuration: Any, run: Any, watcher: Any) -> int | None:
         display = Display(quiet=not arguments.verbose)

@@ -32,10 +32,10 @@ def default_folder(task: str, model: str, seed: int, prior: str = "none") -> Pat
     a prior ``runs/TASK-MODEL+PRIOR-seedK``.
     """
     plain = re.sub(r"[^\w.=]+", "-", task).strip("-")
-    return Path("runs") / f"{plain}-{with_prior(model, prior)}-seed{seed}"
+    return Path("runs") / f"{plain}-{name_with_prior(model, prior)}-seed{seed}"
 
 
-def with_prior(model: str, prior: str) -> str:
+def name_with_prior(model: str, prior: str) -> str:
     """``MODEL+PRIOR``, a model in names of folders; without a prior ``MODEL``."""
     return model if prior == "none" else f"{model}+{prior}"
 

@@ -55,6 +55,15 @@ def test_rows_of_the_same_task_only_and_the_published_size_first():
     assert {name: row.model for name, row in found.items()} == {"mace": "mace", "painn": "painn-paper"}
 
 
+def test_a_potential_with_a_prior_is_another_one():
+    plain = make_results("fragment_duplication[COOH]", "mace", train=ACIDS, ood=DIACIDS)
+    helped = make_results("fragment_duplication[COOH]", "mace", train=ACIDS, ood=DIACIDS, scale=0.002)
+    helped = helped.replaced(model="mace + classical prior", config={**helped["config"], "prior": "classical"})
+    both = rows(plain, helped)
+    assert [row.model for row in both] == ["mace", "mace + classical prior"]
+    assert [row.model for row in rows_of(both, TABLE).values()] == ["mace"]
+
+
 def test_all_metrics_stand_in_pairs():
     (row,) = rows(make_results("fragment_duplication", "mace", train=ACIDS, ood=DIACIDS))
     cells = published_cells(TABLE, "MACE", row)
