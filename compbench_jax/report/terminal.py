@@ -65,7 +65,8 @@ def report(results: Derived, out: Path, places: Mapping[str, Path], console: Con
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(highlight=False, width=WIDTH)
-    for table in (metric_table(results, console.width), n_table(results), where_table(results)):
+    by_n = [n_table(results)] if "by_n" in results else []  # none of the molecules is in the registry otherwise
+    for table in (metric_table(results, console.width), *by_n, where_table(results)):
         console.print(table)
         console.print()
     if "uncertainty" in results.get("members", {}):
