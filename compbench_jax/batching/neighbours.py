@@ -87,9 +87,23 @@ def count_edges(frames: Frames, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
             _, edges[members], _, receivers = _tree_part(frames, int(members[0]), cutoff)
             incoming[members] = np.bincount(receivers, minlength=1).max()
         else:
-            degree = np.count_nonzero(_near(frames, members, size, cutoff), axis=2)
-            edges[members], incoming[members] = degree.sum(axis=1), degree.max(axis=1, initial=0)
+            degree = _degrees(frames, members, size, cutoff)
+            edges[members], incoming[members] = degree.sum(axis=0), degree.max(axis=0, initial=0)
     return edges, incoming
+
+
+def _degrees(frames: Frames, indices: np.ndarray, size: int, cutoff: float) -> np.ndarray:
+    """Neighbours of each atom, int32 ``[size, n]``, each pair compared once and alike."""
+    rows = frames.offsets[indices] + np.arange(size)[:, None]
+    positions = np.ascontiguousarray(frames.positions[rows].transpose(2, 0, 1), np.float64)
+    degree = np.zeros((size, len(indices)), np.int32)
+    for apart in range(1, size):
+        difference = positions[:, apart:] - positions[:, :-apart]
+        squared = np.square(difference, out=difference)
+        near = squared[0] + squared[1] + squared[2] < cutoff * cutoff
+        degree[apart:] += near
+        degree[:-apart] += near
+    return degree
 
 
 def _by_size(frames: Frames) -> Iterator[tuple[int, np.ndarray]]:
@@ -123,16 +137,6 @@ def refuse_not_finite(frames: Frames, values: np.ndarray, what: str) -> None:
 
 def _dense_part(frames: Frames, indices: np.ndarray, size: int, cutoff: float) -> Part:
     """Edges of frames of equal size, by comparing all pairs."""
-    near = _near(frames, indices, size, cutoff)
-    counts = np.count_nonzero(near, axis=(1, 2))
-    # Row-major order of [frame, receiver, sender] is the promised order of the edges.
-    pairs = np.flatnonzero(near).astype(np.int32 if near.size < 2**31 else np.int64)
-    receivers, senders = np.divmod(pairs % (size * size), size) if size else (pairs, pairs)
-    return indices, counts, senders.astype(np.int32), receivers.astype(np.int32)
-
-
-def _near(frames: Frames, indices: np.ndarray, size: int, cutoff: float) -> np.ndarray:
-    """Which pairs of atoms are edges, bool ``[n, size, size]``, for frames of equal size."""
     rows = frames.offsets[indices][:, None] + np.arange(size)
     positions = frames.positions[rows].astype(np.float64)
     squared = np.zeros((len(indices), size, size))
@@ -141,7 +145,11 @@ def _near(frames: Frames, indices: np.ndarray, size: int, cutoff: float) -> np.n
         squared += difference * difference
     near = squared < cutoff * cutoff
     near[:, np.arange(size), np.arange(size)] = False
-    return near
+    counts = np.count_nonzero(near, axis=(1, 2))
+    # Row-major order of [frame, receiver, sender] is the promised order of the edges.
+    pairs = np.flatnonzero(near).astype(np.int32 if near.size < 2**31 else np.int64)
+    receivers, senders = np.divmod(pairs % (size * size), size) if size else (pairs, pairs)
+    return indices, counts, senders.astype(np.int32), receivers.astype(np.int32)
 
 
 def _tree_part(frames: Frames, index: int, cutoff: float) -> Part:

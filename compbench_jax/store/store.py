@@ -228,6 +228,9 @@ def impossible(store: FrameStore) -> str | None:
 LARGEST = {"positions": 1e6, "forces": 1e6, "energy": 1e10}
 """Å, eV/Å and eV that no molecule reaches."""
 
+ROWS = 1 << 20
+"""Rows of an array that are looked at at once."""
+
 
 def not_finite(store: FrameStore) -> str | None:
     """Name the first frame with a position, force or energy that is not finite or impossibly large; None without one.
@@ -236,9 +239,12 @@ def not_finite(store: FrameStore) -> str | None:
     """
     for key, largest in LARGEST.items():
         array = getattr(store, key)
-        bad = ~(np.abs(array) < largest).reshape(len(array), -1).all(axis=1)
-        if bad.any():
-            row = int(np.argmax(bad))
+        for start in range(0, len(array), ROWS):
+            part = array[start : start + ROWS]
+            bad = ~(np.abs(part) < largest).reshape(len(part), -1).all(axis=1)
+            if not bad.any():
+                continue
+            row = start + int(np.argmax(bad))
             frame = row if key == "energy" else int(np.searchsorted(store.offsets, row, side="right")) - 1
             name = store.graphs[store.molecule[frame]].molecule.name
             return f"frame {frame} ({name}) has {key} that are not finite or impossibly large"

@@ -16,7 +16,7 @@ from compbench_jax.models.normalisation import fit_normalisation, fit_reference_
 from compbench_jax.models.potential import Normalisation
 from compbench_jax.splits.frames import evenly_spaced
 from compbench_jax.splits.split import Split
-from compbench_jax.store.frames import Frames
+from compbench_jax.store.frames import Frames, ragged_indices
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.batches import stack
 from compbench_jax.training.loss import Graphs
@@ -31,7 +31,7 @@ BYTES_PER_ATOM, BYTES_PER_EDGE = 32, 8
 SAMPLE = 1000
 """Frames whose edges are counted to estimate the size of a set."""
 
-FORCES_AT_ONCE = 1 << 17
+FORCES_AT_ONCE = 1 << 15
 """Frames whose forces are in memory while the scale of a set on the disk is computed."""
 
 
@@ -85,8 +85,9 @@ def streamed_normalisation(store: FrameStore, indices: np.ndarray, sizes: FrameS
     mean = np.bincount(index, weights=store.energy[indices]) / frames
     squares = 0.0
     for start in range(0, len(indices), FORCES_AT_ONCE):
-        forces = store.gather(indices[start : start + FORCES_AT_ONCE]).forces
-        squares += float(np.square(forces, dtype=np.float64).sum())
+        some = indices[start : start + FORCES_AT_ONCE]
+        rows = ragged_indices(store.offsets[some], sizes.n_atoms[start : start + FORCES_AT_ONCE])
+        squares += float(np.square(store.forces[rows], dtype=np.float64).sum())
     n_atoms = int(sizes.n_atoms.sum(dtype=np.int64))
     if not squares > 0:
         raise DataError("all training forces are zero, which sets no scale: check the labels of the data set")
