@@ -12,9 +12,9 @@ class Arguments:
 
     compbench report results/mini --out report
 
-    The leaderboard over tasks; a page for every task (audit, error against chain length, error breakdown, parity) and
-    for every model (scores, training, worst frames in 3-D); published numbers compared with ours. --csv, --latex and
-    --figures write the same for papers.
+    The leaderboard, models by tasks, with filters and downloads; a page for every task (scores, error against chain
+    length, error breakdown, parity, audit) and for every model (scores, training, worst frames in 3-D); published
+    numbers compared with ours. --csv, --latex and --figures write the same for papers.
     """
 
     results: tyro.conf.Positional[tuple[Path, ...]]
@@ -44,7 +44,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.exports import write_csv, write_figures, write_latex
     from compbench_jax.report.leaderboard import leaderboard, read_sources, tasks_of
     from compbench_jax.report.site import TaskText, build_site
-    from compbench_jax.tasks import ALL_TASKS, CONTROLS, get_task
+    from compbench_jax.tasks import ALL_TASKS, CONTROLS, MAIN_TASKS, get_task
 
     sources = read_sources(arguments.results, problems_alone)
     rows = leaderboard(sources, [*ALL_TASKS, *CONTROLS])
@@ -58,7 +58,7 @@ def run(arguments: Arguments) -> None:
             task.question, task.principle, task.in_words(task.trained_on), task.in_words(task.tested_on)
         )
     citations = {name: config.citation for name, config in presets().items() if hasattr(config, "citation")}
-    pages = build_site(rows, arguments.out, about, citations)
+    pages = build_site(rows, arguments.out, about, citations, MAIN_TASKS, list(ALL_TASKS))
     if arguments.csv is not None:
         write_csv(arguments.csv, rows)
     if arguments.latex is not None:

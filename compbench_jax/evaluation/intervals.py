@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import stdtrit
 from scipy.stats import t
 
 from compbench_jax.errors import RunError
@@ -122,7 +123,7 @@ class Measured:
         error, df, share = self.spread(name)
         if not np.isfinite(error):
             return Estimate(float(value))
-        half = float(t.ppf((1 + LEVEL) / 2, df)) * error
+        half = float(stdtrit(df, (1 + LEVEL) / 2)) * error
         centre = 1 - value if name in self.scores else value
         if self.signed or centre <= 0:
             low, high = centre - half, centre + half

@@ -2,63 +2,75 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from compbench_jax.evaluation.blocks import estimate_of
 from compbench_jax.evaluation.intervals import Estimate
-from compbench_jax.report.leaderboard import METRIC, Row
+from compbench_jax.report.leaderboard import METRIC, Row, slug
 
 MEV = 1000.0
 ID, OOD = "#0072B2", "#D55E00"
 """Blue and vermilion of Okabe & Ito, distinguishable under every common colour blindness."""
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", "#7A5BA6", "#6B7280", "#B5445B")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "cross", "star", "pentagon", "hexagon")
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", "#7A5BA6", "#6B7280", "#B5445B",
+    "#7BA428", "#8C564B",
+)  # fmt: skip
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "cross", "star")
+"""Their number has no common multiple with that of the colours below 24 models."""
 
 Figure = dict[str, Any]
 
-_MARKS = [base * 10**power for power in range(-2, 4) for base in (1, 2, 3, 5, 7)]
+_MARKS = [base * 10**power for power in range(-2, 4) for base in (1, 2, 3, 5)]
 TICKS: Figure = {"tickvals": _MARKS, "ticktext": [f"{mark:g}" for mark in _MARKS]}
 """Marks of a logarithmic axis, close enough for ranges below a decade."""
+
+FORCE_MAE = "force MAE (meV/Å)"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a model, or a task, has in every figure of a site.
+
+    Attributes:
+        key: that the page shows and hides its traces by.
+        colour: of lines, marks and bars.
+        symbol: of marks.
+    """
+
+    key: str
+    colour: str
+    symbol: str
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each name."""
+    return {
+        name: Look(slug(name), PALETTE[k % len(PALETTE)], SYMBOLS[k % len(SYMBOLS)]) for k, name in enumerate(names)
+    }
+
+
+def layout_of(x: Figure, y: Figure, title: str, height: int = 340) -> Figure:
+    """A layout whose y axis is named above it, so that the name takes no width; legends are the page's."""
+    return {
+        "xaxis": {"automargin": True, **x},
+        "yaxis": {"automargin": True, **y},
+        "title": {"text": title, "x": 0, "xref": "container", "xanchor": "left", "y": 0.97, "yanchor": "top"},
+        "height": height,
+        "margin": {"l": 44, "r": 12, "t": 34, "b": 44},
+    }
 
 
 def error_bar(values: Sequence[Estimate], scale: float, axis: str) -> Figure:
     """Asymmetric bars of the intervals; none where an estimate has none."""
-    up = [0.0 if e.high is None or e.value is None else scale * (e.high - e.value) for e in values]
-    down = [0.0 if e.low is None or e.value is None else scale * (e.value - e.low) for e in values]
+    up = [0.0 if e.high is None or e.value is None else round(scale * (e.high - e.value), 3) for e in values]
+    down = [0.0 if e.low is None or e.value is None else round(scale * (e.value - e.low), 3) for e in values]
     return {f"error_{axis}": {"type": "data", "array": up, "arrayminus": down, "thickness": 1.2, "width": 0}}
 
 
 def scaled(estimate: Estimate, scale: float = MEV) -> float | None:
     """Value in the unit shown."""
-    return None if estimate.value is None else scale * estimate.value
-
-
-def dumbbells(rows: Sequence[Row]) -> Figure:
-    """ID and OOD force MAE of every model on one task, best OOD at the top, on a logarithmic axis."""
-    order = sorted(rows, key=lambda row: row.estimate("ood").value or float("inf"))
-    names = [row.label for row in order]
-    data: list[Figure] = []
-    for row in order:
-        ends = [scaled(row.estimate(part)) for part in ("id", "ood")]
-        data.append(
-            {"type": "scatter", "mode": "lines", "x": ends, "y": [row.label] * 2, "hoverinfo": "skip",
-             "line": {"color": "#9ca3af", "width": 2}, "showlegend": False}
-        )  # fmt: skip
-    for part, name, colour in (("id", "ID", ID), ("ood", "OOD", OOD)):
-        values = [row.estimate(part) for row in order]
-        data.append(
-            {"type": "scatter", "mode": "markers", "name": name, "x": [scaled(v) for v in values], "y": names,
-             "marker": {"color": colour, "size": 10, "symbol": "circle" if part == "id" else "diamond"},
-             **error_bar(values, MEV, "x"), "hovertemplate": f"%{{y}}, {name}: %{{x:.3g}} meV/Å<extra></extra>"}
-        )  # fmt: skip
-    layout = {
-        "xaxis": {"type": "log", "title": {"text": "force MAE (meV/Å)"}, **TICKS},
-        "yaxis": {"automargin": True, "range": [len(order) - 0.5, -0.5]},
-        "height": 110 + 34 * len(order),
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 10, "r": 16, "t": 40, "b": 50},
-    }
-    return {"data": data, "layout": layout}
+    return None if estimate.value is None else float(f"{scale * estimate.value:.4g}")
 
 
 def over_seeds(row: Row, key: str, part: str) -> dict[str, Estimate]:
@@ -74,66 +86,58 @@ def over_seeds(row: Row, key: str, part: str) -> dict[str, Estimate]:
     return {label: Estimate(statistics.fmean(item)) for label, item in values.items() if len(item) == len(runs)}
 
 
-def by_n(rows: Sequence[Row]) -> Figure | None:
+def by_n(rows: Sequence[Row], look: Mapping[str, Look]) -> Figure | None:
     """Force MAE against the number of carbons, the range trained on shaded; None for molecules without n."""
     data: list[Figure] = []
     trained = sorted({int(n) for row in rows for n in row.group.runs[0].get("train", {}).get("n", [])})
-    for index, row in enumerate(rows):
-        lines = {part: {int(n): item for n, item in over_seeds(row, "by_n", part).items()} for part in ("id", "ood")}
-        for part, dash, fill in (("id", "solid", True), ("ood", "dot", False)):
-            own = lines[part]
-            if not own:
+    for row in rows:
+        own = look[row.model]
+        for part, dash, end in (("id", "solid", ""), ("ood", "dot", "-open")):
+            line = {int(n): item for n, item in over_seeds(row, "by_n", part).items()}
+            if not line:
                 continue
-            ns = sorted(own)
-            symbol = SYMBOLS[(index + index // len(PALETTE)) % len(SYMBOLS)]  # another one where colours come again
+            ns = sorted(line)
             data.append(
-                {"type": "scatter", "mode": "lines+markers", "name": row.label, "legendgroup": row.label,
-                 "showlegend": fill or not lines["id"], "x": ns, "y": [scaled(own[n]) for n in ns],
-                 "line": {"color": PALETTE[index % len(PALETTE)], "dash": dash, "width": 2},
-                 "marker": {"symbol": symbol if fill else f"{symbol}-open", "size": 8},
+                {"type": "scatter", "mode": "lines+markers", "name": f"{row.label}, {part.upper()}", "meta": own.key,
+                 "x": ns, "y": [scaled(line[n]) for n in ns],
+                 "line": {"color": own.colour, "dash": dash, "width": 2},
+                 "marker": {"symbol": own.symbol + end, "size": 8},
                  "hovertemplate": f"{_plain(row.label)}, {part.upper()}, n = %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
             )  # fmt: skip
     if not data:
         return None
-    shapes = [
+    ns = [n for trace in data for n in trace["x"]]
+    layout = layout_of(
+        {"title": {"text": "carbons n"}, "dtick": 1 if max(ns) - min(ns) < 14 else 2},
+        {"type": "log", **TICKS},
+        FORCE_MAE,
+        400,
+    )
+    layout["shapes"] = [
         {"type": "rect", "xref": "x", "yref": "paper", "x0": first - 0.5, "x1": last + 0.5, "y0": 0, "y1": 1,
-         "fillcolor": ID, "opacity": 0.08, "line": {"width": 0}, "layer": "below"}
+         "fillcolor": ID, "opacity": 0.1, "line": {"width": 0}, "layer": "below"}
         for first, last in _runs(trained)
     ]  # fmt: skip
-    layout = {
-        "xaxis": {"title": {"text": "number of carbons n (shaded: trained on)"}, "dtick": 1},
-        "yaxis": {"type": "log", "title": {"text": "force MAE (meV/Å)"}, **TICKS},
-        "shapes": shapes,
-        "height": 420,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 60, "r": 16, "t": 60, "b": 50},
-    }
     return {"data": data, "layout": layout}
 
 
-def breakdown(rows: Sequence[Row], key: str, part: str, axis: str) -> Figure | None:
+def breakdown(rows: Sequence[Row], look: Mapping[str, Look], key: str, part: str, axis: str) -> Figure | None:
     """Force MAE of one breakdown of ``results.json`` on one set, grouped by label; None where there is none."""
     found = [over_seeds(row, key, part) for row in rows]
     labels = list(dict.fromkeys(label for own in found for label in own))
     data = []
-    for index, (row, own) in enumerate(zip(rows, found, strict=True)):
+    for row, own in zip(rows, found, strict=True):
         if not own:
             continue
         values = [own.get(label, Estimate(None)) for label in labels]
         data.append(
-            {"type": "bar", "name": row.label, "x": labels, "y": [scaled(value) for value in values],
-             "marker": {"color": PALETTE[index % len(PALETTE)]}, **error_bar(values, MEV, "y"),
+            {"type": "bar", "name": row.label, "meta": look[row.model].key, "x": labels,
+             "y": [scaled(value) for value in values], "marker": {"color": look[row.model].colour},
+             **error_bar(values, MEV, "y"),
              "hovertemplate": f"{_plain(row.label)}, %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
         )  # fmt: skip
-    layout = {
-        "xaxis": {"title": {"text": axis}, "type": "category"},
-        "yaxis": {"title": {"text": "force MAE (meV/Å)"}, "rangemode": "tozero"},
-        "barmode": "group",
-        "height": 340,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 60, "r": 16, "t": 60, "b": 50},
-    }
-    return {"data": data, "layout": layout} if data else None
+    layout = layout_of({"title": {"text": axis}, "type": "category"}, {"rangemode": "tozero"}, FORCE_MAE, 300)
+    return {"data": data, "layout": layout | {"barmode": "group"}} if data else None
 
 
 def radius_profile(audit: Mapping[str, Any]) -> Figure:
@@ -159,30 +163,32 @@ def radius_profile(audit: Mapping[str, Any]) -> Figure:
              "error_y": {"type": "data", "array": [row["random_std"] for row in profile], "thickness": 1.2},
              "hovertemplate": "random splits, radius %{x}: %{y:.3f}<extra></extra>"}
         )  # fmt: skip
-    layout = {
-        "xaxis": {"title": {"text": "radius of atom environments (bonds)"}, "dtick": 1},
-        "yaxis": {"title": {"text": "0: as in train, 1: nothing in common"}, "rangemode": "tozero"},
-        "height": 380,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 60, "r": 16, "t": 80, "b": 50},
-    }
+    layout = layout_of(
+        {"title": {"text": "radius of atom environments (bonds)"}, "dtick": 1},
+        {"rangemode": "tozero"},
+        "0: as in training, 1: nothing in common",
+    )
     return {"data": data, "layout": layout}
+
+
+PARITY_POINTS = 400
+"""Points of a set that a figure shows, evenly taken from those of a showcase."""
 
 
 def parity(content: Mapping[str, Any], quantity: str) -> Figure:
     """Predictions against labels, ID and OOD, of ``"forces"`` (meV/Å) or ``"energy"`` (meV, conformational)."""
     unit = "meV/Å" if quantity == "forces" else "meV"
-    what = "force component" if quantity == "forces" else "conformational energy"
     data: list[Figure] = []
     everything: list[float] = []
     for part, colour, symbol in (("ood", OOD, "diamond"), ("id", ID, "circle")):
         points = content["parity"].get(part, {}).get(quantity)
         if not points or not points["label"]:
             continue
-        everything += [*points["label"], *points["prediction"]]
+        every = -(-len(points["label"]) // PARITY_POINTS)
+        labels, predictions = points["label"][::every], points["prediction"][::every]
+        everything += [*labels, *predictions]
         data.append(
-            {"type": "scattergl" if len(points["label"]) > 5000 else "scatter", "mode": "markers", "name": part.upper(),
-             "x": points["label"], "y": points["prediction"],
+            {"type": "scatter", "mode": "markers", "name": part.upper(), "x": labels, "y": predictions,
              "marker": {"color": colour, "size": 5, "opacity": 0.55, "symbol": symbol},
              "hovertemplate": f"label %{{x:.0f}}, predicted %{{y:.0f}} {unit}<extra>{part.upper()}</extra>"}
         )  # fmt: skip
@@ -191,39 +197,23 @@ def parity(content: Mapping[str, Any], quantity: str) -> Figure:
         {"type": "scatter", "mode": "lines", "x": [low, high], "y": [low, high], "hoverinfo": "skip",
          "line": {"color": "#6B7280", "width": 1}, "showlegend": False}
     )  # fmt: skip
-    layout = {
-        "xaxis": {"title": {"text": f"label: {what} ({unit})"}},
-        "yaxis": {"title": {"text": f"prediction ({unit})"}},
-        "height": 400,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 70, "r": 16, "t": 40, "b": 50},
-    }
-    return {"data": data, "layout": layout}
+    return {"data": data, "layout": layout_of({"title": {"text": f"label ({unit})"}}, {}, f"prediction ({unit})", 360)}
 
 
-def training_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]]) -> Figure:
+def training_curves(
+    curves: Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]], look: Mapping[str, Look]
+) -> Figure:
     """Monitored ID and OOD force MAE against the step, one pair of lines per task."""
-    data = []
-    for index, (task, (steps, inside, outside)) in enumerate(curves.items()):
-        for values, dash, part in ((inside, "solid", "ID"), (outside, "dot", "OOD")):
-            data.append(
-                {"type": "scatter", "mode": "lines", "name": f"{task}, {part}", "x": list(steps),
-                 "y": [_mev(v) for v in values],
-                 "line": {"color": PALETTE[index % len(PALETTE)], "dash": dash, "width": 2},
-                 "hovertemplate": f"{_plain(task)}, {part}, step %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
-            )  # fmt: skip
-    layout = {
-        "xaxis": {"title": {"text": "optimiser step"}},
-        "yaxis": {"type": "log", "title": {"text": "force MAE (meV/Å)"}, **TICKS},
-        "height": 480,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
-    }
+    data = [
+        {"type": "scatter", "mode": "lines", "name": f"{task}, {part}", "meta": look[task].key, "x": list(steps),
+         "y": [None if value is None else float(f"{MEV * value:.4g}") for value in values],
+         "line": {"color": look[task].colour, "dash": dash, "width": 2},
+         "hovertemplate": f"{_plain(task)}, {part}, step %{{x}}: %{{y:.3g}} meV/Å<extra></extra>"}
+        for task, (steps, inside, outside) in curves.items()
+        for values, dash, part in ((inside, "solid", "ID"), (outside, "dot", "OOD"))
+    ]  # fmt: skip
+    layout = layout_of({"title": {"text": "optimiser step"}, "nticks": 6}, {"type": "log", **TICKS}, FORCE_MAE, 400)
     return {"data": data, "layout": layout}
-
-
-def _mev(value: float | None) -> float | None:
-    return None if value is None else MEV * value
 
 
 def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:

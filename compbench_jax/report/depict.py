@@ -6,10 +6,12 @@ from typing import Any
 from compbench_jax.errors import optional_import
 
 WIDTH, HEIGHT = 190, 84
+COLOURS = {"#000000": "currentColor", "#FF0000": "var(--oxygen)", "#0000FF": "var(--nitrogen)"}
+PATH = re.compile(r"<path [^>]*?d='([^']*)'(?: style='([^']*)')?(?: fill='([^']*)')?")
 
 
 def drawing(smiles: str) -> str:
-    """An SVG of a molecule, black lines replaced by ``currentColor``; empty where the SMILES cannot be read.
+    """An SVG of a molecule, as high as that, black replaced by ``currentColor``; empty where the SMILES cannot be read.
 
     Raises:
         CompBenchError: RDKit is not installed.
@@ -24,13 +26,20 @@ def drawing(smiles: str) -> str:
     options.clearBackground = False
     options.padding = 0.06
     options.fixedBondLength = 18
-    options.minFontSize = 10
+    options.minFontSize = 12
     draw.PrepareAndDrawMolecule(canvas, mol)
     canvas.FinishDrawing()
     svg = canvas.GetDrawingText()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = (
-        svg.replace("#000000", "currentColor").replace("#FF0000", "var(--oxygen)").replace("#0000FF", "var(--nitrogen)")
-    )
-    return re.sub(r"\s+", " ", svg).strip()
+    paths = []
+    for d, style, fill in PATH.findall(svg):
+        place = re.sub(r"\s*([A-Z,])\s*", r"\1", " ".join(d.split()))
+        if fill:  # a letter
+            paths.append(f'<path d="{place}" fill="{COLOURS.get(fill, fill)}" stroke="none"/>')
+        elif d.count("L") == 1:  # a bond; in place of the patches of joints its ends are round
+            (colour,) = re.findall(r"stroke:(#\w+)", style)
+            paths.append(f'<path d="{place}" stroke="{COLOURS.get(colour, colour)}"/>')
+    heights = [float(y) for d, *_ in PATH.findall(svg) for y in re.findall(r"[\d.]+[ ,]([\d.]+)", d)]
+    top, bottom = min(heights, default=0.0) - 3, max(heights, default=HEIGHT) + 3
+    inner = "".join(paths).replace(' stroke="currentColor"', "")
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {top:.0f} {WIDTH} {bottom - top:.0f}"'
+    return f'{head} fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round">{inner}</svg>'

@@ -58,16 +58,21 @@ def material(
         main: kinds of the tasks of the headline.
     """
     plain = [source for source in sources if source.results["role"] in ("task", "pretraining")]
+    rows = leaderboard(plain, order)
+    tasks = tasks_of(rows)
+    rows.sort(key=lambda row: (tasks.index(row.task), KINDS.index(row.kind), row.model))
+    return Material(rows, gaps_of(sources, order), facts, frozenset(main))
+
+
+def gaps_of(sources: Iterable[Source], order: Sequence[str]) -> list[tuple[Trio, Gap]]:
+    """Runs with their controls, and the compositional gap, in this order of kinds of tasks; see :func:`material`."""
     # Pre-trained potentials have no controls of their own.
     roles = ("task", "control", "oracle")
     compared = [item.results for item in sources if item.results["kind"] == "trained" and item.results["role"] in roles]
     trios = trios_of(with_all_roles(compared))
     kinds = [*order, *(kind_of_task(trio.task) for trio in trios)]
     trios.sort(key=lambda trio: (kinds.index(kind_of_task(trio.task)), trio.runs[0]["model"]))
-    rows = leaderboard(plain, order)
-    tasks = tasks_of(rows)
-    rows.sort(key=lambda row: (tasks.index(row.task), KINDS.index(row.kind), row.model))
-    return Material(rows, [(trio, gap_of(trio)) for trio in trios], facts, frozenset(main))
+    return [(trio, gap_of(trio)) for trio in trios]
 
 
 def with_all_roles(results: Sequence[Results]) -> list[Results]:

@@ -3,8 +3,8 @@
 import re
 import statistics
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ METRIC = "force_mae"
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Results and the folder they came from."""
+    """Results, the folder they came from, and what the submission that they belong to says of the potential."""
 
     folder: Path
     results: Results
+    submission: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,8 @@ class Row:
         group: its runs, pooled.
         sources: the runs with their folders, by ascending seed.
         parameters: number of parameters; None where results do not say.
-        speed: structures per second in training (median); of calculators, evaluated by one worker; None if unknown.
+        speed: structures per second in training (median); None if unknown.
+        inference: structures per second in evaluation by one process; None if unknown.
         partial: some frames could not be computed.
         other: where the frames are not those that most rows of the task were tested on, what they are; else empty.
         best: lowest OOD force MAE of the task among complete results on the same frames.
@@ -61,6 +63,7 @@ class Row:
     sources: tuple[Source, ...]
     parameters: int | None
     speed: float | None
+    inference: float | None
     partial: bool
     other: str = ""
     best: bool = False
@@ -117,7 +120,7 @@ def read_sources(paths: Sequence[Path], check: Callable[[Path], list[str]] = che
         seen |= dict.fromkeys(marks, item)
         content = read_submission(item)
         folders = [item / entry["folder"] for entry in content["results"]]
-        sources += [Source(folder, read_results(folder).replaced(model=content["name"])) for folder in folders]
+        sources += [Source(folder, read_results(folder).replaced(model=content["name"]), content) for folder in folders]
     if not sources:
         raise RunError("no results are given: name one results.json or more")
     return sources
@@ -159,7 +162,8 @@ def leaderboard(sources: Sequence[Source], order: Sequence[str] = ()) -> list[Ro
                 group,
                 own,
                 group.runs[0].get("parameters"),
-                speed_of(own),
+                training_speed(own),
+                inference_speed(own),
                 any("partial" in run for run in group.runs),
             )
         )
@@ -172,11 +176,14 @@ def kind_of_task(task: str) -> str:
     return task.partition("[")[0]
 
 
-def speed_of(sources: Sequence[Source]) -> float | None:
-    """Structures per second: of training from the log, of a calculator from its own times."""
+def inference_speed(sources: Sequence[Source]) -> float | None:
+    """Structures per second in evaluation by one process, where results say it (those of calculators do)."""
     per_frame = sources[0].results.get("seconds_per_frame")
-    if per_frame:
-        return 1.0 / float(per_frame if isinstance(per_frame, (int, float)) else statistics.median(per_frame.values()))
+    return 1.0 / float(per_frame) if per_frame else None
+
+
+def training_speed(sources: Sequence[Source]) -> float | None:
+    """Structures per second in training: median over the lines of the logs."""
     lines = [line for source in sources for line in read_log(source.folder / LOG) if line["event"] == "train"]
     rates = [line.get("structures_per_second") for line in lines]
     known = [float(rate) for rate in rates if isinstance(rate, int | float) and 0 < rate < float("inf")]
@@ -268,7 +275,8 @@ def as_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "kind": row.kind,
             "seeds": len(row.group.runs),
             "parameters": row.parameters,
-            "structures_per_second": row.speed,
+            "training_structures_per_second": row.speed,
+            "inference_structures_per_second": row.inference,
             "partial": row.partial,
             "data": PUBLISHED.get(row.group.runs[0]["data"], row.group.runs[0]["data"]),
             "id_frames": row.group.runs[0]["id"]["n_frames"],

@@ -6,9 +6,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from compbench_jax.metrics.aggregate import SCORES
+from compbench_jax.metrics.definitions import METRICS as DEFINITIONS
 from compbench_jax.report import charts
 from compbench_jax.report.leaderboard import Row
-from compbench_jax.report.site_pages import Page, cell
+from compbench_jax.report.site_pages import Page, cell, model_series
 from compbench_jax.report.table import significant
 
 if TYPE_CHECKING:
@@ -31,16 +32,23 @@ def published_page(site: "Site", facts: Mapping[str, Any]) -> Page:
             {"model": name, "cells": published_cells(table, name, ours.get(facts["models"][name]))}
             for name in table["rows"]
         ]
-        tables.append({**table, "metrics": [title for title, *_ in METRICS], "rows": rows})
-    lengths = [
-        {
-            **item,
-            "title": f"{item['task']}: error against n",
-            "figure": published_by_n(item, [row for row in site.rows if row.task in item["names"]]),
-        }
-        for item in facts["by_n"]
-    ]
-    return {"page": "published", "title": "Published numbers", "facts": facts, "tables": tables, "lengths": lengths}
+        tables.append(
+            {**table, "metrics": [(title, DEFINITIONS[name].note) for title, _, name in METRICS], "rows": rows}
+        )
+    lengths, compared = [], []
+    for item in facts["by_n"]:
+        own = [row for row in site.rows if row.task in item["names"]]
+        title = f"{item['task']}: error against n"
+        lengths.append({**item, "title": title, "figure": published_by_n(item, own, site.look)})
+        compared += own
+    return {
+        "page": "published",
+        "title": "Published numbers",
+        "facts": facts,
+        "tables": tables,
+        "lengths": lengths,
+        "series": model_series(site, compared),
+    }
 
 
 METRICS = (
@@ -87,28 +95,29 @@ def published_cells(table: Mapping[str, Any], name: str, row: Row | None) -> lis
     return cells
 
 
-def published_by_n(item: Mapping[str, Any], rows: Sequence[Row]) -> charts.Figure | None:
-    """Errors relative to the smallest n, to compare different trainings."""
-    lines: dict[str, dict[int, float]] = {item["model"]: {int(n): v for n, v in item["force_mae"].items()}}
+def published_by_n(
+    item: Mapping[str, Any], rows: Sequence[Row], look: Mapping[str, charts.Look]
+) -> charts.Figure | None:
+    """Errors relative to the smallest n, to compare different trainings; the published line is always shown."""
+    lines: list[tuple[str, dict[int, float], charts.Figure]] = [
+        (f"{item['model']} (published)", {int(n): v for n, v in item["force_mae"].items()},
+         {"line": {"color": "#6B7280", "width": 4}, "meta": None})
+    ]  # fmt: skip
     for row in rows:
         found = charts.over_seeds(row, "by_n", "id") | charts.over_seeds(row, "by_n", "ood")
-        own = {int(n): item.value for n, item in found.items() if item.value}
+        own = {int(n): entry.value for n, entry in found.items() if entry.value}
+        style = {"color": look[row.model].colour, "width": 2, "dash": "dot"}
         if own:
-            lines[f"{row.model} (here)"] = own
+            lines.append((row.model, own, {"line": style, "meta": look[row.model].key}))
     data = []
-    for index, (name, values) in enumerate(lines.items()):
+    for name, values, style in lines:
         ns = sorted(values)
-        base = values[ns[0]]
-        data.append(
-            {"type": "scatter", "mode": "lines+markers", "name": name, "x": ns, "y": [values[n] / base for n in ns],
-             "line": {"color": charts.PALETTE[index % len(charts.PALETTE)], "width": 3 if index == 0 else 1.5,
-                      "dash": "solid" if index == 0 else "dot"}}
-        )  # fmt: skip
-    layout = {
-        "xaxis": {"title": {"text": "number of carbons n"}, "dtick": 1},
-        "yaxis": {"title": {"text": "force MAE relative to the smallest n"}, "type": "log", "dtick": "D2"},
-        "height": 420,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 60, "r": 16, "t": 80, "b": 50},
-    }
+        relative = [float(f"{values[n] / values[ns[0]]:.4g}") for n in ns]
+        data.append({"type": "scatter", "mode": "lines+markers", "name": name, "x": ns, "y": relative, **style})
+    layout = charts.layout_of(
+        {"title": {"text": "carbons n"}, "dtick": 1},
+        {"type": "log", **charts.TICKS},
+        "force MAE relative to the smallest n",
+        400,
+    )
     return charts.escape_names({"data": data, "layout": layout})

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compbench_jax.report.charts import ID, MEV, OOD, Figure
+from compbench_jax.report.charts import ID, MEV, OOD, TICKS, Figure, layout_of
 
 PARTS = (("id", "ID", ID, "circle"), ("ood", "OOD", OOD, "diamond"))
 UNITS = {"forces": "meV/Å", "energy": "meV"}
@@ -33,16 +33,10 @@ def calibration(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Fig
         {"type": "scatter", "mode": "lines", "x": ends, "y": ends, "hoverinfo": "skip", "showlegend": False,
          "line": {"color": "#6B7280", "width": 1, "dash": "dot"}}
     )  # fmt: skip
-    return {
-        "data": data,
-        "layout": {
-            "xaxis": {"type": "log", "title": {"text": f"ensemble standard deviation σ ({UNITS[quantity]})"}},
-            "yaxis": {"type": "log", "title": {"text": f"RMSE of the ensemble mean ({UNITS[quantity]})"}},
-            "height": 380,
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-            "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
-        },
-    }
+    unit = UNITS[quantity]
+    x = {"type": "log", "title": {"text": f"ensemble standard deviation σ ({unit})"}, **TICKS}
+    layout = layout_of(x, {"type": "log", **TICKS}, f"RMSE of the ensemble mean ({unit})")
+    return {"data": data, "layout": layout}
 
 
 def sparsification(uncertainty: Mapping[str, Any], quantity: str = "forces") -> Figure:
@@ -56,13 +50,7 @@ def sparsification(uncertainty: Mapping[str, Any], quantity: str = "forces") -> 
                  "line": {"color": colour, "width": 2, "dash": dash},
                  "hovertemplate": f"{name}, %{{x:.0%}} left out {how}: %{{y:.2f}} of the RMSE<extra></extra>"}
             )  # fmt: skip
-    return {
-        "data": data,
-        "layout": {
-            "xaxis": {"title": {"text": "share left out"}, "tickformat": ".0%"},
-            "yaxis": {"title": {"text": "RMSE of the rest / of all"}, "rangemode": "tozero"},
-            "height": 380,
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-            "margin": {"l": 60, "r": 16, "t": 80, "b": 50},
-        },
-    }
+    layout = layout_of(
+        {"title": {"text": "share left out"}, "tickformat": ".0%"}, {"rangemode": "tozero"}, "RMSE of the rest / of all"
+    )
+    return {"data": data, "layout": layout}

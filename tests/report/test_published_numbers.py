@@ -6,6 +6,7 @@ from pathlib import Path
 from toy_results import extension, make_results
 
 from compbench_jax.models.registry import MODELS
+from compbench_jax.report.charts import looks
 from compbench_jax.report.leaderboard import Source, leaderboard
 from compbench_jax.report.site_published import published_by_n, published_cells, published_facts, rows_of
 
@@ -93,7 +94,8 @@ def test_a_metric_that_is_undefined_is_a_dash():
 
 
 def test_the_chain_curve_starts_at_one():
-    figure = published_by_n(CURVE, rows(extension("painn")))
-    assert [line["name"] for line in figure["data"]] == [CURVE["model"], "painn (here)"]
+    figure = published_by_n(CURVE, rows(extension("painn")), looks(["painn"]))
+    assert [line["name"] for line in figure["data"]] == [f"{CURVE['model']} (published)", "painn"]
+    assert [line["meta"] for line in figure["data"]] == [None, "painn"]  # the published line is always shown
     assert all(line["y"][0] == 1 for line in figure["data"])
     assert round(figure["data"][0]["y"][-1], 2) == 8.64

@@ -1,6 +1,7 @@
 """The report as files: every page and link and file of them is there, nothing from the network, nothing executed."""
 
 import csv
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -8,12 +9,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from report_results import HOSTILE, RESULTS, copy_results
+from report_results import HOSTILE, RESULTS, copy_results, showcase
 
 from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.report.leaderboard import leaderboard, read_sources, slug
+from compbench_jax.report.poster import poster
+from compbench_jax.report.site import project_links
+from compbench_jax.report.site_pages import shown_kind
 from compbench_jax.store.store import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +80,8 @@ def test_every_page_and_all_that_it_refers_to_is_there(report):
         page = Page(path)
         assert len(set(page.ids)) == len(page.ids), path
         for target in (*page.links, *page.files):
+            if target in project_links().values() and target not in page.files:
+                continue
             parts = urlsplit(target)
             assert not parts.scheme and not parts.netloc, f"{path.name} refers to {target}"
             if parts.path:
@@ -134,7 +140,7 @@ def test_rows_say_how_a_potential_came_to_be(tmp_path):
         "mace (fine-tuned)": "fine-tuned",
         "mace (zero-shot)": "zero-shot",
     }
-    assert rows[2].speed is not None and rows[2].speed > 0
+    assert rows[2].speed is None and rows[2].inference is not None and rows[2].inference > 0
 
 
 def test_equal_models_are_a_tie(tmp_path):
@@ -182,6 +188,60 @@ def test_csv_and_latex_have_the_same_numbers(report, results):
     assert table.count("{") == table.count("}")
 
 
+def test_the_leaderboard_has_a_number_of_every_model_and_task(report, results):
+    text = (report / "index.html").read_text()
+    rows = leaderboard(read_sources([results]))
+    models = re.findall(r'<tr data-kind="(.*?)">(.*?)</tr>', text, re.DOTALL)
+    assert [kind for kind, _ in models] == ["trained"] * 3
+    for _, line in models:
+        name = html.unescape(re.search(r'<a href="model-[^"]*">(.*?)</a>', line)[1])
+        cells = re.findall(r'<td class="num score( best)?" data-ood="(.*?)" data-ratio="(.*?)" data-id="(.*?)">', line)
+        own = [row for row in rows if row.model == name]
+        assert [bool(best) for best, *_ in cells] == [row.best for row in own]
+        for k, part in enumerate(("ood", "ratio", "id"), start=1):
+            assert [float(cell[k]) for cell in cells] == [row.estimate(part).value for row in own]
+    page = Page(report / "index.html")
+    buttons = [values for tag, values in page.tags if tag == "button" and "data-sort" in values]
+    assert len(buttons) == 7 and all(len(values["data-tip"]) > 10 for values in buttons)
+    for name in ("leaderboard.csv", "leaderboard.json", "leaderboard.png"):
+        assert ("a", {"href": name, "download": None}) in page.tags and (report / name).stat().st_size > 1000
+    records = json.loads((report / "leaderboard.json").read_text())
+    assert [record["ood_force_mae"] for record in records] == [row.estimate("ood").value for row in rows]
+    assert (report / "leaderboard.csv").read_bytes() == (report.parent / "all.csv").read_bytes()
+
+
+def test_figures_show_models_that_the_page_lets_choose(report):
+    for path in report.glob("task-*.html"):
+        text = path.read_text()
+        chosen = re.search(r'data-key="models" data-shown="(.*?)"', text)[1].split(",")
+        known = re.findall(r'data-series="(.*?)"', text)
+        assert len(known) == 3 and set(chosen) <= set(known)
+        blocks = [json.loads(b) for b in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)]
+        keys = {trace["meta"] for figure in blocks for trace in figure["data"] if "meta" in trace}
+        assert keys == set(known)
+        assert all(figure["layout"]["title"]["text"] and "legend" not in figure["layout"] for figure in blocks)
+
+
+def test_kinds_of_calculators(tmp_path):
+    copy_results(RESULTS / "chain_extension-gfn1-xtb-seed0", tmp_path / "a")
+    for name, path in (("b", "ani.py:ANI1x"), ("c", "mine:make")):
+        model = {"kind": "calculator", "name": name, "import_path": path}
+        copy_results(
+            RESULTS / "chain_extension-gfn1-xtb-seed0", tmp_path / name, config={"model": model, "preset": name}
+        )
+    rows = leaderboard(read_sources([tmp_path]))
+    assert sorted(shown_kind(row) for row in rows) == ["calculator", "semi-empirical", "zero-shot"]
+
+
+def test_a_frame_is_drawn_with_its_errors():
+    frame = showcase()["worst"]["ood"][0]
+    picture = poster(frame)
+    assert picture.count("<circle") == 3 and picture.count('class="bond"') == 2
+    assert picture.count("<polygon") == 3
+    assert poster({**frame, "bonds": [[0, 9]]}).count('class="bond"') == 0
+    assert "<polygon" not in poster({**frame, "prediction": frame["label"]})
+
+
 def test_published_numbers_stand_beside_ours(report):
     text = (report / "published.html").read_text()
     cells = {
@@ -225,6 +285,18 @@ def test_the_leaderboard_of_the_repository_is_built(tmp_path):
     text = (tmp_path / "pages" / "index.html").read_text()
     assert all(json.loads(file.read_text())["name"] in text for file in ROOT.glob("leaderboard/*/submission.json"))
     assert "Show in 3-D" in (tmp_path / "pages" / "model-MACE-small.html").read_text()
+    # Every kind has its filter, the headline is that of the README, pages are small, and the first needs no Plotly.
+    assert re.findall(r'data-kind="([^"]*)" data-tip', text) == ["trained", "fine-tuned", "zero-shot", "semi-empirical"]
+    lead = re.search(r'class="lead">(.*?)</(?:p|ul)>', text, re.DOTALL)[1].replace("<wbr>", "")
+    lines = [line for line in re.sub(r"</?code>", "`", lead).replace("</li>", "").split("<li>") if line]
+    assert lines and all(line in (ROOT / "README.md").read_text() for line in lines)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "pages").glob("*.html")}
+    assert sizes.pop("index.html") < 80_000 and max(sizes.values()) < 400_000
+    assert "plotly" not in text and "3Dmol" not in text
+    assert (
+        sum((tmp_path / "pages" / "assets" / name).stat().st_size for name in ("style.css", "site.js", "theme.js"))
+        < 40_000
+    )
 
 
 def test_file_names_are_harmless():
@@ -241,9 +313,27 @@ def test_an_ensemble_shows_its_calibration(tmp_path):
     copy_results(RESULTS / "chain_extension-schnet-seed0", tmp_path / "results" / "b")
     run_command(["report", str(tmp_path / "results"), "--out", str(tmp_path / "report")])
     page = (tmp_path / "report" / "model-mace.html").read_text()
-    assert "chain_extension, 4 seeds" in page
+    assert "chain_<wbr>extension, 4 seeds" in page
     blocks = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
     figure = next(json.loads(block) for block in blocks if "RMSE of the ensemble mean" in block)
     # A bin that no atom is in has no point.
     assert figure["data"][1]["x"] == [10.0, 20.0] and figure["data"][1]["y"] == [20.0, 30.0]
     assert "Ensemble standard deviation" not in (tmp_path / "report" / "model-schnet.html").read_text()
+
+
+def test_links_are_those_of_the_project(monkeypatch):
+    class Installed:
+        def get_all(self, name):
+            assert name == "Project-URL"
+            return [
+                "Repository, https://example.org/code",
+                "Changelog, https://example.org/c",
+                "Documentation, https://d",
+            ]
+
+    monkeypatch.setattr("compbench_jax.report.site.metadata.metadata", lambda name: Installed())
+    assert project_links() == {
+        "Repository": "https://example.org/code",
+        "Docs": "https://d",
+        "Paper": "https://arxiv.org/abs/2605.08988",
+    }
