@@ -13,12 +13,15 @@ class Arguments:
 
     list: the potentials, their licences, elements, levels of theory, and which are installed.
 
-    install NAME: make a virtual environment for one whose weights travel with its packages.
+    install NAME: make a virtual environment for one. `list` says which download their weights when first used.
 
     path NAME: the interpreter of that environment, for --python.
 
     convert so3lr --out RUN: its weights as a run of this library, for evaluate.py --run, train.py --init-from
     and the ASE calculator. The original stays in its environment and must be installed.
+
+    convert mace FILE.model --out RUN: the same for a checkpoint of mace-torch (MACE-OFF23, MACE-MP-0, your own).
+    It is a pickle, loaded in the environment of `install mace`: convert only files that you trust.
 
     Then:  python evaluate.py --foundation NAME --task TASK --data DIR
     """
@@ -28,6 +31,12 @@ class Arguments:
 
     name: tyro.conf.Positional[str] = ""
     """Name of the potential."""
+
+    file: tyro.conf.Positional[Path | None] = None
+    """Checkpoint to convert, for mace."""
+
+    head: str | None = None
+    """Head of a checkpoint that has several."""
 
     dir: Path | None = None
     """Folder of the environment. Without it: a folder of the user's data (or $COMPBENCH_FOUNDATION_DIR/NAME)."""
@@ -41,9 +50,8 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """List, install, locate or convert."""
-    from compbench_jax.calculators.spec import find_python
     from compbench_jax.errors import CompBenchError
-    from compbench_jax.foundation.install import foundation_folder, foundation_spec, install
+    from compbench_jax.foundation.install import foundation_folder, foundation_path, install
     from compbench_jax.foundation.registry import FOUNDATIONS, get_foundation
 
     if arguments.action == "list":
@@ -62,9 +70,10 @@ def run(arguments: Arguments) -> None:
     if arguments.action == "convert":
         from compbench_jax.foundation.convert import LICENCE_FILE, convert
 
-        run_folder = convert(item.name, arguments.out or Path("runs") / item.name, arguments.dir)
-        print(f"{item.name} converted to {run_folder} (licences of the weights: {run_folder / LICENCE_FILE})")
+        name = item.name if arguments.file is None else arguments.file.stem
+        out = arguments.out or Path("runs") / name
+        run_folder = convert(item.name, out, arguments.dir, arguments.file, arguments.head)
+        print(f"{name} converted to {run_folder} (licences of the weights: {run_folder / LICENCE_FILE})")
         print(f"evaluate it with `python evaluate.py --run {run_folder} --task TASK --data DIR`")
         return
-    foundation_spec(item.name, arguments.dir)  # says what is wrong
-    print(find_python(folder))
+    print(foundation_path(item.name, arguments.dir))

@@ -1,4 +1,4 @@
-"""Virtual environments for foundation potentials whose weights travel with their packages."""
+"""Virtual environments for foundation potentials."""
 
 import json
 import os
@@ -63,13 +63,8 @@ def install(
         run: runs a command; a failing one raises.
 
     Raises:
-        CompBenchError: its weights do not travel with packages, the folder holds something else, or pip failed.
+        CompBenchError: the folder holds something else, or pip failed.
     """
-    if not item.packages:
-        raise CompBenchError(
-            f"{item.name} fetches its weights when first used: on a machine with internet access run "
-            f"`{item.instructions}` (docs/foundation.md)"
-        )
     if is_installed(folder, item):
         say(f"{item.name} is installed in {folder}")
         return
@@ -88,6 +83,8 @@ def install(
     content = {"name": item.name, "packages": [TORCH, *item.packages]}
     write_atomically(folder / MARKER, (json.dumps(content) + "\n").encode())
     say(f"{item.name} is installed in {folder}")
+    if item.fetches:
+        say(f"the first use downloads {item.fetches}")
 
 
 def run_command(command: list[str]) -> None:
@@ -104,22 +101,32 @@ def run_command(command: list[str]) -> None:
         ) from error
 
 
-def foundation_spec(name: str, folder: Path | None = None) -> CalculatorSpec:
-    """The calculator of a foundation potential, in the environment that was installed for it.
+def foundation_path(name: str, folder: Path | None = None) -> Path:
+    """The interpreter of the environment that was installed for a foundation potential.
 
     Raises:
         CompBenchError: no such potential, or it is not installed.
     """
-    item = get_foundation(name)
     where = foundation_folder(name, folder)
-    if not item.packages:
-        raise CompBenchError(
-            f"{name} has no environment of ours: install it with `{item.instructions}` and evaluate it with "
-            "--calculator and --python (docs/foundation.md)"
-        )
-    if not is_installed(where, item):
+    if not is_installed(where, get_foundation(name)):
         place = f" --dir {folder}" if folder is not None else ""
         raise CompBenchError(f"{name} is not installed in {where}: run `compbench foundation install {name}{place}`")
+    return find_python(where)
+
+
+def foundation_spec(name: str, folder: Path | None = None) -> CalculatorSpec:
+    """The calculator of a foundation potential, in the environment that was installed for it.
+
+    Raises:
+        CompBenchError: no such potential, it is not installed, or it has no weights of its own.
+    """
+    item, python = get_foundation(name), foundation_path(name, folder)
+    where = foundation_folder(name, folder)
+    if item.checkpoint:
+        raise CompBenchError(
+            f"{name} has no weights of its own: name a file with `--calculator {item.calculator} --python {where} "
+            f'--calculator-kwargs \'{{"{item.checkpoint}": "FILE"}}\'`'
+        )
     path = item.calculator
     if path.partition(":")[0].endswith(".py"):
         path = str(Path(__file__).with_name(path.partition(":")[0])) + ":" + path.partition(":")[2]
@@ -127,7 +134,7 @@ def foundation_spec(name: str, folder: Path | None = None) -> CalculatorSpec:
         name,
         path,
         item.keywords,
-        str(find_python(where)),
+        str(python),
         item.level,
         item.numbers,
         item.distributions,

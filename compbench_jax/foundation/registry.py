@@ -1,7 +1,7 @@
 """Foundation potentials by name: what to install, how to call it, and what a row in a table must say of it.
 
-Those with ``packages`` carry their weights inside packages of the Python index: ``compbench foundation install`` needs
-nothing else. The others fetch weights when first used; ``instructions`` says how to install them.
+``compbench foundation install`` makes an environment of their ``packages``. Some carry their weights there; those with
+``fetches`` download them when first used, which needs internet access.
 """
 
 from dataclasses import dataclass, field
@@ -26,12 +26,13 @@ class Foundation:
         charge: what it makes of charge and spin.
         licence: of code and weights.
         citation: where it was published.
-        packages: pinned requirements after torch; empty where weights do not travel with packages.
+        packages: pinned requirements after torch.
         distributions: whose versions are recorded.
-        instructions: commands for a machine with internet access, where there are no ``packages``.
+        fetches: what is downloaded when it is first used, and what that takes; empty: nothing.
         energies: what its energies mean.
         info: what goes to ``atoms.info``.
         heavy_atoms: molecules of up to so many may be in its training data; 0: not known.
+        checkpoint: keyword that names a file of weights, where there are none of its own.
     """
 
     name: str
@@ -47,10 +48,11 @@ class Foundation:
     charge: str = "neutral singlets only"
     packages: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
-    instructions: str = ""
+    fetches: str = ""
     energies: str = "total energies"
     info: dict[str, Any] = field(default_factory=lambda: {"charge": 0, "spin": 1})
     heavy_atoms: int = 0
+    checkpoint: str = ""
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -114,6 +116,19 @@ FOUNDATIONS: dict[str, Foundation] = {
             heavy_atoms=8,
         ),
         Foundation(
+            "mace",
+            "MACE of a checkpoint file: MACE-OFF23, MACE-MP-0, your own; `convert mace FILE.model` makes a run of it",
+            "mace.calculators:MACECalculator",
+            checkpoint="model_paths",
+            level="that of the checkpoint",
+            elements="Z = 1-118",
+            trained_on="the data of the checkpoint: molecules tested here may be among them",
+            licence="code MIT, weights as their authors say",
+            citation="Batatia et al., NeurIPS 2022, arXiv 2206.07697",
+            packages=("mace-torch==0.3.16",),
+            distributions=("mace-torch", "torch"),
+        ),
+        Foundation(
             "mace-off",
             "MACE-OFF23: MACE for organic molecules (medium)",
             "mace.calculators:mace_off",
@@ -124,7 +139,8 @@ FOUNDATIONS: dict[str, Foundation] = {
             licence="code MIT, weights Academic Software License",
             citation="Kovács et al., J. Am. Chem. Soc. 147, 17598 (2025)",
             distributions=("mace-torch", "torch"),
-            instructions="python -m venv ENV && ENV/bin/pip install torch && ENV/bin/pip install mace-torch",
+            packages=("mace-torch==0.3.16",),
+            fetches="the weights, from GitHub",
         ),
         Foundation(
             "aimnet2",
@@ -138,12 +154,13 @@ FOUNDATIONS: dict[str, Foundation] = {
             licence="MIT",
             citation="Anstine, Zubatyuk and Isayev, Chem. Sci. 16, 10228 (2025)",
             distributions=("aimnet", "torch"),
-            instructions="python -m venv ENV && ENV/bin/pip install torch && ENV/bin/pip install 'aimnet[ase]'",
+            packages=("aimnet[ase]==0.2.6",),
+            fetches="the weights, from Google Cloud Storage",
         ),
         Foundation(
             "orb-v3-omol",
             "Orb v3, conservative, trained on OMol25",
-            "ENV/orb_omol.py:make",
+            "orb.py:make",
             level="wB97M-V/def2-TZVPD",
             elements="Z = 1-83",
             trained_on="OMol25: about 100 million molecular calculations; molecules tested here may be among them",
@@ -151,12 +168,13 @@ FOUNDATIONS: dict[str, Foundation] = {
             licence="Apache-2.0",
             citation="Rhodes et al., arXiv 2504.06231 (2025)",
             distributions=("orb-models", "torch"),
-            instructions="python -m venv ENV && ENV/bin/pip install torch && ENV/bin/pip install orb-models",
+            packages=("orb-models==0.5.5",),
+            fetches="the weights, from Amazon S3",
         ),
         Foundation(
             "uma",
             "UMA: a mixture of linear experts for molecules, materials and catalysts (small, molecules)",
-            "ENV/uma_omol.py:make",
+            "uma.py:make",
             level="wB97M-V/def2-TZVPD",
             elements="Z = 1-83",
             trained_on="OMol25 and others, about 500 million calculations; molecules tested here may be among them",
@@ -164,7 +182,8 @@ FOUNDATIONS: dict[str, Foundation] = {
             licence="code MIT, weights FAIR Chemistry License (gated download)",
             citation="Wood et al., arXiv 2506.23971 (2025)",
             distributions=("fairchem-core", "torch"),
-            instructions="python -m venv ENV && ENV/bin/pip install torch && ENV/bin/pip install fairchem-core",
+            packages=("fairchem-core==2.24.0",),
+            fetches="the weights, from the Hugging Face hub: accept their licence there, then `hf auth login`",
         ),
     )
 }

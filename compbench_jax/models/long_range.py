@@ -126,6 +126,24 @@ def _ramp(x: jax.Array) -> jax.Array:
     return jnp.where(positive, jnp.exp(-1 / jnp.where(positive, x, 1.0)), 0.0)
 
 
+SCREENING_POWER = 0.3
+"""Exponent of the nuclear charges in the screening length of :func:`screened_repulsion`."""
+
+
+def screened_repulsion(lengths: jax.Array, charges: jax.Array, powers: jax.Array) -> jax.Array:
+    """Repulsion of screened nuclei, eV ``[...]``, with the constants of mace-torch's ``ZBLBasis``; zero at length zero.
+
+    Args:
+        lengths: Å.
+        charges: product of the nuclear charges.
+        powers: sum of the nuclear charges, each to the power ``SCREENING_POWER``.
+    """
+    scaled = lengths * powers / (0.4543 * 0.529)
+    terms = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))
+    screening = sum(weight * jnp.exp(-decay * scaled) for weight, decay in terms)
+    return safe_divide(14.3996 * charges * screening, lengths)
+
+
 class Repulsion(nn.Module):
     """Repulsion of screened nuclei (Ziegler, Biersack and Littmark), with the constants of its screening learned."""
 

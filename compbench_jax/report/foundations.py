@@ -8,10 +8,9 @@ from compbench_jax.foundation.registry import FOUNDATIONS, Foundation
 
 def state(item: Foundation, folder: Path | None = None) -> str:
     """How to install a potential, or where it is."""
-    if not item.packages:
-        return f"needs internet access: {item.instructions} (docs/foundation.md)"
     where = foundation_folder(item.name, folder)
-    return f"installed in {where}" if is_installed(where, item) else f"compbench foundation install {item.name}"
+    how = f"installed in {where}" if is_installed(where, item) else f"compbench foundation install {item.name}"
+    return f"{how}; the first use downloads {item.fetches}" if item.fetches else how
 
 
 def foundation_lines(folder: Path | None = None) -> list[str]:

@@ -157,7 +157,10 @@ def prepare_potential(
         )
         if configuration.init_from:
             start = load_start(Path(configuration.init_from), model, store, split, configuration.prior)
-            normalisation = normalisation_from(start, normalisation)
+            # Weights by element that are normalised for a fixed number of elements do without the others.
+            fixed = getattr(model, "element_fan_in", 0)
+            present = {int(number) for graph in store.graphs for number in graph.numbers} if fixed else ()
+            normalisation = normalisation_from(start, normalisation, present)
             if not start.config["task"]:  # converted from elsewhere
                 normalisation = refit_references(start, normalisation, store, split.train)
         potential_file.write(run, model, normalisation)

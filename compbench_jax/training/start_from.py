@@ -1,6 +1,6 @@
 """Fine-tuning: a run that starts from the parameters of another one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,14 +55,21 @@ def load_start(folder: Path, model: Any, store: FrameStore, split: Split, prior:
     return without_prior(run)
 
 
-def normalisation_from(run: LoadedRun, fitted: Normalisation) -> Normalisation:
+def normalisation_from(run: LoadedRun, fitted: Normalisation, present: Collection[int] = ()) -> Normalisation:
     """The normalisation of the run to start from, which its parameters belong to, with the new reference energies.
 
     Its elements are those of the run and of the new frames. Those that the frames lack keep the run's energies.
+
+    Args:
+        run: to start from.
+        fitted: to the new frames.
+        present: elements of the whole data set, if those that it lacks are to be dropped.
     """
     before = run.potential.normalisation
     known = dict(zip(before.elements, before.reference_energies, strict=True))
     known |= dict(zip(fitted.elements, fitted.reference_energies, strict=True))
+    if present and set(present) <= set(before.elements):
+        known = {number: known[number] for number in present}
     elements = tuple(sorted(known))
     return replace(before, elements=elements, reference_energies=tuple(known[number] for number in elements))
 
@@ -113,7 +120,7 @@ def carry_over(start: Params, fresh: Params, before: Sequence[int], after: Seque
         start: parameters of the run to start from.
         fresh: initial parameters of the potential to train.
         before: elements of the run, ascending.
-        after: elements of the potential, ascending, the run's among them.
+        after: elements of the potential, ascending: the run's among them, or some of the run's.
 
     Raises:
         RunError: names or shapes differ in more than the number of elements.
@@ -122,7 +129,8 @@ def carry_over(start: Params, fresh: Params, before: Sequence[int], after: Seque
     refusal = RunError("the run to start from has other parameters than this potential: train it with this version")
     if old != new:
         raise refusal
-    rows = np.searchsorted(after, before)
+    fewer = len(after) < len(before)
+    rows = np.searchsorted(before, after) if fewer else np.searchsorted(after, before)
 
     def join(kept: Any, other: Any) -> Any:
         sizes = list(zip(np.shape(kept), np.shape(other), strict=False))
@@ -130,8 +138,11 @@ def carry_over(start: Params, fresh: Params, before: Sequence[int], after: Seque
             raise refusal
         if np.shape(kept) == np.shape(other):
             return kept
+        places = np.ix_(*(rows if a != b else np.arange(a) for a, b in sizes))
+        if fewer:
+            return np.asarray(kept)[places]
         joined = np.array(other)
-        joined[np.ix_(*(rows if a != b else np.arange(a) for a, b in sizes))] = kept
+        joined[places] = kept
         return joined
 
     return jax.tree.map(join, start, fresh)

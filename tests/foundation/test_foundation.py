@@ -1,11 +1,13 @@
 """Foundation potentials: the table, and environments that are made with the right commands."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError
+from compbench_jax.foundation import install as install_module
 from compbench_jax.foundation.install import (
     MARKER,
     TORCH,
@@ -28,8 +30,9 @@ def test_every_row_can_be_printed_and_used():
     for name, item in FOUNDATIONS.items():
         assert item.name == name
         assert {1, 6, 8} <= set(item.numbers)
-        assert bool(item.packages) != bool(item.instructions)
-        assert all("==" in package or "<" in package for package in item.packages)
+        assert item.packages and all("==" in package or "<" in package for package in item.packages)
+        module = item.calculator.partition(":")[0]
+        assert not module.endswith(".py") or (Path(install_module.__file__).parent / module).is_file()
     assert len(FOUNDATIONS["7net-0"].numbers) == 89
 
 
@@ -82,9 +85,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     for words, message in (
         (["install", "so3l"], "did you mean 'so3lr'"),
         (["install"], "which potential"),
-        (["install", "uma"], "internet access"),
         (["path", "so3lr"], "compbench foundation install so3lr"),
-        (["path", "mace-off"], "--calculator"),
     ):
         with pytest.raises(CompBenchError, match=message):
             run_command(["foundation", *words])
@@ -94,3 +95,19 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     )
     run_command(["foundation", "path", "so3lr"])
     assert capsys.readouterr().out.strip() == str(tmp_path / "so3lr" / "bin" / "python")
+
+
+def test_a_potential_without_weights_asks_for_a_file(tmp_path, capsys):
+    item, said = get_foundation("mace"), []
+    install(item, tmp_path, say=said.append, run=lambda _: make(tmp_path))
+    with pytest.raises(CompBenchError, match=r"--calculator mace.calculators:MACECalculator --python .*model_paths"):
+        foundation_spec("mace", tmp_path)
+    run_command(["foundation", "path", "mace", "--dir", str(tmp_path)])
+    assert capsys.readouterr().out.strip() == str(tmp_path / "bin" / "python")
+
+
+def test_who_downloads_weights_says_so(tmp_path):
+    item, said = get_foundation("uma"), []
+    install(item, tmp_path, say=said.append, run=lambda _: make(tmp_path))
+    assert "the first use downloads the weights, from the Hugging Face hub" in said[-1]
+    assert foundation_spec("uma", tmp_path).path.endswith("foundation/uma.py:make")

@@ -76,6 +76,13 @@ def test_new_elements_start_fresh_and_known_ones_where_they_were(before):
         with pytest.raises(RunError, match="other parameters than this potential"):
             carry_over(old, odd, (1, 8), (1, 6, 8))
 
+    # Elements that the data lack are dropped, unless the data have others that the run lacks.
+    assert normalisation_from(start, fitted, {1}).elements == (1,)
+    assert normalisation_from(start, fitted, {1, 7}).elements == joined.elements
+    found = carry_over(fresh, old, (1, 6, 8), (1, 8))
+    np.testing.assert_array_equal(found["table"], fresh["table"][[0, 2]])
+    np.testing.assert_array_equal(found["pairs"], fresh["pairs"][:2, :2])
+
 
 def test_a_converted_potential_keeps_its_origin_of_energies(before, store, split):
     """The exact potential, but for constants of its own for each element, leaves nothing to learn."""

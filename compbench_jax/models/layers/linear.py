@@ -58,12 +58,14 @@ class EquivariantLinear(nn.Module):
 class ElementLinear(nn.Module):
     """Mix the channels of each degree with weights of the node's element; degrees above ``l_out`` are dropped.
 
-    e3nn's ``FullyConnectedTensorProduct`` with the one-hot element: fan-in is channels times elements.
+    e3nn's ``FullyConnectedTensorProduct`` with the one-hot element: fan-in is channels times elements, or times
+    ``fan_in`` if that is not 0.
     """
 
     features: int
     l_out: int
     n_species: int
+    fan_in: int = 0
 
     @nn.compact
     def __call__(self, x: Features, species: jax.Array) -> Features:
@@ -72,7 +74,7 @@ class ElementLinear(nn.Module):
         for degree, values in enumerate(x[: self.l_out + 1]):
             shape = (values.shape[-1], self.n_species, self.features)
             kernel = self.param(f"l{degree}", nn.initializers.normal(1.0), shape)
-            result.append(_mix_by_element(values, kernel, species))
+            result.append(_mix_by_element(values, kernel, species, self.fan_in))
         return tuple(result)
 
 
@@ -89,14 +91,21 @@ class ElementDense(nn.Module):
         return _mix_by_element(x, self.param("kernel", nn.initializers.normal(1.0), shape), species)
 
 
-def _mix_by_element(values: jax.Array, kernel: jax.Array, species: jax.Array) -> jax.Array:
+MOST_AT_ONCE = 16
+"""Most elements whose matrices are all applied to every node; with more, the matrix of each node is looked up."""
+
+
+def _mix_by_element(values: jax.Array, kernel: jax.Array, species: jax.Array, fan_in: int = 0) -> jax.Array:
     """``[n, 2l + 1, channels] -> [n, 2l + 1, features]`` with ``kernel [channels, n_species, features]``."""
     n, size, _ = values.shape
     channels, n_species, features = kernel.shape
+    kernel = kernel * (channels * (fan_in or n_species)) ** -0.5
+    if n_species > MOST_AT_ONCE:
+        return jnp.einsum("nmc,ncf->nmf", values, kernel.swapaxes(0, 1)[species])
     chosen = nn.one_hot(species, n_species, dtype=values.dtype)[:, None, :, None]
     # All elements in one matrix product, then the right one: for the few elements of organic molecules this beats
     # gathering a matrix for every node.
-    mixed = values @ (kernel * (channels * n_species) ** -0.5).reshape(channels, -1)
+    mixed = values @ kernel.reshape(channels, -1)
     return (mixed.reshape(n, size, n_species, features) * chosen).sum(axis=2)
 
 

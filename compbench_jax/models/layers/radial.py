@@ -37,7 +37,7 @@ def cosine_cutoff(lengths: jax.Array, cutoff: float) -> jax.Array:
     return jnp.where(inside, 0.5 * (jnp.cos(lengths * (np.pi / cutoff)) + 1.0), 0.0)
 
 
-def polynomial_envelope(lengths: jax.Array, cutoff: float, p: int = 6) -> jax.Array:
+def polynomial_envelope(lengths: jax.Array, cutoff: float | jax.Array, p: int = 6) -> jax.Array:
     """Polynomial envelope (Gasteiger et al. 2020, arXiv 2003.03123, eq. 8), also MACE's.
 
     u(x) = 1 − (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) − p(p+1)/2 x^(p+2) with x = r/c, for 0 < r < c, else 0.
@@ -47,3 +47,18 @@ def polynomial_envelope(lengths: jax.Array, cutoff: float, p: int = 6) -> jax.Ar
     power = x**p
     value = 1.0 + power * (-(p + 1) * (p + 2) / 2 + x * (p * (p + 2) - x * (p * (p + 1) / 2)))
     return jnp.where((lengths > 0) & (lengths < cutoff), value, 0.0)
+
+
+AGNESI = (0.9183, 4.5791, 1.0805)
+"""q, p and a of :func:`agnesi_transform`, ACEpotentials' and mace-torch's."""
+
+
+def agnesi_transform(lengths: jax.Array, unit: jax.Array) -> jax.Array:
+    """Distances relative to a length of each pair, ``[...] -> [...]`` from 1 at length zero towards 0.
+
+    1 / (1 + a x^p / (1 + x^(p − q))) with x = r / unit (Witt et al., J. Chem. Phys. 159, 164101 (2023)), where
+    ``unit`` (Å) is half the sum of the covalent radii.
+    """
+    q, p, a = AGNESI
+    x = lengths / unit
+    return 1 / (1 + a * x**p / (1 + x ** (p - q)))
