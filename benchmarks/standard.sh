@@ -25,4 +25,4 @@ done
 [ -e "$runs/fragment_fission-mace-seed0/results.json" ] || compbench-evaluate --run "$runs/fragment_duplication-mace-seed0" \
     --task fragment_fission --max-frames 1000 --out "$runs/fragment_fission-mace-seed0"
 publish fragment_fission-mace-seed0
-compbench findings results/standard --page docs/standard.md
+compbench findings results/standard --page docs/findings.md --of standard

@@ -9,10 +9,10 @@ import pytest
 
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.report.drawing import MEV
-from compbench_jax.report.findings import findings
+from compbench_jax.report.findings import DEFINITIONS, findings
 from compbench_jax.report.findings_material import material
 from compbench_jax.report.leaderboard import leaderboard, read_sources
-from compbench_jax.report.pages import fill
+from compbench_jax.report.pages import csv_of, fill
 from compbench_jax.report.site_published import published_facts
 from compbench_jax.report.table import significant, with_interval
 from compbench_jax.store.store import open_store
@@ -20,13 +20,10 @@ from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
-PAGES = {
-    "README.md": "mini",
-    "docs/findings.md": "mini",
-    "docs/energies.md": "mini",
-    "docs/results.md": "mini",
-    "docs/standard.md": "standard",
-}
+PAGES = {"README.md": "mini", "docs/findings.md": "mini", "docs/results.md": "mini"}
+OTHERS = {"docs/findings.md": ["standard"]}
+"""Labels of the parts of pages that show other results."""
+MOST_WORDS = {"README.md": 650, "docs/findings.md": 1500}
 DATA = {"mini": "mini"}
 
 
@@ -40,6 +37,27 @@ def test_tables_are_those_of_the_committed_results(page):
     text = (ROOT / page).read_text()
     assert "<!-- compbench: " in text
     assert fill(text, blocks(PAGES[page])) == text, "run `compbench findings` as `make results` does"
+    for suite in OTHERS.get(page, []):
+        assert f" of {suite} -->" in text and fill(text, blocks(suite), suite) == text
+
+
+@pytest.mark.parametrize("page", MOST_WORDS)
+def test_pages_are_short(page):
+    assert len((ROOT / page).read_text().split()) <= MOST_WORDS[page]
+
+
+def test_tables_as_files_are_those_of_the_committed_results():
+    tables = {path.stem: path.read_text() for path in (ROOT / "docs" / "findings").glob("*.csv")}
+    found = {name: csv_of(text) for name, text in blocks("mini").items() if name not in DEFINITIONS}
+    assert tables == {name: text for name, text in found.items() if text is not None}
+    assert "fragment_fission[COOH],mace,1,23.8,22.1,25.7,182,150,221,7.64,6.24,9.34" in tables["intervals"].splitlines()
+
+
+def test_the_example_in_python_is_one_that_runs():
+    (shown,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = {line for path in (ROOT / "examples").glob("*.py") for line in path.read_text().splitlines()}
+    assert len(shown.splitlines()) == 8
+    assert all(line.replace("steps=2000", "steps=steps") in lines for line in shown.splitlines()[:6])
 
 
 @pytest.mark.parametrize("name", ["findings"])
@@ -66,7 +84,8 @@ def test_results_are_of_the_committed_data(suite):
 def test_the_trial_is_what_the_documentation_says(task):
     (row,) = leaderboard(read_sources([RESULTS / "trial" / task]))
     shown = " → ".join(with_interval(row.estimate(part), MEV) for part in ("id", "ood"))
-    assert f"{shown} ({significant(row.estimate('ratio').value)})" in (ROOT / "docs" / "results.md").read_text()
+    text = " ".join((ROOT / "docs" / "findings.md").read_text().split())
+    assert f"{shown} ({significant(row.estimate('ratio').value)})" in text
 
 
 def test_the_example_of_dynamics_is_what_was_measured():
@@ -103,7 +122,7 @@ def test_another_version_of_jax_gives_what_the_documentation_says(model):
     for results in (committed, again):
         inside, outside = (significant(MEV * results[part]["force_mae"]["value"]) for part in ("id", "ood"))
         shown.append(f"{inside} → {outside} ({significant(results['ratio']['force_mae']['value'])})")
-    assert f"| {model} | {shown[0]} | {shown[1]} |" in (ROOT / "docs" / "results.md").read_text()
+    assert f"| {model} | {shown[0]} | {shown[1]} |" in (ROOT / "docs" / "findings.md").read_text()
     for part in ("id", "ood", "ratio"):
         block = committed[part]["force_mae"]
         assert block["low"] < again[part]["force_mae"]["value"] < block["high"]

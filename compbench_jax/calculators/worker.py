@@ -146,8 +146,8 @@ def made_from(place, opened):
     """Files that determine a calculator: modules of its package, and other modules and files outside installations.
 
     Args:
-        place: the module or file of the calculator.
-        opened: files read while it was made.
+        place (str): the module or file of the calculator.
+        opened (set[str]): files read while it was made.
     """
     package = "calculator_file" if place.endswith(".py") else place.partition(".")[0]
     folders = ("/dev", "/proc", "/sys", sys.prefix, sys.base_prefix, site.getusersitepackages())

@@ -77,6 +77,15 @@ def usage() -> str:
     )
 
 
+def commands_in_markdown() -> str:
+    """The commands as lists, for a page."""
+    parts = [
+        f"**{title[0].upper()}{title[1:]}**\n\n" + "\n".join(f"- `{name}`: {text}" for name, text in commands.items())
+        for title, commands in MAP.items()
+    ]
+    return "\n\n".join(parts)
+
+
 def run_command(arguments: list[str]) -> None:
     """Parse and run one command line (without the program's name).
 

@@ -31,6 +31,9 @@ TWO_ENDS = ("fragment_duplication", "fragment_combination")
 
 INTERVALS = "meV/Å; [95% interval over molecules and seeds; of one seed over molecules only]."
 
+PER_ATOM = "_per_atom"
+"""How the names of metrics per atom end."""
+
 FAR = 4
 """Bonds to an unseen environment from which on distances are merged."""
 
@@ -54,6 +57,45 @@ def headline(found: Material) -> str:
         f"{ranges(everything)} times that on known molecules (median {significant(statistics.median(everything), 2)}): "
         f"{', '.join(parts)}{_beside_oracles(found)}.**"
     )
+
+
+def key(found: Material) -> str:
+    """Three findings: ratios of all potentials on the main tasks, of easiest and hardest task, after pre-training."""
+    trained = [row for row in found.rows if row.kind == "trained" and kind_of_task(row.task) in found.main]
+    tasks = {task: _ratios(row for row in trained if row.task == task) for task in tasks_of(trained)}
+    tasks = {task: values for task, values in tasks.items() if values}
+    if not tasks:
+        return NOTHING
+    every = [value for values in tasks.values() for value in values]
+    order = sorted(tasks, key=lambda task: statistics.median(tasks[task]))
+    low, high, middle = (significant(pick(every), 2) for pick in (min, max, statistics.median))
+    ends = [f"{significant(statistics.median(tasks[task]), 2)} (`{kind_of_task(task)}`)" for task in order]
+    lines = [
+        f"Force errors of {len(models_of(trained))} potentials on unseen molecules are {low} to {high} times those on "
+        f"known ones; the median is {middle}.",
+        f"The task matters: median ratios run from {ends[0]} to {ends[-1]}.",
+    ]
+    place = {(row.task, row.model, row.kind): row for row in found.rows}
+    tuned = [(row, place.get((row.task, row.model.removesuffix(" (fine-tuned)"), "trained"))) for row in found.rows
+             if row.kind == "fine-tuned" and kind_of_task(row.task) in found.main]  # fmt: skip
+    pairs = [(after, before) for after, before in tuned if before is not None]
+    if pairs:
+        names = ", ".join(dict.fromkeys(before.model for _, before in pairs))
+        gains = [(b.estimate("ood").value or 0.0) / (a.estimate("ood").value or 1.0) for a, b in pairs]
+        ratios = [significant(statistics.median(_ratios(rows)), 2) for rows in zip(*pairs, strict=True)]
+        lines.append(
+            f"Pre-training ({names}) divides errors on unseen molecules by {significant(statistics.median(gains), 2)}; "
+            f"the median ratio is {ratios[0]}, without it {ratios[1]}."
+        )
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def ratios(found: Material) -> str:
+    """OOD / ID of the force MAE: potentials trained here down, main tasks across."""
+    rows = [row for row in found.rows if row.kind == "trained" and kind_of_task(row.task) in found.main]
+    tasks, place = tasks_of(rows), {(row.task, row.model): row.estimate("ratio").value for row in rows}
+    lines = [[model, *(significant(place.get((task, model))) for task in tasks)] for model in models_of(rows)]
+    return markdown(["OOD / ID", *(f"`{kind_of_task(task)}`" for task in tasks)], lines)
 
 
 def _beside_oracles(found: Material) -> str:
@@ -323,9 +365,11 @@ def energies(found: Material) -> str:
 
 
 def metrics(_: Material) -> str:
-    """Every metric: name in results, unit there, definition."""
-    lines = [[f"`{item.name}`", item.unit, item.note.replace("|", "\\|")] for item in METRICS.values()]
-    return markdown(("metric", "unit", "definition"), lines, 3)
+    """Every metric: name in results, unit there, definition. Those per atom are one sentence."""
+    named = [item for name, item in METRICS.items() if not name.endswith(PER_ATOM)]
+    lines = [[f"`{item.name}`", item.unit, item.note.replace("|", "\\|")] for item in named]
+    table = markdown(("metric", "unit", "definition"), lines, 3)
+    return f"{table}\n\nEnergy errors per atom have the names with `{PER_ATOM}`, in meV/atom."
 
 
 def breakdowns(_: Material) -> str:
@@ -336,6 +380,8 @@ def breakdowns(_: Material) -> str:
 
 BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "headline": headline,
+    "key": key,
+    "ratios": ratios,
     "matrix": matrix,
     "intervals": intervals,
     "cost": cost,
@@ -354,6 +400,9 @@ BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "breakdowns": breakdowns,
 }
 """Blocks by the name that a page marks them with."""
+
+DEFINITIONS = ("metrics", "breakdowns")
+"""Blocks that are the same for all results."""
 
 
 def findings(found: Material) -> dict[str, str]:

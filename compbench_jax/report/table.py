@@ -34,7 +34,7 @@ MARKED = "† not identifiable: the training compositions do not determine total
 def is_marked(results: Mapping[str, Any], metric: str, part: str = "ood") -> bool:
     """Whether a metric of the OOD set rests on total energies that the training compositions do not determine.
 
-    Such a value is shown with ``MARK`` and never ranked (docs/energies.md).
+    Such a value is shown with ``MARK`` and never ranked (docs/concepts.md).
     """
     return part != "id" and METRICS[metric].total_energy and bool(results.get("unidentifiable"))
 

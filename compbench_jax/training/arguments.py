@@ -54,7 +54,7 @@ class Arguments(RunConfig):
     """Trace a few steps after warm-up into RUN/profile, for Perfetto and TensorBoard (docs/performance.md)."""
 
     log: str = ""
-    """Boards that are told the records of log.jsonl: tensorboard, wandb, or both with a comma (docs/cluster.md). Into
+    """Boards that are told the records of log.jsonl: tensorboard, wandb, or both with a comma (docs/logging.md). Into
     RUN/tensorboard and RUN/wandb; without network unless WANDB_MODE=online."""
 
     resume: bool = True

@@ -57,8 +57,8 @@ class RunConfig:
     precision: Precision = "float32"
     """Numerical precision. float32 multiplies matrices in full on every device, where JAX's own default would shorten
     their inputs on GPUs and TPUs: forces are small differences of large terms. tensorfloat32 allows that on GPUs;
-    bfloat16 shortens the inputs of the network's dense layers on any device; float64 is for checks. docs/models.md has
-    the error of each."""
+    bfloat16 shortens the inputs of the network's dense layers on any device; float64 is for checks. docs/precision.md
+    has the error of each."""
 
     loss: LossSettings = field(default_factory=LossSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)

@@ -85,8 +85,11 @@ class Trainer:
         data: its frames.
         names: of some training frames, for messages (see :func:`frame_names`).
         source: prepares the batches.
-        program, evaluator: the compiled functions.
-        checkpoints, log, display: where results go.
+        program: the compiled step.
+        evaluator: the compiled evaluation.
+        checkpoints: where parameters go.
+        log: where the lines of the log go.
+        display: where the user sees them.
         start: where to begin.
         seconds: of training, by the log, in earlier stretches of the run.
         watcher: looks at every validation, if anybody does.

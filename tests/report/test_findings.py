@@ -19,11 +19,11 @@ from compbench_jax.report.findings import BLOCKS, findings, training
 from compbench_jax.report.findings_figures import style
 from compbench_jax.report.findings_material import NOTHING, material, ranges
 from compbench_jax.report.leaderboard import Source, read_sources
-from compbench_jax.report.pages import fill, fill_page
+from compbench_jax.report.pages import csv_of, fill, fill_page
 from compbench_jax.report.site_published import published_facts
 
 TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_fusion")
-FIGURES = ("overview", "ratios", "lengths", "training", "distances", "gaps", "ranks")
+FIGURES = ("overview", "ratios", "lengths", "training", "distances", "gaps", "ranks", "summary")
 
 
 def code(*words):
@@ -262,6 +262,24 @@ def test_pages_keep_all_but_their_marked_parts(tmp_path):
         fill_page(tmp_path / "none.md", {})
 
 
+def test_parts_of_other_results_have_a_label():
+    text = "<!-- compbench: a -->\n<!-- end -->\n<!-- compbench: a of b -->\n<!-- end -->\n"
+    assert fill(text, {"a": "1"}).endswith("<!-- compbench: a of b -->\n<!-- end -->\n")
+    assert fill(text, {"a": "1"}, "b").startswith("<!-- compbench: a -->\n<!-- end -->\n")
+    with pytest.raises(RunError, match="'a', which is none of c"):
+        fill(text, {"c": ""}, "b")
+
+
+def test_tables_become_columns_of_numbers():
+    table = "| task | force | energy | n |\n| --- | --- | ---: | ---: |\n"
+    table += "| `a[b,c]` | 1.5 → 3.00 (2.00) † | 1 [0.5, 2] | 1,100 |\n| d | – | – | – |\n\nA note."
+    assert csv_of(table).splitlines() == [
+        "task,force ID,force OOD,force OOD / ID,force mark,energy,energy low,energy high,n",
+        '"a[b,c]",1.5,3.00,2.00,†,1,0.5,2,1100', "d,,,,,,,,",
+    ]  # fmt: skip
+    assert csv_of("a headline") is None and csv_of(f"{table}\n\n{table}") is None
+
+
 def test_the_command_writes_pages_and_figures(tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("<!-- compbench: matrix -->\n<!-- end -->\n")
@@ -273,10 +291,35 @@ def test_the_command_writes_pages_and_figures(tmp_path, capsys):
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
     assert drawn == {f"{name}.png" for name in FIGURES}
     assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").iterdir())
-    assert code("findings", *results, "--page", page) == 0
+    tables = tmp_path / "tables"
+    assert code("findings", *results, "--page", page, "--tables", tables) == 0
+    assert (tables / "matrix.csv").read_text().startswith("potential,chain_extension ID,chain_extension OOD,")
+    assert not (tables / "metrics.csv").exists() and not (tables / "headline.csv").exists()
     assert "as it was" in capsys.readouterr().out
     assert code("findings", *results) == 0
     assert "## headline" in capsys.readouterr().out
+
+
+def test_three_findings_are_those_of_the_results(found):
+    text = findings(found)["key"]
+    ratios = [row.estimate("ratio").value for row in found.rows if row.kind == "trained"]
+    assert f"are {min(ratios):.2g} to {max(ratios):.2g} times".replace(" 1 to", " 1.0 to") in text
+    assert text.count("\n- ") == 2 and "Pre-training (mace, so3lr) divides" in text
+    rows = rows_of(findings(found)["ratios"])
+    assert [row[0] for row in rows] == ["mace", "painn", "schnet", "so3lr"] and rows[1][2:] == ["–"] * 3
+
+
+def test_the_figure_of_the_tasks_shows_both_sides(found, tmp_path):
+    from compbench_jax.report.summary_figure import draw_summary, examples_of
+    from compbench_jax.tasks import get_task
+
+    trained, unseen = examples_of(get_task("fragment_fusion"))
+    assert [molecule.family for molecule in trained] == ["alcohol", "aldehyde", "hydroxy aldehyde"]
+    assert [molecule.name for molecule in unseen] == ["butanoic acid"]
+    tasks = [get_task(name) for name in (*TASKS, "fragment_fission")]
+    assert draw_summary(found, tasks, tmp_path / "summary.png").stat().st_size > 10_000
+    with pytest.raises(RunError, match="no potential trained"):
+        draw_summary(found, [get_task("fragment_transfer")], tmp_path / "none.png")
 
 
 def test_the_gaps_are_drawn(found, tmp_path):

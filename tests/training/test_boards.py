@@ -1,4 +1,4 @@
-"""TensorBoard and Weights & Biases are told the records of the log; docs/cluster.md lists the keys of the records."""
+"""TensorBoard and Weights & Biases are told the records of the log; docs/logging.md lists the keys of the records."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from compbench_jax.training.boards import BOARDS, Told, board_names
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 
-PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
+PAGE = Path(__file__).parents[2] / "docs" / "logging.md"
 pytestmark = pytest.mark.usefixtures("kept_programs")
 
 
