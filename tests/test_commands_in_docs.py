@@ -1,6 +1,8 @@
 """Every command in README and docs parses as it stands; the page of the commands lists all of them."""
 
+import ast
 import importlib
+import json
 import re
 import shlex
 from pathlib import Path
@@ -21,7 +23,7 @@ PROGRAMS = {"compbench-train": ["train"], "compbench-evaluate": ["evaluate"]}
 SCRIPTS = {"train.py": ["train"], "evaluate.py": ["evaluate"]}
 
 
-COMMAND = re.compile(r"(?:^|[\s\"])((?:compbench(?:-train|-evaluate)?|python (?:train|evaluate)\.py) [a-z-].*)$")
+COMMAND = re.compile(r"(?:^|[\s\"])((?:compbench(?:-train|-evaluate)?|python (?:train|evaluate)\.py)\s+[a-z-].*)$")
 
 
 def commands_of(text):
@@ -62,6 +64,12 @@ def parse(name, *words):
 def test_every_command_parses(page):
     for words in commands_of(page.read_text()):
         parse(*words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_other_blocks_are_python_and_json(page):
+    for language, block in re.findall(r"```(python|json)\n(.*?)```", page.read_text(), re.DOTALL):
+        assert (ast.parse if language == "python" else json.loads)(block)
 
 
 def test_commands_are_found_wherever_they_stand():
