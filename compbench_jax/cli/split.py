@@ -12,7 +12,7 @@ class Arguments:
 
     Give one of --random-frames, --by-molecule, --by-family, --molecules and --task. The file is JSON: names of
     molecules or ranges of frames for train, validation, id_test and ood_test, and may be written by hand
-    (docs/importing.md).
+    (docs/own-molecules.md).
     """
 
     data: tyro.conf.Positional[Path]
