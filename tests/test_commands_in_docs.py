@@ -32,7 +32,7 @@ def commands_of(text):
     Also of those within another one: ``sbatch --wrap "compbench …"``.
     """
     found = []
-    for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL):
+    for block in re.findall(r"```(?:ba)?sh\n(.*?)```", text, re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|&|;", line.partition(" # ")[0]):
                 match = COMMAND.search(part)
@@ -61,7 +61,8 @@ def parse(name, *words):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_command_parses(page):
+def test_every_command_parses(page, monkeypatch):
+    monkeypatch.chdir(ROOT)  # where the files are that they name
     for words in commands_of(page.read_text()):
         parse(*words)
 

@@ -1,4 +1,4 @@
-"""TensorBoard and Weights & Biases are told the records of the log; docs/logging.md lists the keys of the records."""
+"""TensorBoard and Weights & Biases are told the records of the log; docs/cluster.md lists the keys of the records."""
 
 import os
 import re
@@ -50,8 +50,12 @@ def train(folder, boards, **more):
 
 def documented():
     """Keys by event, from the table of the page."""
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE)
-    return {key: set(re.findall(r"`(\w+)`", events)) for key, events in rows if "`" in events}
+    found, event = {}, ""
+    for first, keys in re.findall(r"^\| (`\w+`|) ?\| ([^|]+) \|", PAGE.read_text(), re.MULTILINE):
+        event = first.strip("`") or event
+        for key in re.findall(r"`(\w+)`", keys):
+            found.setdefault(key, set()).add(event)
+    return found
 
 
 def test_tensorboard_is_told_the_records(tmp_path):
