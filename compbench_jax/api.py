@@ -29,6 +29,7 @@ from compbench_jax.batching.geometry import centred, refuse_overlapping, refuse_
 from compbench_jax.batching.neighbours import neighbour_lists
 from compbench_jax.batching.topology import given_graphs, topology_of
 from compbench_jax.calculators.evaluate import levels
+from compbench_jax.deploy import weights
 from compbench_jax.deploy.ase_calculator import CompBenchCalculator as Calculator
 from compbench_jax.errors import CompBenchError, RunError, suggestion
 from compbench_jax.evaluation.derived import Derived
@@ -366,11 +367,13 @@ def load_potential(run: str | Path, which: str = "best", member: int | None = No
     """The potential that a run trained.
 
     Args:
-        run: folder of the run.
+        run: folder of the run, or a name of ``compbench weights list``.
         which: ``"best"`` or ``"latest"`` parameters.
         member: which of the run's members, from 0; None: the one with the lowest validation loss.
 
     Raises:
         RunError: no such run or member, or no checkpoint that can be read.
     """
+    if isinstance(run, str) and run in weights.names():
+        return Potential(weights.load(run))
     return Potential(load_run(run, which, member))

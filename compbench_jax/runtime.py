@@ -114,6 +114,9 @@ def apply_compilation_cache() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder(os.environ))
     os.environ.setdefault(LEAST, "0.1")
+    # Of a program from the cache XLA prints at length, as an error, that options of its own are no features of the
+    # processor. What does go wrong is raised.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def warn_of_jax() -> None:

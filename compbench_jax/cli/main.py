@@ -35,6 +35,7 @@ MAP = {
         "models": "list the potentials: parameters, receptive field, cost, citation",
         "tune": "search learning rate, weights and size of a potential (optuna, tuning frames only)",
         "bench": "train and evaluate a whole grid of potentials, tasks and seeds; resumable",
+        "weights": "trained potentials that come with the package: list, unpack",
         "foundation": "foundation potentials: list, install, convert",
         "export": "a run's energies and forces as a program without its code; a data set's frames as extended XYZ",
     },
