@@ -130,10 +130,9 @@ def test_commands_take_it_and_a_run_keeps_its_split(file, data, tmp_path, capsys
     assert code("tasks", task, "--data", data) == 0
     assert "at most 4 heavy atoms" in capsys.readouterr().out
     assert code("audit", task, "--data", data, "--draws", "2") == code("split", data, "--task", task, "--out", out) == 0
-    model = ("model:schnet", "--model.features", "8", "--model.interactions", "1", "--model.n-basis", "4")
-    train = ("train", "--data", data, "--task", task, "--out", run, "--steps", "2", "--batch-size", "2")
-    assert code(*train, "--with-controls", *model) == 0
-    assert code(*train[:5], "--out", tmp_path / "other", *train[7:], "--seed", "1", *model) == 0
+    train = ("train", "--data", data, "--task", task, "--batch-size", "2", "--out")
+    assert code(*train, run, "--with-controls", "model:composition") == 0
+    assert code(*train, tmp_path / "other", "model:nearest") == 0
     frames = json.loads(out.read_text())["frames"]
     assert json.loads((run / "own_split.json").read_text())["frames"] == frames
     file.unlink()  # the runs have their own splits
