@@ -15,7 +15,7 @@ MAP = {
     "molecules and data": {
         "molecules": "list the molecules of the registry",
         "generate": "make a data set of labelled frames (GFN2-xTB Langevin dynamics)",
-        "import": "make a data set of frames in ASE .traj, extended XYZ, ASE .db or .npz files",
+        "import": "make a data set of frames in files of ASE, extended XYZ, .npz, HDF5 (SPICE) or LMDB (OMol25)",
         "download": "fetch the official data set and import it",
         "relabel": "label the geometries of a data set at another level of theory (DFT, any ASE calculator)",
         "verify": "check a data set: checksums, shapes, molecules, labels recomputed on a sample",
@@ -37,7 +37,7 @@ MAP = {
         "bench": "train and evaluate a whole grid of potentials, tasks and seeds; resumable",
         "weights": "trained potentials that come with the package: list, unpack",
         "foundation": "foundation potentials: list, install, convert",
-        "export": "a run's energies and forces as a program without its code; a data set's frames as extended XYZ",
+        "export": "a run's energies and forces as a program without its code; a data set as extended XYZ or LMDB",
     },
     "results": {
         "table": "one table from several results.json",
