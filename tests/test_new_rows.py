@@ -62,7 +62,7 @@ def test_a_new_metric_is_one_row(tmp_path, monkeypatch, capsys):
     assert float(row[f"ood_{NEW.name}"]) == pytest.approx(value, rel=1e-5)
     assert "mean square" in (tmp_path / "site" / "task-chain_extension.html").read_text()
     found = material(read_sources([COMMITTED]), ["chain_extension"], published_facts(), ("chain_extension",))
-    assert f"| `{NEW.name}` | (eV/Å)² | mean square of" in BLOCKS["metrics"](found)
+    assert f"- `{NEW.name}` ((eV/Å)²): mean square of" in BLOCKS["metrics"](found)
     # The leaderboard stays valid.
     assert code("validate", ROOT / "leaderboard" / "mace") == 0
 

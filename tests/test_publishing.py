@@ -65,7 +65,9 @@ def test_workflows_call_what_there_is(path):
 def test_there_are_workflows_for_tests_pages_submissions_and_releases():
     assert [path.stem for path in WORKFLOWS] == ["pages", "release", "submissions", "tests"]
     matrix = load_yaml(ROOT / ".github" / "workflows" / "tests.yml")["jobs"]["tests"]["strategy"]["matrix"]
-    assert matrix == {"python": ["3.11", "3.13"], "versions": ["lowest", "newest"]}
+    assert matrix["python"] == ["3.11", "3.13"] and matrix["versions"] == ["oldest-jax", "newest"]
+    script = (ROOT / "benchmarks" / "versions.sh").read_text()
+    assert all(name in script for name in [*matrix["versions"], *(row["versions"] for row in matrix["include"])])
 
 
 @pytest.mark.slow

@@ -366,16 +366,15 @@ def energies(found: Material) -> str:
 
 def metrics(_: Material) -> str:
     """Every metric: name in results, unit there, definition. Those per atom are one sentence."""
-    named = [item for name, item in METRICS.items() if not name.endswith(PER_ATOM)]
-    lines = [[f"`{item.name}`", item.unit, item.note.replace("|", "\\|")] for item in named]
-    table = markdown(("metric", "unit", "definition"), lines, 3)
-    return f"{table}\n\nEnergy errors per atom have the names with `{PER_ATOM}`, in meV/atom."
+    lines = [
+        f"- `{item.name}` ({item.unit}): {item.note}" for name, item in METRICS.items() if not name.endswith(PER_ATOM)
+    ]
+    return "\n".join([*lines, f"- energy errors with `{PER_ATOM}` after their names: per atom, meV/atom"])
 
 
 def breakdowns(_: Material) -> str:
     """Every breakdown: name in results, heading in tables, what its groups are."""
-    lines = [[f"`by_{item.name}`", item.heading, item.note] for item in BREAKDOWNS.values()]
-    return markdown(("entry", "heading", "groups"), [[cell.replace("|", "\\|") for cell in line] for line in lines], 3)
+    return "\n".join(f"- `by_{item.name}` ({item.heading}): {item.note}" for item in BREAKDOWNS.values())
 
 
 BLOCKS: Mapping[str, Callable[[Material], str]] = {
