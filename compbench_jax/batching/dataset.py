@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import jraph
 import numpy as np
@@ -74,6 +75,10 @@ class BatchedFrames(ABC):
 
     def sequential(self) -> list[Packed]:
         """Batches for evaluation: every frame once, in as few batches as will do, the same in every call."""
+        return list(self._in_order)
+
+    @cached_property
+    def _in_order(self) -> list[Packed]:
         return pack_in_order(self.n_atoms, self.n_edges, self.shape)
 
     def padding(self, plan: Sequence[Packed]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
     prepare_precision(arguments.precision)
     boards = board_names(arguments.log)
     # After the command line is known to be good, since these take seconds.
-    from compbench_jax.training.processes import connect, launched_together
+    from compbench_jax.training.processes import connect, is_first, launched_together
 
     connect(arguments.processes, distributed=launched_together())
     from compbench_jax.store.store import open_store
@@ -31,7 +31,7 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
     from compbench_jax.training.run_folder import control_folder, default_folder
 
     task = get_task(arguments.task or f"split({arguments.split})")
-    store = open_store(Path(arguments.data), checksums=True)
+    store = open_store(Path(arguments.data), checksums=is_first())
     run = arguments.out or default_folder(task.name, arguments.preset, arguments.seed, arguments.prior)
     todo = [(task, run)]
     if arguments.with_controls:

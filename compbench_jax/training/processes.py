@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from jax.experimental import multihost_utils
 
 from compbench_jax.errors import RunError
 from compbench_jax.training.settings import ProcessSettings
+
+AGREE_SECONDS = 2.0
+"""Seconds between agreements of the processes, about: so long may a signal wait."""
 
 
 def connect(settings: ProcessSettings, distributed: bool) -> None:
@@ -73,3 +77,36 @@ def largest(values: list[int]) -> list[int]:
         return values
     gathered = multihost_utils.process_allgather(np.array(values, np.int32))
     return [int(x) for x in np.asarray(gathered).reshape(-1, len(values)).max(axis=0)]
+
+
+def from_first(tree: Any) -> Any:
+    """Arrays of process 0, in every process."""
+    return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
+
+
+class Agreement:
+    """The largest of some numbers over all processes, asked for after every dispatch and known now and then.
+
+    An agreement is a collective: one before every dispatch would keep the devices waiting. After each the processes
+    agree on how many dispatches there are to the next, by the rate since the last.
+    """
+
+    def __init__(self) -> None:
+        self.waited, self.until, self.last = 0, 1, time.monotonic()
+
+    def largest(self, values: list[int]) -> list[int]:
+        """The largest of each number over all processes; zeros where it is not yet time to agree.
+
+        One process always agrees with itself.
+        """
+        if jax.process_count() == 1:
+            return values
+        self.waited += 1
+        if self.waited < self.until:
+            return [0] * len(values)
+        now = time.monotonic()
+        most = int(AGREE_SECONDS * self.waited / max(now - self.last, 1e-6))
+        # At most four times as many as before: the first dispatch, which compiles, says nothing of the rate.
+        *agreed, fewest = largest([*values, -max(1, min(most, 4 * self.waited))])
+        self.waited, self.until, self.last = 0, -fewest, time.monotonic()
+        return agreed

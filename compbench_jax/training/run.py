@@ -203,6 +203,8 @@ def _train_prepared(
             kept = cast_params(loaded.params, configuration.precision)
             elements = loaded.potential.normalisation.elements, potential.normalisation.elements
             params = [carry_over(kept, item, *elements) for item in params]
+        # Hosts may round differently; replicas of one parameter must not differ.
+        params = processes.from_first(params)
         start = Checkpoint(initial_state(params, optimiser), (Cursor(0, 0),) * len(members), no_best(len(members)))
     step = int(start.state.step)
     source = BatchSource(data.train, configuration, layout)

@@ -154,12 +154,12 @@ class Trainer:
         chunks = self.source.chunks(self.step, self.cursors)
         stream = cast(Generator[Chunk, None, None], prefetch(chunks))
         self.display.start(self.step, total)
-        profiler = Profiler(self.profile, self.clock.pause)
+        profiler, agreement = Profiler(self.profile, self.clock.pause), processes.Agreement()
         with contextlib.closing(stream), profiler, Interruption() as interruption:
             while self.step < total and not (self.halted or self.stalled()):
                 due = time.monotonic() - self.clock.saved >= watch.checkpoint_seconds
                 # All processes save and stop after the same step, whichever of them was told to.
-                number, due_anywhere = processes.largest([interruption.signal or 0, int(due and processes.is_first())])
+                number, due_anywhere = agreement.largest([interruption.signal or 0, int(due and processes.is_first())])
                 if number or (due_anywhere and self._recent):
                     self.save()
                 if number:

@@ -1,10 +1,13 @@
 """One device, four, and two processes train the same run. Other devices need other processes: XLA counts them once."""
 
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 
 from compbench_jax.errors import RunError
+from compbench_jax.training import processes
 from compbench_jax.training.checkpoint import Checkpoints, load_members
 from compbench_jax.training.data import build_data, evaluation_batches, normalisation_of
 from compbench_jax.training.log import read_log
@@ -95,14 +99,19 @@ def test_a_member_that_diverges_does_not_stop_the_one_on_another_device(store, e
     assert [line["loss"] is None for line in last] == [False, True]
 
 
-def test_two_processes_give_the_same_losses(one_device, store, environment, tmp_path):
+def two_processes(environment, words):
+    """Two trainings of the same run, started together; ``words(k)`` is the command of process k but for these."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    run = tmp_path / "two"
     together = ["--coordinator", f"127.0.0.1:{port}", "--num-processes", "2", "--process-id"]
+    return [train(words(k, *together, str(k)), environment) for k in range(2)]
+
+
+def test_two_processes_give_the_same_losses(one_device, store, environment, tmp_path):
+    run = tmp_path / "two"
     settings = ["--seeds", "2", "--device.mesh", "1x2"]
-    said = finish(*(train(command(store, run, *settings, *together, str(k)), environment) for k in range(2)))
+    said = finish(*two_processes(environment, lambda k, *words: command(store, run, *settings, *words)))
     assert "trained 50 steps" in said[0]
     assert "trained" not in said[1]
     np.testing.assert_allclose(curve(run), curve(one_device), rtol=1e-5)
@@ -110,6 +119,82 @@ def test_two_processes_give_the_same_losses(one_device, store, environment, tmp_
         assert a.step == b.step == STEPS
         for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-6)
+
+
+def test_two_processes_read_their_own_parts_of_each_batch_from_the_disk(one_device, store, environment, tmp_path):
+    run = tmp_path / "disk"
+
+    def words(k, *together):
+        python, _, *rest = command(
+            store, run, "--seeds", "2", "--device.mesh", "1x2", "--device.data", "disk", *together
+        )
+        return [python, str(ROOT / "benchmarks" / "scale.py"), "record", str(tmp_path / f"{k}.jsonl"), *rest]
+
+    said = finish(*two_processes(environment, words))
+    assert "read from the disk" in said[0]
+    np.testing.assert_allclose(curve(run), curve(one_device), rtol=1e-5)
+    reads = [[json.loads(line) for line in (tmp_path / f"{k}.jsonl").read_text().splitlines()] for k in range(2)]
+    n_train, n_validation = 60, 10
+    for size in (n_train, n_validation):
+        first, second = ([item["frames"] for item in rows if item["of"] == size] for rows in reads)
+        assert len(first) == len(second)
+        assert all(not set(a) & set(b) for a, b in zip(first, second, strict=True))
+        if size == n_train:  # of each seed in turn: 8 batches an epoch
+            assert len(first) == 2 * STEPS
+            assert sorted(np.concatenate(first[0:16:2] + second[0:16:2]).tolist()) == list(range(n_train))
+
+
+def test_all_processes_have_the_arrays_of_the_first(environment):
+    code = """
+import sys, numpy as np
+from compbench_jax.training.processes import connect, from_first
+from compbench_jax.training.settings import ProcessSettings
+connect(ProcessSettings(sys.argv[2], int(sys.argv[4]), int(sys.argv[6])), distributed=False)
+got = from_first([{"w": np.full(3, 0.5 + int(sys.argv[6]), np.float32)}])
+assert got[0]["w"].tolist() == [0.5] * 3 and got[0]["w"].dtype == np.float32
+"""
+    finish(*two_processes(environment, lambda k, *words: [sys.executable, "-c", code, *words]))
+
+
+def test_a_signal_to_one_process_stops_both_within_seconds(store, environment, tmp_path):
+    run = tmp_path / "run"
+    settings = ["--device.mesh", "1x2", "--steps", "1000000", "--watch.validate-every", "1000000"]
+    trainings = two_processes(environment, lambda k, *words: command(store, run, *settings, *words))
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and not ((run / "log.jsonl").exists() and len(curve(run)) > 10):
+        time.sleep(0.2)
+    trainings[1].send_signal(signal.SIGTERM)
+    said = [process.communicate(timeout=120)[1] for process in trainings]
+    assert [process.returncode for process in trainings] == [143, 143], said
+    assert "stopped by SIGTERM" in said[0]
+    assert Checkpoints(run, read_only=True).steps()
+
+
+class Clocked:
+    """Two processes that have taken the same steps of so many seconds; the other one is told to stop at a time."""
+
+    def __init__(self, monkeypatch, seconds, stop_at):
+        self.now, self.seconds, self.stop_at, self.collectives = 0.0, seconds, stop_at, 0
+        monkeypatch.setattr(jax, "process_count", lambda: 2)
+        monkeypatch.setattr(processes.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(processes, "largest", self.largest)
+
+    def largest(self, values):
+        self.collectives += 1
+        return [max(values[0], 15 if self.now >= self.stop_at else 0), *values[1:]]
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.05, 5.0])
+def test_processes_agree_every_few_seconds_and_not_at_every_step(monkeypatch, seconds):
+    told = Clocked(monkeypatch, seconds, stop_at=60.0)
+    agreement, steps = processes.Agreement(), 0
+    told.now = 30.0  # compiling
+    while agreement.largest([0, 0])[0] == 0:
+        steps += 1
+        told.now += seconds
+    assert told.now - told.stop_at <= max(2 * processes.AGREE_SECONDS, 2 * seconds)
+    assert told.collectives <= 30
+    assert steps >= told.collectives - 1
 
 
 @pytest.mark.parametrize(
