@@ -45,7 +45,7 @@ types: $(VENV)/.dev
 results: $(VENV)/.run
 	$(BIN)/compbench bench --suite mini
 	$(BIN)/compbench findings results/mini --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
-	$(BIN)/compbench findings results/standard --page docs/findings.md --of standard
+	$(BIN)/compbench findings results/cpu --page docs/findings.md --of cpu
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.
