@@ -193,7 +193,7 @@ def matrix_row(site: "Site", model: str, tasks: Sequence[str]) -> Page:
         "model": model,
         "file": site.files["model", model],
         "kind": shown_kind(first_row),
-        "note": f"{len(values)} of {len(plain)} tasks" if len(values) < len(plain) else "",
+        "note": f"partial: {len(values)} of {len(plain)} tasks" if len(values) < len(plain) else "",
         "about": about.get("description", ""),
         "cells": cells,
         "mean": cell(statistics.geometric_mean(values) if values and len(values) == len(plain) else None, scale=MEV),
