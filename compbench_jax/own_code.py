@@ -1,5 +1,6 @@
 """Classes in Python files of the user's own: what ``FILE.py:CLASS`` names."""
 
+import contextlib
 import hashlib
 import importlib.util
 import re
@@ -74,9 +75,10 @@ def loaded_files() -> list[Path]:
 
 
 def load_files(paths: Sequence[Path]) -> None:
-    """Load files that another process loaded."""
+    """Load files that another process loaded; those that are gone since are needed no more."""
     for path in paths:
-        load_file(path)
+        with contextlib.suppress(CompBenchError):
+            load_file(path)
 
 
 def is_own(kind: type) -> bool:

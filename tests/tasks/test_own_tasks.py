@@ -11,6 +11,7 @@ from compbench_jax.cli.main import run_command
 from compbench_jax.cli.validate import canonical
 from compbench_jax.errors import TaskError
 from compbench_jax.evaluation.derived import read_results
+from compbench_jax.own_code import load_files, loaded_files
 from compbench_jax.store.store import open_store
 from compbench_jax.tasks import get_task, task_of_run
 
@@ -163,3 +164,10 @@ def test_names_in_results_and_runs_of_others_run_no_code(file, tmp_path):
     with pytest.raises(TaskError, match="no task of the benchmark"):
         canonical("random_frames")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_process_of_the_pool_does_without_files_that_are_gone(file):
+    get_task(f"{file}:Heavier")
+    assert file in loaded_files()
+    file.unlink()
+    load_files(loaded_files())
