@@ -12,6 +12,7 @@ from compbench_jax.models.baselines.bonded import Bonds
 from compbench_jax.models.equivariant.backend import computed_by
 from compbench_jax.models.long_range import Molecules
 from compbench_jax.models.precision import arithmetic
+from compbench_jax.models.remat import remembering_layers_only
 
 Params = Any
 
@@ -66,6 +67,7 @@ class Potential:
         backend: what computes equivariant products (:mod:`compbench_jax.models.equivariant.backend`).
         prior: a potential of the same elements and cutoff whose interaction energies and forces are added to the
             network's. Its parameters are ``params["prior"]``.
+        remat: derivatives recompute the layers of the network (:mod:`compbench_jax.models.remat`).
     """
 
     module: nn.Module
@@ -77,6 +79,7 @@ class Potential:
     long_range: bool = False
     precision: str = "float32"
     backend: str = "auto"
+    remat: bool = False
     prior: "Potential | None" = None
 
     @property
@@ -133,7 +136,7 @@ class Potential:
 
     def _apply(self, params: Params, graph: jraph.GraphsTuple, positions: jax.Array) -> Any:
         """What the network answers, in its own units."""
-        with arithmetic(self.precision), computed_by(self.backend):
+        with arithmetic(self.precision), computed_by(self.backend), remembering_layers_only(self.remat):
             return self.module.apply(params, *self._inputs(graph, positions))
 
     def _inputs(self, graph: jraph.GraphsTuple, positions: jax.Array) -> tuple[Any, ...]:

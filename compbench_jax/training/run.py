@@ -99,7 +99,9 @@ def train_run(
         if processes.is_first():
             prepare_potential(run, configuration, store, split, display, on_disk)
         processes.wait_for_all("the run folder is ready")
-        potential = replace(potential_file.read(run), precision=configuration.precision)
+        potential = replace(
+            potential_file.read(run), precision=configuration.precision, remat=configuration.device.remat
+        )
         data = build_data(
             store,
             split,
