@@ -24,7 +24,7 @@ from compbench_jax.report.overview import overview_figure
 
 ASSETS = ("style.css", "site.js", "theme.js", "3Dmol-min.js", "3Dmol-LICENSE.txt")
 DOWNLOADS = {"CSV": "leaderboard.csv", "JSON": "leaderboard.json", "PNG": "leaderboard.png"}
-HEADLINE = "headline"
+HEADLINE = "key"
 """Block of findings that the README begins with, and the report as well."""
 
 LINKS = {"Repository": "Repository", "Documentation": "Docs", "Paper": "Paper"}
