@@ -32,9 +32,9 @@ from compbench_jax.runtime import apply_allocator_settings
 from compbench_jax.training import loop
 from compbench_jax.training.batches import BatchSource
 from compbench_jax.training.checkpoint import Checkpoints, no_best
-from compbench_jax.training.chunk import make_program
 from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.data import RunData
+from compbench_jax.training.dispatch import make_program
 from compbench_jax.training.log import RunLog, read_log
 from compbench_jax.training.mesh import MEMBERS, Layout, make_layout
 from compbench_jax.training.optimiser import make_optimiser
@@ -110,15 +110,15 @@ class Training:
         start, skipped = (Cursor(0, 0),) * members, np.zeros(members, np.int32)
         self.progress = loop.Progress(placed, 0, start, no_best(members), 0.0, skipped)
         self.bare_state = jax.tree.map(lambda x: x.copy(), placed)
-        self.stream = self.source.chunks(0, start)
+        self.stream = self.source.dispatches(0, start)
         self.ready = [next(self.stream) for _ in range(8)]
 
     def bare(self, steps: int) -> None:
         """Steps of the compiled program, on batches that are there."""
         state = self.bare_state
         for k in range(steps // self.source.length):
-            chunk = self.ready[k % len(self.ready)]
-            state, _ = self.program(state, self.source.data, chunk.batches, chunk.length, shape=chunk.shape)
+            dispatch = self.ready[k % len(self.ready)]
+            state, _ = self.program(state, self.source.data, dispatch.batches, dispatch.length, shape=dispatch.shape)
         self.bare_state = jax.block_until_ready(state)
 
     def whole(self, steps: int) -> None:
@@ -129,9 +129,9 @@ class Training:
         # Others have had their turn since: that was not this training's time.
         self.progress.seen = self.progress.reported = time.monotonic()
         self.progress.paused = self.progress.idle = 0.0
-        chunks = loop.prefetch(self.source.chunks(self.progress.step, self.progress.cursors))
-        for chunk in chunks:
-            loop.take_chunk(parts, self.progress, chunk)
+        dispatches = loop.prefetch(self.source.dispatches(self.progress.step, self.progress.cursors))
+        for dispatch in dispatches:
+            loop.take_chunk(parts, self.progress, dispatch)
         loop.flush(parts, self.progress)
         jax.block_until_ready(self.progress.state)
 

@@ -36,12 +36,12 @@ from compbench_jax.evaluation.derived import Derived
 from compbench_jax.evaluation.evaluate import Evaluation, chosen_frames, evaluation_of
 from compbench_jax.evaluation.evaluate import evaluate as evaluate_loaded
 from compbench_jax.evaluation.inputs import ensure_audit
+from compbench_jax.evaluation.model_under_test import ModelUnderTest
 from compbench_jax.evaluation.predict import Predictions, predict
 from compbench_jax.evaluation.result_file import read_result
 from compbench_jax.evaluation.score import score
 from compbench_jax.evaluation.sets import step_of
 from compbench_jax.evaluation.settings import Settings
-from compbench_jax.evaluation.subject import Subject
 from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.models.precision import dtype_of
 from compbench_jax.models.registry import MODELS, check_own, own_preset
@@ -291,9 +291,9 @@ def evaluate_ase(
         "model": {"kind": "calculator", "name": name},
         "max_frames": settings.max_frames,
     }
-    subject = Subject(name, 0, config, more={"levels": levels(data, level)})
+    tested = ModelUnderTest(name, 0, config, more={"levels": levels(data, level)})
     return evaluation_of(
-        score(data, indices, predictions), subject, data, parts, indices, predictions, settings.seed, reasons
+        score(data, indices, predictions), tested, data, parts, indices, predictions, settings.seed, reasons
     )
 
 

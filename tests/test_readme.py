@@ -21,7 +21,7 @@ from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 PAGES = {"README.md": "mini", "docs/findings.md": "mini", "docs/results.md": "mini"}
-OTHERS = {"docs/findings.md": ["standard"]}
+OTHERS = {"docs/findings.md": ["cpu"]}
 """Labels of the parts of pages that show other results."""
 MOST_WORDS = {"README.md": 650, "docs/findings.md": 1500}
 DATA = {"mini": "mini"}

@@ -16,10 +16,10 @@ from compbench_jax.calculators.spec import CalculatorSpec
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.assemble import most_common
 from compbench_jax.evaluation.evaluate import Evaluation, chosen_frames, evaluation_of
+from compbench_jax.evaluation.model_under_test import ModelUnderTest
 from compbench_jax.evaluation.predict import Predictions
 from compbench_jax.evaluation.score import WORDS, score
 from compbench_jax.evaluation.settings import Settings
-from compbench_jax.evaluation.subject import Subject
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 
@@ -69,7 +69,7 @@ def evaluate_calculator(
     write_failures(work.folder / "failed.tsv", log.outcomes.values(), names)
     predictions = {part: predicted(log, store, part, frames) for part, frames in indices.items()}
     found = score(store, indices, predictions)
-    subject = Subject(
+    tested = ModelUnderTest(
         spec.name,
         0,
         {
@@ -92,7 +92,7 @@ def evaluate_calculator(
         },
     )
     reasons = {frame: item.reason for frame, item in log.outcomes.items() if item.reason}
-    return evaluation_of(found, subject, store, split, indices, predictions, settings.seed, reasons)
+    return evaluation_of(found, tested, store, split, indices, predictions, settings.seed, reasons)
 
 
 def compute(

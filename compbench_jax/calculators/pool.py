@@ -20,7 +20,7 @@ DEATHS_OF_A_FRAME = 2
 FRAMES_OF_A_MOLECULE = 3
 """Frames given up this way after which the rest of their molecule is not tried."""
 
-MOLECULES_IN_VAIN = 3
+MOLECULES_WITHOUT_RESULT = 3
 """Molecules lost this way, before any frame has succeeded, after which the whole evaluation stops."""
 
 
@@ -186,8 +186,8 @@ class WorkerPool:
             return Outcome(job.frame, answer.energy, answer.forces.astype(np.float32), answer.seconds), worker
         with self._lock:
             self._lost[job.molecule] += 1
-            in_vain = not self._succeeded and sum(n >= 1 for n in self._lost.values()) >= MOLECULES_IN_VAIN
-        if in_vain:
+            hopeless = not self._succeeded and sum(n >= 1 for n in self._lost.values()) >= MOLECULES_WITHOUT_RESULT
+        if hopeless:
             raise RunError(
                 f"the calculator {self.spec.path} ends its worker on every molecule ({reason}; "
                 f"{self._last_words(index)}): fix it, or raise --timeout if it is only slow"
@@ -212,7 +212,7 @@ class WorkerPool:
                 if attempt or self._stop.is_set():
                     raise RunError(
                         f"the worker of {self.spec.path} does not start ({error}; {self._last_words(index)}): "
-                        f"{self.spec.mend}"
+                        f"{self.spec.remedy}"
                     ) from error
         if self._on_ready is not None:
             with self._lock:

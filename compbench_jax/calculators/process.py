@@ -119,7 +119,7 @@ class WorkerProcess:
         self.ready = self._exchange(header, [], start_timeout)[0]
         if self.ready.get("kind") == "refused":
             self.close()
-            raise RunError(f"the calculator {spec.path} did not start ({self.ready.get('reason')}): {spec.mend}")
+            raise RunError(f"the calculator {spec.path} did not start ({self.ready.get('reason')}): {spec.remedy}")
         if self.ready.get("kind") != "ready" or self.ready.get("protocol") != PROTOCOL:
             self.kill()
             raise WorkerDied("it answered the greeting with something else")

@@ -31,7 +31,7 @@ class CalculatorSpec:
         packages: distributions whose versions are recorded, as well as the one that holds the module.
         info: what goes to ``atoms.info`` of every frame.
         labels: whether it is told the labels (``perturb`` only).
-        mend: what to do when it does not start.
+        remedy: what to do when it does not start.
         about: anything else that belongs in the record (licence, citation, …).
     """
 
@@ -44,7 +44,7 @@ class CalculatorSpec:
     packages: tuple[str, ...] = ()
     info: dict[str, Any] = field(default_factory=lambda: {"charge": 0, "spin": 1})
     labels: bool = False
-    mend: str = "check the import path and keywords, and that --python names the environment that has it"
+    remedy: str = "check the import path and keywords, and that --python names the environment that has it"
     about: dict[str, Any] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def tight_binding(name: str, keywords: dict[str, Any]) -> CalculatorSpec:
         {"method": level.method, "accuracy": level.label_accuracy, "verbosity": 0, **keywords},  # type: ignore[attr-defined]
         level=level.method,
         packages=level.packages,
-        mend="pip install 'compbench_jax[generate]' in the environment of the worker",
+        remedy="pip install 'compbench_jax[generate]' in the environment of the worker",
     )
 
 

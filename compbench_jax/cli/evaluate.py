@@ -44,7 +44,7 @@ def evaluate_with_controls(arguments: "Arguments", settings: "Settings") -> None
     from rich.console import Console
 
     from compbench_jax.errors import RunError
-    from compbench_jax.report.gap import gap_of, gap_table, trios_of
+    from compbench_jax.report.gap import controlled_runs, gap_of, gap_table
     from compbench_jax.report.runs import read_copies
     from compbench_jax.report.terminal import WIDTH
     from compbench_jax.tasks import CONTROLS
@@ -61,8 +61,8 @@ def evaluate_with_controls(arguments: "Arguments", settings: "Settings") -> None
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
-    for trio in trios_of([results for _, results in read_copies(runs)]):
-        console.print(gap_table(trio, gap_of(trio), console.width))
+    for controlled in controlled_runs([results for _, results in read_copies(runs)]):
+        console.print(gap_table(controlled, gap_of(controlled), console.width))
 
 
 def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:

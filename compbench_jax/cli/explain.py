@@ -39,9 +39,9 @@ def run(arguments: Arguments) -> None:
 
     from compbench_jax.errors import RunError
     from compbench_jax.report.breakdown_table import breakdown_rows, breakdown_table, write_csv
-    from compbench_jax.report.reach import reach_table, read_audit, receptive_field
+    from compbench_jax.report.ensemble_table import ensemble_table
+    from compbench_jax.report.receptive_field import read_audit, receptive_field, receptive_field_table
     from compbench_jax.report.runs import group_runs, read_copies
-    from compbench_jax.report.spread import spread_table
     from compbench_jax.report.terminal import WIDTH
 
     if not arguments.results:
@@ -65,10 +65,10 @@ def run(arguments: Arguments) -> None:
         console.print()
         audit = read_audit(folders[own[0]], results[own[0]])
         if audit is not None:
-            console.print(reach_table(audit, receptive_field(results[own[0]])))
+            console.print(receptive_field_table(audit, receptive_field(results[own[0]])))
             console.print()
         if len(own) > 1 and arguments.data is not None:
-            console.print(spread_table(_spread([folders[k] for k in own], arguments)))
+            console.print(ensemble_table(_spread([folders[k] for k in own], arguments)))
             console.print()
     if arguments.csv is not None:
         write_csv(arguments.csv, found)

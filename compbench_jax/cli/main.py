@@ -20,7 +20,7 @@ MAP = {
         "relabel": "label the geometries of a data set at another level of theory (DFT, any ASE calculator)",
         "verify": "check a data set: checksums, shapes, molecules, labels recomputed on a sample",
         "describe": "statistics of a data set: forces, energies, torsions, autocorrelation, coverage",
-        "floor": "label noise: labels computed again, tighter, looser, cheaper",
+        "label-noise": "labels computed again, tighter, looser, cheaper",
     },
     "tasks": {
         "tasks": "list the tasks, what each tests, and its molecules in a data set",
@@ -56,8 +56,8 @@ MAP = {
 
 COMMANDS = {name: text for commands in MAP.values() for name, text in commands.items()}
 
-MODULES = {"import": "importing"}
-"""Modules whose name is not the command's: ``import`` is a keyword."""
+MODULES = {"import": "importing", "label-noise": "label_noise"}
+"""Modules whose name is not the command's."""
 
 COMPUTING = ("train", "evaluate", "tune", "dynamics")
 """Commands that compute with JAX for long: allocator and compilation cache are settled before it is imported."""

@@ -26,8 +26,8 @@ from compbench_jax.dynamics.trajectory import Trajectory
 from compbench_jax.dynamics.verlet import integrate
 from compbench_jax.evaluation import provenance
 from compbench_jax.evaluation.inputs import receptive_field
+from compbench_jax.evaluation.model_under_test import model_under_test
 from compbench_jax.evaluation.predict import make_step, predict
-from compbench_jax.evaluation.subject import subject_of_run
 from compbench_jax.labelling.executors import Executor
 from compbench_jax.labelling.levels import Level
 from compbench_jax.models.precision import dtype_of
@@ -139,15 +139,15 @@ class Measurement:
 
     def _known(self, store: FrameStore, split: Split) -> dict[str, Any]:
         """The file as it will be, with what an earlier one holds of the same potential, task and data."""
-        subject, config = subject_of_run(self.run), dict(self.run.config)
+        tested, config = model_under_test(self.run), dict(self.run.config)
         fresh: dict[str, Any] = {
             "schema_version": results.SCHEMA_VERSION,
             "task": split.task,
-            "model": subject.name,
-            "seed": subject.seed,
+            "model": tested.name,
+            "seed": tested.seed,
             "data": store.hash,
             "parameters": self.fingerprint,
-            "checkpoint_step": subject.step,
+            "checkpoint_step": tested.step,
             "config": config,
             "level": None if self.level is None else self.level.describe(),
             "labels": dict(store.manifest.level),

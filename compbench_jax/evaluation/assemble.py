@@ -9,6 +9,7 @@ from compbench_jax.evaluation import provenance
 from compbench_jax.evaluation.blocks import plain
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS, Breakdown, Context, Groups
 from compbench_jax.evaluation.identity import kind_of
+from compbench_jax.evaluation.model_under_test import ModelUnderTest
 from compbench_jax.evaluation.result import (
     DIGITS,
     FRAME_DIGITS,
@@ -24,7 +25,6 @@ from compbench_jax.evaluation.result import (
     stored_row,
 )
 from compbench_jax.evaluation.score import TestSet
-from compbench_jax.evaluation.subject import Subject
 from compbench_jax.metrics.aggregate import SUM_COLUMNS, molecule_sums
 from compbench_jax.metrics.sums import ATOM_COLUMNS
 from compbench_jax.molecules.molecule import MolecularGraph
@@ -39,12 +39,12 @@ QUANTILES = (0.05, 0.50, 0.95)
 
 
 def assemble(
-    subject: Subject, store: FrameStore, split: Split, tests: Mapping[str, TestSet], fit_frames: int
+    tested: ModelUnderTest, store: FrameStore, split: Split, tests: Mapping[str, TestSet], fit_frames: int
 ) -> Result:
     """The result of an evaluation.
 
     Args:
-        subject: the model under test.
+        tested: the model under test.
         store: where the frames are.
         split: which frames these are; its test sets are the frames that were evaluated.
         tests: the scored sets ``"id"`` and ``"ood"``.
@@ -56,22 +56,22 @@ def assemble(
         version=VERSION,
         task=split.task,
         role=role_of(split.task),
-        kind=kind_of(split.task, subject.config),
-        model=subject.name,
-        seed=subject.seed,
+        kind=kind_of(split.task, tested.config),
+        model=tested.name,
+        seed=tested.seed,
         data=store.hash,
         date=provenance.now(),
-        checkpoint_step=subject.step,
+        checkpoint_step=tested.step,
         columns=Columns(list(ATOM_COLUMNS), list(SUM_COLUMNS)),
         id=sets["id"],
         ood=sets["ood"],
         train=trained(store, split),
         fit_frames=fit_frames,
         unidentifiable=unidentifiable(store, split),
-        config=plain(subject.config),
+        config=plain(tested.config),
         versions={**provenance.versions()},
         hardware=plain(provenance.hardware()),
-        **subject.more,
+        **tested.more,
     )
 
 

@@ -114,7 +114,7 @@ def summary(results: Sequence[Derived], ensemble: Derived) -> dict[str, Any]:
                 "mean": rounded(mean_of(values)),
                 "low": rounded((estimate := getattr(sets, part).estimate(metric)).low),
                 "high": rounded(estimate.high),
-                "spread": rounded(spread_of(values)),
+                "spread": rounded(standard_deviation(values)),
                 ENSEMBLE: ensemble[part][metric]["value"],
             }
             for metric, block in results[0][part].items()
@@ -130,7 +130,7 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
-def spread_of(values: Sequence[float | None]) -> float | None:
+def standard_deviation(values: Sequence[float | None]) -> float | None:
     """Standard deviation of a sample; None for fewer than two values, or if one is not defined."""
     known = [value for value in values if value is not None]
     return float(np.std(known, ddof=1)) if len(known) > 1 and len(known) == len(values) else None

@@ -10,6 +10,7 @@ import numpy as np
 from compbench_jax.evaluation.assemble import assemble, missing_frames
 from compbench_jax.evaluation.blocks import array_bytes, save
 from compbench_jax.evaluation.derived import Derived
+from compbench_jax.evaluation.model_under_test import ModelUnderTest, model_under_test
 from compbench_jax.evaluation.predict import Predictions
 from compbench_jax.evaluation.result_file import FILE, write_result
 from compbench_jax.evaluation.score import Score, score
@@ -17,7 +18,6 @@ from compbench_jax.evaluation.sets import Predictor, predict_sets
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.showcase import FILE as SHOWCASE_FILE
 from compbench_jax.evaluation.showcase import showcase, write_showcase
-from compbench_jax.evaluation.subject import Subject, subject_of_run
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.checkpoint import LoadedRun
@@ -141,12 +141,12 @@ def evaluate(
 
     predictions = predictor(run, store, indices, settings, advance)
     found = score(store, indices, predictions)
-    return evaluation_of(found, subject_of_run(run), store, split, indices, predictions, settings.seed)
+    return evaluation_of(found, model_under_test(run), store, split, indices, predictions, settings.seed)
 
 
 def evaluation_of(
     found: Score,
-    subject: Subject,
+    tested: ModelUnderTest,
     store: FrameStore,
     split: Split,
     indices: Mapping[str, np.ndarray],
@@ -158,7 +158,7 @@ def evaluation_of(
 
     Args:
         found: their errors.
-        subject: the model under test.
+        tested: the model under test.
         store: where the frames are.
         split: of the task.
         indices: frames of ``"id"``, ``"ood"`` and ``"fit"``.
@@ -168,9 +168,9 @@ def evaluation_of(
     """
     partial = missing_frames(store, indices, found.good, reasons or {})
     if partial:
-        subject = replace(subject, more={**subject.more, "partial": partial})
+        tested = replace(tested, more={**tested.more, "partial": partial})
     kept = {part: np.asarray(indices[part][found.good[part]], np.int64) for part in TEST_PARTS}
     predicted = {part: predictions[part].select(store.gather(indices[part]), found.good[part]) for part in TEST_PARTS}
     evaluated = replace(split, id_test=kept["id"], ood_test=kept["ood"])
-    result = assemble(subject, store, evaluated, found.tests, found.fit_frames)
+    result = assemble(tested, store, evaluated, found.tests, found.fit_frames)
     return Evaluation(Derived(result), predicted, kept, showcase(store, kept, predicted, seed))

@@ -102,7 +102,7 @@ def predict(
         dataset: batched with the elements, reference energies and cutoff of the potential.
         progress: called with the number of frames of every finished batch.
     """
-    lanes = lanes_here()
+    concurrent = concurrent_batches()
     free: SimpleQueue[None] = SimpleQueue()
     energy = np.zeros(dataset.n_frames)
     forces = np.zeros((len(dataset.frames.numbers), 3), np.float32)
@@ -113,7 +113,7 @@ def predict(
         free.get()
         try:
             of_graphs, of_nodes = step(params, graph)
-            if lanes > 1:  # a place is free when its batch has finished; a single one queues on the device
+            if concurrent > 1:  # a place is free when its batch has finished; a single one queues on the device
                 jax.block_until_ready(of_nodes)
             return of_graphs, of_nodes
         finally:
@@ -129,16 +129,16 @@ def predict(
             progress(len(indices))
 
     plan = dataset.sequential()
-    with ThreadPoolExecutor(lanes) as threads:
+    with ThreadPoolExecutor(concurrent) as threads:
         for item, graph in zip(plan, prefetch(dataset.batch(item) for item in plan), strict=True):
             if item is plan[0]:
-                used = lanes if lanes == 1 or not calls_lapack(step, params, graph) else 1
+                used = concurrent if concurrent == 1 or not calls_lapack(step, params, graph) else 1
                 for _ in range(used):
                     free.put(None)
             waiting.append((item.indices, threads.submit(run, graph)))
             if item is plan[0]:
                 wait([waiting[0][1]])  # the first one compiles, for all
-            if len(waiting) > max(lanes, BEHIND):
+            if len(waiting) > max(concurrent, BEHIND):
                 collect()
         while waiting:
             collect()
@@ -154,6 +154,6 @@ def calls_lapack(step: Step, *arguments: Any) -> bool:
     return "lapack_" in step.lower(*arguments).as_text()
 
 
-def lanes_here() -> int:
+def concurrent_batches() -> int:
     """Batches to compute at once: as many as there are cores, up to ``MOST_LANES``, on a CPU, and one elsewhere."""
     return min(MOST_LANES, default_workers()) if jax.default_backend() == "cpu" else 1

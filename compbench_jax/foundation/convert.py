@@ -162,8 +162,8 @@ def _mace(checkpoint: Path, folder: Path | None, head: str | None) -> Converted:
     if folder is None:
         foundation_path("mace")  # says what is wrong
     environment = foundation_folder("mace", folder)
-    mend = "give the .model file that mace-torch saved, and --dir for another environment with mace-torch"
-    arrays = read_weights(environment, Path(__file__).with_name("mace.py"), (str(checkpoint.absolute()),), mend)
+    remedy = "give the .model file that mace-torch saved, and --dir for another environment with mace-torch"
+    arrays = read_weights(environment, Path(__file__).with_name("mace.py"), (str(checkpoint.absolute()),), remedy)
     settings = json.loads(arrays["settings"].tobytes())
     original = Original(arrays, settings, choose_head(settings, head))
     model = mace_config(original)
@@ -183,7 +183,7 @@ def _mace(checkpoint: Path, folder: Path | None, head: str | None) -> Converted:
 
 
 def read_weights(
-    environment: Path, script: Path, words: Sequence[str] = (), mend: str | None = None
+    environment: Path, script: Path, words: Sequence[str] = (), remedy: str | None = None
 ) -> dict[str, np.ndarray]:
     """Arrays that a script writes in the environment of a foundation potential, by name.
 
@@ -191,7 +191,7 @@ def read_weights(
         environment: folder of the virtual environment.
         script: run with the path of an ``.npz`` file.
         words: that follow the path.
-        mend: what to do if it fails; by default: to install the environment again.
+        remedy: what to do if it fails; by default: to install the environment again.
 
     Raises:
         CompBenchError: the script failed; with the last line that it printed.
@@ -205,8 +205,8 @@ def read_weights(
         done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode or not path.is_file():
             last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-            mend = mend or "remove that folder, then `compbench foundation install` again"
-            raise CompBenchError(f"reading the weights in {environment} failed ({last[:200]}): {mend}")
+            remedy = remedy or "remove that folder, then `compbench foundation install` again"
+            raise CompBenchError(f"reading the weights in {environment} failed ({last[:200]}): {remedy}")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
 

@@ -139,7 +139,7 @@ def foundation_spec(name: str, folder: Path | None = None) -> CalculatorSpec:
         item.numbers,
         item.distributions,
         item.info,
-        mend=f"install it again: remove {where}, then `compbench foundation install {name}`",
+        remedy=f"install it again: remove {where}, then `compbench foundation install {name}`",
         about={
             "level": item.level,
             "trained_on": item.trained_on,

@@ -21,7 +21,7 @@ from compbench_jax.report.findings_material import (
     pair,
     ranges,
 )
-from compbench_jax.report.gap import Trio, gap_of
+from compbench_jax.report.gap import ControlledRuns, gap_of
 from compbench_jax.report.leaderboard import METRIC, Row, kind_of_task, models_of, tasks_of
 from compbench_jax.report.site_published import rows_of
 from compbench_jax.report.table import MARK, is_marked, significant, with_interval
@@ -99,7 +99,11 @@ def ratios(found: Material) -> str:
 
 
 def _beside_oracles(found: Material) -> str:
-    pairs = [(trio.runs[0]["model"], gap) for trio, gap in found.gaps if kind_of_task(trio.task) in found.main]
+    pairs = [
+        (controlled.runs[0]["model"], gap)
+        for controlled, gap in found.gaps
+        if kind_of_task(controlled.task) in found.main
+    ]
     values = [value for _, gap in pairs if (value := gap.unseen.estimate(METRIC).value) is not None]
     if not values:
         return ""
@@ -292,28 +296,30 @@ def gaps(found: Material) -> str:
     Where the runs of the three differ in number, that of each is given.
     """
     lines = []
-    for trio, gap in found.gaps:
+    for controlled, gap in found.gaps:
         cells = [with_interval(item.estimate(METRIC), MEV) for item in (gap.task, gap.control, gap.oracle)]
-        known, inside = gap.oracle.estimate(METRIC).value, [run["id"][METRIC]["value"] for run in trio.runs]
+        known, inside = gap.oracle.estimate(METRIC).value, [run["id"][METRIC]["value"] for run in controlled.runs]
         cells.append(significant(None if known is None or None in inside else known / statistics.fmean(inside)))
         cells += [
             with_interval(gap.unseen.estimate(METRIC)),
-            of_each_seed(trio),
+            of_each_seed(controlled),
             with_interval(gap.gap.estimate(METRIC)),
         ]
-        copies = [str(len(runs)) for runs in (trio.runs, trio.controls, trio.oracles)]
+        copies = [str(len(runs)) for runs in (controlled.runs, controlled.controls, controlled.oracles)]
         number = copies[0] if len(set(copies)) == 1 else " / ".join(copies)
-        lines.append([f"`{trio.task}`", trio.runs[0]["model"], number, *cells])
+        lines.append([f"`{controlled.task}`", controlled.runs[0]["model"], number, *cells])
     parts = ("task", "random control", "oracle", "oracle / ID", "task / oracle", "of each seed", "gap")
     return markdown(("task", "potential", "seeds", *parts), lines, 2)
 
 
-def of_each_seed(trio: Trio) -> str:
+def of_each_seed(controlled: ControlledRuns) -> str:
     """``"1.25, 1.21"``: task / oracle of each seed with its own oracle."""
     prices = []
-    for seed in sorted({run["seed"] for run in trio.runs}):
-        runs, oracles = (tuple(run for run in group if run["seed"] == seed) for group in (trio.runs, trio.oracles))
-        alone = gap_of(replace(trio, runs=runs, oracles=oracles))
+    for seed in sorted({run["seed"] for run in controlled.runs}):
+        runs, oracles = (
+            tuple(run for run in group if run["seed"] == seed) for group in (controlled.runs, controlled.oracles)
+        )
+        alone = gap_of(replace(controlled, runs=runs, oracles=oracles))
         prices.append(significant(alone.unseen.estimate(METRIC).value))
     return ", ".join(prices)
 

@@ -194,12 +194,12 @@ def draw_ratios(found: Material, styles: dict[str, int], path: Path) -> Path:
         if ratio.value is not None:
             axes.errorbar(ratio.value, tasks.index(row.task) + height[row.model], xerr=bars(ratio, 1.0),
                           elinewidth=0.7, **{**style(row, styles), "linestyle": "none"})  # fmt: skip
-    for trio, gap in found.gaps:
-        model, unseen = trio.runs[0]["model"], gap.unseen.estimate(METRIC)
-        beside = next((row for row in rows if (row.task, row.model) == (trio.task, model)), None)
+    for controlled, gap in found.gaps:
+        model, unseen = controlled.runs[0]["model"], gap.unseen.estimate(METRIC)
+        beside = next((row for row in rows if (row.task, row.model) == (controlled.task, model)), None)
         if beside is not None and unseen.value is not None:
             shown = {**style(beside, styles), "linestyle": "none", "label": f"{model}: task / oracle"}
-            axes.plot(unseen.value, tasks.index(trio.task) + height[model], markerfacecolor="white", **shown)
+            axes.plot(unseen.value, tasks.index(controlled.task) + height[model], markerfacecolor="white", **shown)
     axes.axvline(1.0, color="#6b7280", linewidth=0.9, linestyle=":")
     for edge in range(1, len(tasks)):
         axes.axhline(edge - 0.5, color="#e5e7eb", linewidth=0.8)
@@ -230,7 +230,7 @@ def draw_gaps(found: Material, path: Path) -> Path:
                 MEV * estimate.value, place, xerr=bars(estimate), fmt=mark, color=colour, markersize=5,
                 elinewidth=0.8, label={"control": "random control"}.get(name, name) if place == 0 else None,
             )  # fmt: skip
-    names = [f"{trio.task} · {trio.runs[0]['model']}" for trio, _ in found.gaps]
+    names = [f"{controlled.task} · {controlled.runs[0]['model']}" for controlled, _ in found.gaps]
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")

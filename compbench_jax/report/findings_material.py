@@ -11,7 +11,7 @@ from compbench_jax.errors import RunError
 from compbench_jax.evaluation.gap import Gap
 from compbench_jax.report.curves import Curve, read_curve
 from compbench_jax.report.drawing import MEV
-from compbench_jax.report.gap import Trio, gap_of, place_in_trio, trios_of
+from compbench_jax.report.gap import ControlledRuns, controlled_runs, gap_of, place_of
 from compbench_jax.report.leaderboard import METRIC, Row, Source, kind_of_task, leaderboard, tasks_of
 from compbench_jax.report.runs import Results
 from compbench_jax.report.table import significant
@@ -36,7 +36,7 @@ class Material:
     """
 
     rows: list[Row]
-    gaps: list[tuple[Trio, Gap]]
+    gaps: list[tuple[ControlledRuns, Gap]]
     facts: Mapping[str, Any]
     main: frozenset[str]
 
@@ -64,15 +64,17 @@ def material(
     return Material(rows, gaps_of(sources, order), facts, frozenset(main))
 
 
-def gaps_of(sources: Iterable[Source], order: Sequence[str]) -> list[tuple[Trio, Gap]]:
+def gaps_of(sources: Iterable[Source], order: Sequence[str]) -> list[tuple[ControlledRuns, Gap]]:
     """Runs with their controls, and the compositional gap, in this order of kinds of tasks; see :func:`material`."""
     # Pre-trained potentials have no controls of their own.
     roles = ("task", "control", "oracle")
     compared = [item.results for item in sources if item.results["kind"] == "trained" and item.results["role"] in roles]
-    trios = trios_of(with_all_roles(compared))
-    kinds = [*order, *(kind_of_task(trio.task) for trio in trios)]
-    trios.sort(key=lambda trio: (kinds.index(kind_of_task(trio.task)), trio.runs[0]["model"]))
-    return [(trio, gap_of(trio)) for trio in trios]
+    all_controlled = controlled_runs(with_all_roles(compared))
+    kinds = [*order, *(kind_of_task(controlled.task) for controlled in all_controlled)]
+    all_controlled.sort(
+        key=lambda controlled: (kinds.index(kind_of_task(controlled.task)), controlled.runs[0]["model"])
+    )
+    return [(controlled, gap_of(controlled)) for controlled in all_controlled]
 
 
 def with_all_roles(results: Sequence[Results]) -> list[Results]:
@@ -82,7 +84,7 @@ def with_all_roles(results: Sequence[Results]) -> list[Results]:
     """
     found: dict[tuple[str, str, int], dict[str, list[Results]]] = {}
     for item in results:
-        task, role = place_in_trio(item)
+        task, role = place_of(item)
         found.setdefault((item["model"], task, item["seed"]), {}).setdefault(role, []).append(item)
     return [item for roles in found.values() if len(roles) == 3 for items in roles.values() for item in items]
 

@@ -22,7 +22,7 @@ WIDE_GAP = 130
 
 
 @dataclass(frozen=True)
-class Trio:
+class ControlledRuns:
     """Runs of one model on a task, on its random control and on its oracle.
 
     Attributes:
@@ -38,13 +38,13 @@ class Trio:
     oracles: tuple[Results, ...]
 
 
-def place_in_trio(results: Results) -> tuple[str, str]:
-    """The task that results are for, and the field of :class:`Trio` that they belong to."""
+def place_of(results: Results) -> tuple[str, str]:
+    """The task that results are for, and the field of :class:`ControlledRuns` that they belong to."""
     task, field = results["task"], {"control": "controls", "oracle": "oracles"}.get(results["role"], "runs")
     return (task if field == "runs" else inner_task(task)), field
 
 
-def trios_of(results: Sequence[Results]) -> list[Trio]:
+def controlled_runs(results: Sequence[Results]) -> list[ControlledRuns]:
     """Group results by model, settings and data into task, control and oracle.
 
     Raises:
@@ -52,10 +52,10 @@ def trios_of(results: Sequence[Results]) -> list[Trio]:
     """
     found: dict[str, dict[str, list[Results]]] = {}
     for item in results:
-        task, role = place_in_trio(item)
+        task, role = place_of(item)
         key = json.dumps([task, item["model"], item["data"], recipe(item["config"])], sort_keys=True)
         found.setdefault(key, {"runs": [], "controls": [], "oracles": []})[role].append(item)
-    trios = []
+    all_controlled = []
     for key, roles in found.items():
         task, model = json.loads(key)[:2]
         missing = [
@@ -69,34 +69,38 @@ def trios_of(results: Sequence[Results]) -> list[Trio]:
                 f"{model}: a gap needs {' and '.join(missing)} as well as {given}, trained with the same settings on "
                 "the same data: train with --with-controls"
             )
-        trios.append(Trio(task, *(tuple(roles[role]) for role in ("runs", "controls", "oracles"))))
-    return trios
+        all_controlled.append(ControlledRuns(task, *(tuple(roles[role]) for role in ("runs", "controls", "oracles"))))
+    return all_controlled
 
 
-def gap_of(trio: Trio) -> Gap:
+def gap_of(controlled: ControlledRuns) -> Gap:
     """The gap of one model on one task, see :func:`compbench_jax.evaluation.gap.compositional_gap`."""
-    first = trio.runs[0]
+    first = controlled.runs[0]
     return compositional_gap(
-        stacked_sums(trio.runs, "ood", first),
-        [Control(item.inchikeys("ood"), item.sums("ood")) for item in trio.controls],
-        stacked_sums(trio.oracles, "ood", first),
+        stacked_sums(controlled.runs, "ood", first),
+        [Control(item.inchikeys("ood"), item.sums("ood")) for item in controlled.controls],
+        stacked_sums(controlled.oracles, "ood", first),
         metrics_from_sums,
         SCORES,
     )
 
 
-def gap_table(trio: Trio, gap: Gap, width: int = WIDE_GAP) -> Table:
+def gap_table(controlled: ControlledRuns, gap: Gap, width: int = WIDE_GAP) -> Table:
     """OOD errors of task, control and oracle, and the gap, with 95% intervals."""
     copies = ", ".join(
         f"{count} {what}{'s' * (count != 1)}"
-        for count, what in ((len(trio.runs), "run"), (len(trio.controls), "control"), (len(trio.oracles), "oracle"))
+        for count, what in (
+            (len(controlled.runs), "run"),
+            (len(controlled.controls), "control"),
+            (len(controlled.oracles), "oracle"),
+        )
     )
     table = Table(
-        title=escape(f"{trio.runs[0]['model']} on {trio.task}: compositional gap ({copies})"),
+        title=escape(f"{controlled.runs[0]['model']} on {controlled.task}: compositional gap ({copies})"),
         caption=escape(
             "OOD error of the task, of a random split of the same molecules, and of training on the OOD molecules too; "
             "task / oracle: generalisation gap; gap: compositional gap, (task − control) / oracle; "
-            f"[95% interval {over(len(trio.runs), len(trio.controls), len(trio.oracles))}]"
+            f"[95% interval {over(len(controlled.runs), len(controlled.controls), len(controlled.oracles))}]"
         ),
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -108,7 +112,7 @@ def gap_table(trio: Trio, gap: Gap, width: int = WIDE_GAP) -> Table:
         table.add_column(heading, justify="right")  # where it is too narrow, intervals go on two lines
     break_at = "\n" if width < WIDE_GAP else " "
     for metric in METRICS.values():
-        if not metric.compared or is_marked(trio.runs[0], metric.name):
+        if not metric.compared or is_marked(controlled.runs[0], metric.name):
             continue  # where the task's total energies cannot be known, those of its oracle can
         sets = (gap.task, gap.control, gap.oracle)
         cells = [with_interval(item.estimate(metric.name), metric.scale) for item in sets]

@@ -18,10 +18,10 @@ from compbench_jax.foundation.registry import FOUNDATIONS
 from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.report import charts
 from compbench_jax.report.depict import drawing
+from compbench_jax.report.ensemble_charts import calibration, sparsification
 from compbench_jax.report.findings_material import mean_curve
 from compbench_jax.report.leaderboard import Row, models_of, slug, tasks_of
 from compbench_jax.report.poster import poster
-from compbench_jax.report.spread_charts import calibration, sparsification
 from compbench_jax.report.submission import SCHEMAS, schema_problems
 from compbench_jax.report.table import MARK, MEV, is_marked, significant, with_interval
 from compbench_jax.training.configuration import flatten
@@ -369,14 +369,14 @@ def model_page(site: "Site", model: str) -> Page:
         "columns": (*COLUMNS, *COST),
         "curves": escaped(charts.training_curves(curves, site.look)) if curves else None,
         "series": series(site.look, list(curves), list(curves)[:SHOWN], "tasks"),
-        "spread": spread_charts_of(rows),
+        "spread": ensemble_charts_of(rows),
         "worst": worst,
         "arrow": f"{ARROW:g}",
         "settings": [{"task": row.task, "pairs": settings_of(row)} for row in rows],
     }
 
 
-def spread_charts_of(rows: Sequence[Row]) -> list[Page]:
+def ensemble_charts_of(rows: Sequence[Row]) -> list[Page]:
     """Calibration and sparsification of the forces of every ensemble among the rows."""
     found = []
     for row in rows:

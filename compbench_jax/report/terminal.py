@@ -10,9 +10,9 @@ from rich.console import Console
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.derived import Derived
 from compbench_jax.evaluation.result_file import FILE
+from compbench_jax.report.ensemble_table import ensemble_table
 from compbench_jax.report.figure import force_mae_figure
 from compbench_jax.report.sentence import finding
-from compbench_jax.report.spread import spread_table
 from compbench_jax.report.table import metric_table, n_table, where_table
 
 FIGURE = "force_mae_by_n.png"
@@ -70,7 +70,7 @@ def report(results: Derived, out: Path, places: Mapping[str, Path], console: Con
         console.print(table)
         console.print()
     if "uncertainty" in results.get("members", {}):
-        console.print(spread_table(results["members"]["uncertainty"]))
+        console.print(ensemble_table(results["members"]["uncertainty"]))
         console.print()
     figure: Path | str
     try:

@@ -1,4 +1,4 @@
-"""The sequence of training batches of all ensemble members, in chunks of one dispatch, prepared in advance."""
+"""The sequence of training batches of all ensemble members, in dispatches of a few steps, prepared in advance."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from compbench_jax.batching.device import DeviceFrames, assemble, countable, dev
 from compbench_jax.batching.packing import BatchShape, Packed
 from compbench_jax.batching.parts import cut, part_shape
 from compbench_jax.errors import RunError
-from compbench_jax.training.chunk import Fetch
 from compbench_jax.training.configuration import RunConfig
+from compbench_jax.training.dispatch import Fetch
 from compbench_jax.training.mesh import BATCHES, Layout
 from compbench_jax.training.settings import DeviceSettings
 from compbench_jax.training.state import Cursor
@@ -26,7 +26,7 @@ ON_CPU, ELSEWHERE = 1, 16
 
 
 @dataclass(frozen=True, eq=False)
-class Chunk:
+class Dispatch:
     """Consecutive steps, ready to be taken.
 
     Attributes:
@@ -49,7 +49,7 @@ class Chunk:
     after: tuple[Cursor, ...]
 
 
-class Walk:
+class BatchSampler:
     """Endless sampler of the batches of one ensemble member, which are a function of its seed alone."""
 
     def __init__(self, dataset: BatchedFrames, seed: int, start: Cursor):
@@ -79,8 +79,8 @@ class BatchSource:
     Attributes:
         on_device: whether the frames are on the device.
         data: what the program's ``fetch`` works with, on the device.
-        fetch: see :func:`compbench_jax.training.chunk.make_program`.
-        length: most steps per chunk.
+        fetch: see :func:`compbench_jax.training.dispatch.make_program`.
+        length: most steps per dispatch.
         shape: of the parts of nearly all batches.
     """
 
@@ -101,17 +101,17 @@ class BatchSource:
         """Where the frames are: ``"device"``, ``"host"`` or ``"disk"``."""
         return "device" if self.on_device else "host" if isinstance(self.dataset, GraphDataset) else "disk"
 
-    def chunks(self, step: int, cursors: Sequence[Cursor]) -> Iterator[Chunk]:
+    def dispatches(self, step: int, cursors: Sequence[Cursor]) -> Iterator[Dispatch]:
         """Chunks from a step of the run on, where each member stands at its cursor."""
         members = self.configuration.members()
-        walks = [Walk(self.dataset, m.seed, cursor) for m, cursor in zip(members, cursors, strict=True)]
+        samplers = [BatchSampler(self.dataset, m.seed, cursor) for m, cursor in zip(members, cursors, strict=True)]
         while step < self.configuration.steps:
-            count = chunk_end(self.configuration, step, self.length) - step
-            taken = [[walk.next() for walk in walks] for _ in range(count)]
+            count = dispatch_end(self.configuration, step, self.length) - step
+            taken = [[sampler.next() for sampler in samplers] for _ in range(count)]
             places = [tuple(place for place, _ in row) for row in taken]
             frames = [[indices for _, indices in row] for row in taken]
             shape, parts = self._cut(frames)
-            yield Chunk(
+            yield Dispatch(
                 step=step,
                 count=count,
                 batches=self._prepare(parts, shape),
@@ -119,7 +119,7 @@ class BatchSource:
                 shape=shape,
                 cursors=places,
                 frames=frames,
-                after=tuple(walk.cursor for walk in walks),
+                after=tuple(sampler.cursor for sampler in samplers),
             )
             step += count
 
@@ -180,8 +180,8 @@ def keep_on_device(dataset: BatchedFrames, settings: DeviceSettings) -> bool:
     return jax.process_count() == 1 and size_on_device(dataset) < (limit // 4 if limit else MOST_ON_CPU)
 
 
-def chunk_end(configuration: RunConfig, step: int, length: int) -> int:
-    """Last step of the next dispatch: a multiple of the chunk's length or of validations, or the last step."""
+def dispatch_end(configuration: RunConfig, step: int, length: int) -> int:
+    """Last step of the next dispatch: a multiple of the dispatch's length or of validations, or the last step."""
     every = configuration.watch.validate_every
     return min(step - step % length + length, step - step % every + every, configuration.steps)
 

@@ -27,8 +27,8 @@ from compbench_jax.models.potential import PRIOR, Params, Potential
 from compbench_jax.models.precision import cast_params, prepare_precision
 from compbench_jax.training import configuration, potential_file, prior, processes
 from compbench_jax.training.disk import disk_errors, refuse_full_disk
+from compbench_jax.training.flattened import OTHER_POTENTIAL, pack, unpack
 from compbench_jax.training.state import Cursor, TrainState, member_of
-from compbench_jax.training.vectors import OTHER_POTENTIAL, pack, unpack
 
 FOLDER = "checkpoints"
 KEPT = 2

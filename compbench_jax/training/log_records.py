@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from compbench_jax.training.chunk import Reports
 from compbench_jax.training.configuration import RunConfig
+from compbench_jax.training.dispatch import Reports
 from compbench_jax.training.validation import Errors
 
 

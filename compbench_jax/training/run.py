@@ -27,9 +27,9 @@ from compbench_jax.training import profile as profiling
 from compbench_jax.training.batches import BatchSource
 from compbench_jax.training.boards import open_boards
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
-from compbench_jax.training.chunk import make_program
 from compbench_jax.training.configuration import RunConfig, check
 from compbench_jax.training.data import RunData, build_data, normalisation_of, stay_on_disk, streamed_normalisation
+from compbench_jax.training.dispatch import make_program
 from compbench_jax.training.fit import fit_run
 from compbench_jax.training.log import FILE as LOG_FILE
 from compbench_jax.training.log import RunLog, open_log

@@ -72,7 +72,7 @@ def waiting_lock(path: Path) -> Iterator[None]:
         yield
 
 
-def mend_journal(path: Path) -> None:
+def repair_journal(path: Path) -> None:
     """Take out a last line that a kill or a full disk left incomplete; optuna would read no further."""
     with waiting_lock(path.with_name(".journal-lock")):
         if not path.exists():

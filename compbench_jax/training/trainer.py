@@ -14,11 +14,11 @@ from compbench_jax.batching.prefetch import prefetch
 from compbench_jax.errors import RunError
 from compbench_jax.labelling.workers import default_workers
 from compbench_jax.training import processes
-from compbench_jax.training.batches import BatchSource, Chunk
+from compbench_jax.training.batches import BatchSource, Dispatch
 from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, better
-from compbench_jax.training.chunk import Program, Reports
 from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.data import RunData
+from compbench_jax.training.dispatch import Program, Reports
 from compbench_jax.training.interruption import Interruption
 from compbench_jax.training.log import RunLog
 from compbench_jax.training.log_records import farewell, member_key, refusal, train_values, validation_values
@@ -132,13 +132,13 @@ class Trainer:
         self._noted = np.array(start.state.members.bad_steps)
         """Steps that were not finite, as far as the log tells them (``MemberState.bad_steps`` of all members)."""
         self._reports: Reports | None = None
-        """What the chunk dispatched last tells, on the device."""
-        self._pending: tuple[Chunk, Reports] | None = None
-        """Chunk with log records that wait for their numbers."""
-        self._recent: list[Chunk] = []
+        """Reports of the last dispatch, on the device."""
+        self._pending: tuple[Dispatch, Reports] | None = None
+        """Dispatch with log records that wait for their numbers."""
+        self._recent: list[Dispatch] = []
         """Chunks since the last look at the device."""
         self._compiled = False
-        """Whether the first chunk, whose dispatch compiles it, has been dispatched."""
+        """Whether the first dispatch, which compiles the program, is done."""
 
     def run(self) -> int | None:
         """Take the steps that are left.
@@ -151,8 +151,8 @@ class Trainer:
             OSError: the disk is full.
         """
         watch, total = self.configuration.watch, self.configuration.steps
-        chunks = self.source.chunks(self.step, self.cursors)
-        stream = cast(Generator[Chunk, None, None], prefetch(chunks))
+        dispatches = self.source.dispatches(self.step, self.cursors)
+        stream = cast(Generator[Dispatch, None, None], prefetch(dispatches))
         self.display.start(self.step, total)
         profiler, agreement = Profiler(self.profile, self.clock.pause), processes.Agreement()
         with contextlib.closing(stream), profiler, Interruption() as interruption:
@@ -212,47 +212,47 @@ class Trainer:
         self.clock.saved = time.monotonic()
         self.clock.pause(begun)
 
-    def _take(self, chunk: Chunk) -> None:
-        """Dispatch one chunk; nothing is fetched from the device but log records of the chunk before."""
+    def _take(self, dispatch: Dispatch) -> None:
+        """Dispatch; nothing is fetched from the device but log records of the dispatch before."""
         begun = time.monotonic()
         before: Any = self._reports
         if before is not None and before.bad_steps.is_ready():
             self.clock.idle += begun - self.clock.seen
         with jax.transfer_guard("disallow"):
             self.state, self._reports = self.program(
-                self.state, self.source.data, chunk.batches, chunk.length, shape=chunk.shape
+                self.state, self.source.data, dispatch.batches, dispatch.length, shape=dispatch.shape
             )
         self.clock.seen = time.monotonic()
         if not self._compiled:
             self._compiled = True
             self.clock.pause(begun)
-        self.step += chunk.count
-        self.cursors = chunk.after
-        self._recent.append(chunk)
+        self.step += dispatch.count
+        self.cursors = dispatch.after
+        self._recent.append(dispatch)
         self._flush()
-        if logged_steps(self.configuration, chunk):
-            self._pending = (chunk, self._reports)
+        if logged_steps(self.configuration, dispatch):
+            self._pending = (dispatch, self._reports)
 
     def _flush(self) -> None:
-        """Write the log records that wait, if any. Their chunk has a successor in flight: the device stays busy.
+        """Write the log records that wait, if any. Their dispatch has a successor in flight: the device stays busy.
 
         Raises:
             RunError: a step up to the last of them stopped the last member.
         """
         if self._pending is None:
             return
-        chunk, reports = self._pending
+        dispatch, reports = self._pending
         self._pending = None
         values: Reports = self.layout.get(reports)
-        self._look_for_bad_steps(np.asarray(values.bad_steps)[chunk.count - 1])
-        self._recent = [item for item in self._recent if item.step > chunk.step]
-        steps = logged_steps(self.configuration, chunk)
-        rows = [member_of(values, step - 1 - chunk.step) for step in steps]
+        self._look_for_bad_steps(np.asarray(values.bad_steps)[dispatch.count - 1])
+        self._recent = [item for item in self._recent if item.step > dispatch.step]
+        steps = logged_steps(self.configuration, dispatch)
+        rows = [member_of(values, step - 1 - dispatch.step) for step in steps]
         graphs = sum(row.interval.losses.graphs for row in rows)
         seconds, host, busy = self.clock.report()
         losses = []
         for step, row in zip(steps, rows, strict=True):
-            places = chunk.cursors[step - 1 - chunk.step]
+            places = dispatch.cursors[step - 1 - dispatch.step]
             for k in range(len(graphs)):
                 record = train_values(self.configuration, member_of(row, k))
                 losses.append(record["loss"])
@@ -300,19 +300,23 @@ class Trainer:
         if not bad_steps[:, 1].all():
             return
         state = self.layout.get(self.state)
-        mended = state.members.bad_steps.copy()
-        mended[mended[:, 1] == last, 1] = 0
-        state = state._replace(members=state.members._replace(bad_steps=mended))
-        chunk = self._chunk_of(last)
-        self.checkpoints.save(Checkpoint(state, chunk.cursors[last - 1 - chunk.step], self.best))
+        ready = state.members.bad_steps.copy()
+        ready[ready[:, 1] == last, 1] = 0
+        state = state._replace(members=state.members._replace(bad_steps=ready))
+        dispatch = self._dispatch_of(last)
+        self.checkpoints.save(Checkpoint(state, dispatch.cursors[last - 1 - dispatch.step], self.best))
         raise RunError(refusal(last, frames))
 
     def _write_bad_step(self, member: int, step: int, action: str) -> list[str]:
         """A log record of a step that was not finite; the names of its frames."""
-        chunk = self._chunk_of(step)
-        row = step - 1 - chunk.step
-        frames = self.names(chunk.frames[row][member])
-        values: dict[str, Any] = {"epoch": self._epoch(chunk.cursors[row][member]), "action": action, "frames": frames}
+        dispatch = self._dispatch_of(step)
+        row = step - 1 - dispatch.step
+        frames = self.names(dispatch.frames[row][member])
+        values: dict[str, Any] = {
+            "epoch": self._epoch(dispatch.cursors[row][member]),
+            "action": action,
+            "frames": frames,
+        }
         self.log.write("nonfinite", step, **member_key(self.configuration, member), **values)
         return frames
 
@@ -320,14 +324,14 @@ class Trainer:
         """The epoch that a batch belongs to, from 0."""
         return place.epoch // self.data.train.plans_per_epoch
 
-    def _chunk_of(self, step: int) -> Chunk:
-        """The recent chunk that a step is in."""
-        return next(chunk for chunk in self._recent if chunk.step < step <= chunk.step + chunk.count)
+    def _dispatch_of(self, step: int) -> Dispatch:
+        """The recent dispatch that a step is in."""
+        return next(dispatch for dispatch in self._recent if dispatch.step < step <= dispatch.step + dispatch.count)
 
 
-def logged_steps(configuration: RunConfig, chunk: Chunk) -> list[int]:
-    """Steps of a chunk after which there is a record in the log."""
-    steps, every = range(chunk.step + 1, chunk.step + chunk.count + 1), configuration.watch.log_every
+def logged_steps(configuration: RunConfig, dispatch: Dispatch) -> list[int]:
+    """Steps of a dispatch after which there is a record in the log."""
+    steps, every = range(dispatch.step + 1, dispatch.step + dispatch.count + 1), configuration.watch.log_every
     return [step for step in steps if step % every == 0 or step == configuration.steps]
 
 

@@ -27,7 +27,7 @@ from compbench_jax.training.log import read_log
 from compbench_jax.training.run_folder import locked
 from compbench_jax.training.search import Axis, with_values
 from compbench_jax.training.settings import LossSettings
-from compbench_jax.training.study_journal import JOURNAL_FILE, STARTUP, alone, mend_journal, open_study
+from compbench_jax.training.study_journal import JOURNAL_FILE, STARTUP, alone, open_study, repair_journal
 from compbench_jax.training.trainer import Watcher
 from compbench_jax.training.validation import Errors
 
@@ -98,7 +98,7 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with alone(folder):
         claim_study(folder, base, axes)
-        mend_journal(folder / JOURNAL_FILE)
+        repair_journal(folder / JOURNAL_FILE)
     study = open_study(optuna, folder, base.steps, prune)
     watched = replace(base, watch=replace(base.watch, monitor_frames=0))
     stopped = None

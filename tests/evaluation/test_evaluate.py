@@ -358,7 +358,7 @@ def test_an_element_that_the_potential_does_not_know_is_named(store, split):
 
 def test_batches_computed_at_once_change_nothing(store, split, evaluation, monkeypatch):
     for lanes in (1, 3):
-        monkeypatch.setattr("compbench_jax.evaluation.predict.lanes_here", lambda lanes=lanes: lanes)
+        monkeypatch.setattr("compbench_jax.evaluation.predict.concurrent_batches", lambda lanes=lanes: lanes)
         found = evaluate(make_run(store), store, split, SETTINGS)
         for part in ("id", "ood"):
             for name in ("energy", "forces"):

@@ -10,7 +10,7 @@ from compbench_jax.evaluation.evaluate import PREDICTIONS
 from compbench_jax.evaluation.inputs import check_split
 from compbench_jax.evaluation.result_file import read_result
 from compbench_jax.evaluation.saved import load_saved
-from compbench_jax.report.reach import AUDIT, read_audit
+from compbench_jax.report.receptive_field import AUDIT, read_audit
 from compbench_jax.training import configuration, potential_file
 from compbench_jax.training.run_folder import SPLIT_FILE
 

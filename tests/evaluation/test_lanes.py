@@ -49,7 +49,7 @@ class Watched:
 
 @pytest.mark.parametrize(("decomposes", "most"), [(False, 2), (True, 1)])
 def test_programs_that_call_lapack_run_one_at_a_time(tmp_path, monkeypatch, decomposes, most):
-    monkeypatch.setattr(predictions, "lanes_here", lambda: 2)
+    monkeypatch.setattr(predictions, "concurrent_batches", lambda: 2)
     store = toy_store.make_store(tmp_path / "store")
     run = toy_store.make_run(store)
     (data,) = datasets_of(run, store, [np.arange(24)], Settings(batch_size=2))
@@ -57,7 +57,7 @@ def test_programs_that_call_lapack_run_one_at_a_time(tmp_path, monkeypatch, deco
     found = predict(step, run.params, data)
     assert step.most == most
     # One lane or two: the numbers are those of the plain step.
-    monkeypatch.setattr(predictions, "lanes_here", lambda: 1)
+    monkeypatch.setattr(predictions, "concurrent_batches", lambda: 1)
     plain = predict(make_step(run.potential), run.params, data)
     np.testing.assert_allclose(found.forces, plain.forces, atol=1e-6)
     assert calls_lapack(step, run.params, data.batch(data.sequential()[0])) is decomposes

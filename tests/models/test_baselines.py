@@ -31,7 +31,7 @@ def _double_precision():
         yield
 
 
-class Subject:
+class ModelUnderTest:
     """A baseline fitted to random labels, compiled for one shape."""
 
     def __init__(self, name):
@@ -60,7 +60,7 @@ class Subject:
 
 @lru_cache
 def subject(name):
-    return Subject(name)
+    return ModelUnderTest(name)
 
 
 PROBE = (PROPANOL, geometry(PROPANOL, 11))

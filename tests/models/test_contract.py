@@ -84,7 +84,7 @@ def _double_precision():
         yield
 
 
-class Subject:
+class ModelUnderTest:
     """A potential with random parameters in float64, compiled for the one shape."""
 
     def __init__(self, name):
@@ -125,7 +125,7 @@ class Subject:
 
 @lru_cache
 def subject(name):
-    return Subject(name)
+    return ModelUnderTest(name)
 
 
 def rotation(seed):

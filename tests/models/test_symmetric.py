@@ -17,7 +17,7 @@ from compbench_jax.models.equivariant.symmetric import (
     product_basis,
     weighted_products,
 )
-from compbench_jax.models.layers.componentwise import by_component
+from compbench_jax.models.layers.elementwise import by_component
 
 SPECIES = np.array([0, 1, 1, 0])
 

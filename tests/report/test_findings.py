@@ -157,7 +157,7 @@ def test_pretraining_here_is_a_row_too(found, blocks):
     (tuned,) = [row for row in found.rows if row.model == "mace (fine-tuned)"]
     assert [source.results["seed"] for source in tuned.sources] == [0, 1]
     # Controls are those of the run that was trained on the task alone.
-    assert [trio.runs[0]["config"]["task"] for trio, _ in found.gaps] == ["chain_extension"]
+    assert [controlled.runs[0]["config"]["task"] for controlled, _ in found.gaps] == ["chain_extension"]
 
 
 def test_total_energies_of_another_level_are_not_shown(blocks):

@@ -8,13 +8,13 @@ from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.result_file import write_result
-from compbench_jax.report.gap import gap_of, place_in_trio, trios_of
+from compbench_jax.report.gap import controlled_runs, gap_of, place_of
 
 ALKANES = {"train": (("alkane", range(2, 7)),), "ood": (("alkane", range(7, 14)),)}
 RANDOM = {"train": (("alkane", [2, 5, 6, 9, 12]),), "ood": (("alkane", [3, 4, 7, 8, 10, 11, 13]),)}
 
 
-def trio(model="schnet", seed=0):
+def controlled(model="schnet", seed=0):
     return [
         make_results("chain_extension[alkane]", model, seed, **ALKANES),
         make_results("control_random(chain_extension[alkane])", model, seed, penalty=1.5, **RANDOM),
@@ -32,31 +32,31 @@ def trio(model="schnet", seed=0):
     ],
 )
 def test_roles_are_in_the_names_of_tasks(name, task, role):
-    assert place_in_trio(make_results(name)) == (task, role)
+    assert place_of(make_results(name)) == (task, role)
 
 
 def test_runs_seeds_splits_and_models_are_sorted_out():
     other_split = make_results("control_random(chain_extension[alkane],seed=1)", penalty=1.5, **RANDOM)
-    found = trios_of([*trio(), *trio(seed=1), *trio("mace"), other_split])
+    found = controlled_runs([*controlled(), *controlled(seed=1), *controlled("mace"), other_split])
     assert [(len(t.runs), len(t.controls), len(t.oracles)) for t in found] == [(2, 3, 2), (1, 1, 1)]
-    task, control, oracle = trio()
-    value = gap_of(trios_of([task, control, oracle])[0]).gap.estimate("force_mae")
+    task, control, oracle = controlled()
+    value = gap_of(controlled_runs([task, control, oracle])[0]).gap.estimate("force_mae")
     errors = [item["ood"]["force_mae"]["value"] for item in (task, control, oracle)]
     assert value.value == pytest.approx((errors[0] - errors[1]) / errors[2], rel=1e-4)
     assert value.low < value.value < value.high
 
 
 def test_a_missing_control_or_one_of_other_settings_is_named():
-    task, control, oracle = trio()
+    task, control, oracle = controlled()
     with pytest.raises(RunError, match=r"needs oracle\(chain_extension\[alkane\]\) as well as"):
-        trios_of([task, control])
+        controlled_runs([task, control])
     control["config"]["model"]["channels"] = 64
     with pytest.raises(RunError, match=r"needs control_random\(chain_extension\[alkane\]\) as well as"):
-        trios_of([task, oracle, control])
+        controlled_runs([task, oracle, control])
 
 
 def test_gap_from_the_command_line(tmp_path, capsys):
-    for index, results in enumerate(trio()):
+    for index, results in enumerate(controlled()):
         write_result(tmp_path / str(index) / "results.json", results.result)
     words = ["gap", *(str(tmp_path / str(index)) for index in range(3))]
     assert guarded(lambda: run_command(words)) == 0
@@ -78,7 +78,7 @@ def test_one_flag_evaluates_a_run_with_its_controls_and_prints_the_gap(tmp_path,
 
     def stand_in(arguments, settings):
         seen.append(arguments.run.name)
-        write_result(arguments.run / "results.json", trio()[len(seen) - 1].result)
+        write_result(arguments.run / "results.json", controlled()[len(seen) - 1].result)
 
     monkeypatch.setattr(program, "evaluate_run", stand_in)
     (tmp_path / "run").mkdir()

@@ -13,10 +13,10 @@ from compbench_jax.cli.guard import guarded
 from compbench_jax.errors import RunError
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints, better, load_run, no_best
+from compbench_jax.training.flattened import pack, unpack
 from compbench_jax.training.optimiser import make_optimiser
 from compbench_jax.training.settings import OptimiserSettings
 from compbench_jax.training.state import Cursor, initial_state, member_of, state_template
-from compbench_jax.training.vectors import pack, unpack
 
 OPTIMISER = make_optimiser(OptimiserSettings(name="adam"))
 NO_BEST = no_best(1)

@@ -12,8 +12,8 @@ from compbench_jax.evaluation.predict import make_step
 from compbench_jax.metrics.sums import empty_table
 from compbench_jax.models.registry import MODELS, build_potential
 from compbench_jax.training.batches import BatchSource, stack
-from compbench_jax.training.chunk import make_program
 from compbench_jax.training.data import build_data, normalisation_of
+from compbench_jax.training.dispatch import make_program
 from compbench_jax.training.mesh import ALONE
 from compbench_jax.training.optimiser import make_optimiser
 from compbench_jax.training.settings import DeviceSettings
@@ -40,11 +40,11 @@ def test_train_validation_and_evaluation_steps_lower_for_cpu_cuda_and_tpu(store,
     example = data.train.batch(data.train.epoch(0, 0)[0])
     init = partial(jax.eval_shape, potential.init, jax.random.key(0))
     state = jax.eval_shape(lambda p: initial_state([p, p], optimiser), init(example))
-    chunk = next(source.chunks(0, (Cursor(0, 0),) * 2))
+    dispatch = next(source.dispatches(0, (Cursor(0, 0),) * 2))
 
     program = make_program(potential, optimiser, configuration, ALONE, source.fetch)
-    train = jax.jit(partial(program, shape=chunk.shape))
-    exported = jax.export.export(train, platforms=PLATFORMS)(state, source.data, chunk.batches, chunk.length)
+    train = jax.jit(partial(program, shape=dispatch.shape))
+    exported = jax.export.export(train, platforms=PLATFORMS)(state, source.data, dispatch.batches, dispatch.length)
     assert exported.platforms == PLATFORMS
     assert "stablehlo.while" in exported.mlir_module()
 

@@ -42,7 +42,7 @@ def test_float64_from_training_to_evaluation(store, split, tmp_path, restored):
     # A run that goes on finds its state again.
     longer = make_configuration(store, steps=12, precision="float64")
     assert train_run(longer, store, split, tmp_path / "run") is None
-    # A member of several, taken in chunks of frames on the device, is the same run.
+    # A member of several, taken in dispatches of frames on the device, is the same run.
     device = DeviceSettings(steps_per_dispatch=4, data="device")
     several = make_configuration(store, seed=2, seeds=2, steps=12, precision="float64", device=device)
     assert train_run(several, store, split, tmp_path / "several") is None

@@ -25,10 +25,10 @@ def cut_at(monkeypatch, step):
     """Let the step numbered ``step`` be the last that is dispatched."""
     original = Trainer._take
 
-    def take(trainer, chunk):
+    def take(trainer, dispatch):
         if trainer.step >= step:
             raise PowerCut
-        original(trainer, chunk)
+        original(trainer, dispatch)
 
     monkeypatch.setattr(Trainer, "_take", take)
 

@@ -8,8 +8,8 @@ from training_store import PairConfig, make_configuration, make_split, make_stor
 from compbench_jax.models.potential import Potential
 from compbench_jax.models.registry import build_potential
 from compbench_jax.training.batches import assembled, stack
-from compbench_jax.training.chunk import make_program
 from compbench_jax.training.data import build_data, normalisation_of
+from compbench_jax.training.dispatch import make_program
 from compbench_jax.training.loss import loss_sums
 from compbench_jax.training.mesh import ALONE
 from compbench_jax.training.optimiser import learning_rate, make_optimiser
@@ -59,7 +59,7 @@ class Setup:
         state, reports = self.program(state, (), batches, jnp.int32(1), shape=self.shape)
         return state, jax.tree.map(lambda x: x[0, 0], reports)
 
-    def chunk(self, state, graphs, count):
+    def dispatch(self, state, graphs, count):
         """Several steps of one dispatch."""
         batches = jax.tree.map(lambda x: x[:, None, None], stack(graphs))
         return self.program(state, (), batches, jnp.int32(count), shape=self.shape)
@@ -138,16 +138,16 @@ def test_steps_of_one_dispatch_are_the_steps_one_by_one(setup):
         state, report = setup.step(state, graph)
         expected.append(report)
     together, before = setup.begin(), Instrumented.traces
-    together, reports = setup.chunk(together, setup.batches[:4], 3)
+    together, reports = setup.dispatch(together, setup.batches[:4], 3)
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(together), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
     for k, report in enumerate(expected):
         for a, b in zip(jax.tree.leaves(report), jax.tree.leaves(reports), strict=True):
             np.testing.assert_allclose(a, b[k, 0], rtol=1e-5, atol=1e-6)
-    # Fewer steps of a chunk are the same program.
+    # Fewer steps of a dispatch are the same program.
     traced = Instrumented.traces
     assert traced == before + 1
-    again, _ = setup.chunk(setup.begin(), setup.batches[:4], 1)
+    again, _ = setup.dispatch(setup.begin(), setup.batches[:4], 1)
     assert (int(again.step), Instrumented.traces) == (1, traced)
 
 

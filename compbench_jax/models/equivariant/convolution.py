@@ -25,7 +25,7 @@ import numpy as np
 
 from compbench_jax.models.equivariant.couplings import Couplings
 from compbench_jax.models.equivariant.spherical import clebsch_gordan
-from compbench_jax.models.layers.componentwise import cut, put_together
+from compbench_jax.models.layers.elementwise import stack, unstack
 
 CHUNK = 32
 """Edges at a time: the arrays of a pass for so many fit in a cache of half a megabyte (64 channels, l ≤ 2)."""
@@ -102,8 +102,8 @@ def forward(couplings: Couplings, h: jax.Array, y: jax.Array, r: jax.Array, edge
     sums = sums_of(couplings, _degree(y))
 
     def chunk(total: Any, values: tuple[jax.Array], at: Edges) -> tuple[Any, tuple[()]]:
-        messages = _weigh(sums, _take(r, at.rows), _couple(sums, cut(values[0]), _take(h, at.senders)))
-        return (total[0].at[at.receivers].add(put_together(messages)),), ()
+        messages = _weigh(sums, _take(r, at.rows), _couple(sums, unstack(values[0]), _take(h, at.senders)))
+        return (total[0].at[at.receivers].add(stack(messages)),), ()
 
     start = jnp.zeros((h.shape[0], len(sums.path), h.shape[2]), h.dtype)
     return _pass(chunk, (start,), (_matrices(sums, y),), edges)[0][0]
@@ -116,11 +116,11 @@ def backward(
     sums = sums_of(couplings, _degree(y))
 
     def chunk(total: Any, values: tuple[jax.Array], at: Edges) -> tuple[Any, tuple[jax.Array]]:
-        matrix, hs = cut(values[0]), _take(h, at.senders)
+        matrix, hs = unstack(values[0]), _take(h, at.senders)
         bs, rs = _take(b, at.receivers), _take(r, at.rows)
         coupled, weighed = _couple(sums, matrix, hs), _weigh(sums, rs, bs)
-        dh = total[0].at[at.senders].add(put_together(_uncouple(sums, (matrix, weighed))))
-        dr = total[1].at[at.rows].add(put_together(_contract(sums, coupled, bs)))
+        dh = total[0].at[at.senders].add(stack(_uncouple(sums, (matrix, weighed))))
+        dr = total[1].at[at.rows].add(stack(_contract(sums, coupled, bs)))
         return (dh, dr), (_to_harmonics(sums, (hs, weighed)),)
 
     (dh, dr), (dy,) = _pass(chunk, (jnp.zeros_like(h), jnp.zeros_like(r)), (_matrices(sums, y),), edges)
@@ -138,15 +138,15 @@ def second(
     sums = sums_of(couplings, _degree(y))
 
     def chunk(total: Any, values: tuple[jax.Array, jax.Array], at: Edges) -> tuple[Any, tuple[jax.Array]]:
-        matrix, matrix1, bs = cut(values[0]), cut(values[1]), _take(b, at.receivers)
+        matrix, matrix1, bs = unstack(values[0]), unstack(values[1]), _take(b, at.receivers)
         hs, hs1 = _take(h, at.senders), _take(h1, at.senders)
         rs, rs1 = _take(r, at.rows), _take(r1, at.rows)
         coupled = _couple(sums, matrix, hs)
         coupled1 = _add(_couple(sums, matrix, hs1), _couple(sums, matrix1, hs))
         weighed, weighed1 = _weigh(sums, rs, bs), _weigh(sums, rs1, bs)
-        db = total[0].at[at.receivers].add(put_together(_add(_weigh(sums, rs, coupled1), _weigh(sums, rs1, coupled))))
-        dh = total[1].at[at.senders].add(put_together(_uncouple(sums, (matrix1, weighed), (matrix, weighed1))))
-        dr = total[2].at[at.rows].add(put_together(_contract(sums, coupled1, bs)))
+        db = total[0].at[at.receivers].add(stack(_add(_weigh(sums, rs, coupled1), _weigh(sums, rs1, coupled))))
+        dh = total[1].at[at.senders].add(stack(_uncouple(sums, (matrix1, weighed), (matrix, weighed1))))
+        dr = total[2].at[at.rows].add(stack(_contract(sums, coupled1, bs)))
         return (db, dh, dr), (_to_harmonics(sums, (hs1, weighed), (hs, weighed1)),)
 
     start = jnp.zeros_like(b), jnp.zeros_like(h), jnp.zeros_like(r)
@@ -258,7 +258,7 @@ def _to_harmonics(sums: Sums, *pairs: tuple[Rows, Rows]) -> jax.Array:
         for terms in sums.triples
     ]
     zero = jnp.zeros_like(pairs[0][1][0])
-    return put_together([_sum(row) if row else zero for row in rows]).sum(axis=-1)
+    return stack([_sum(row) if row else zero for row in rows]).sum(axis=-1)
 
 
 def _weigh(sums: Sums, r: Rows, values: Rows) -> Rows:
@@ -284,4 +284,4 @@ def _sum(terms: Sequence[jax.Array]) -> jax.Array:
 
 def _take(x: jax.Array, rows: jax.Array) -> Rows:
     """Components of these rows."""
-    return cut(jnp.asarray(x).at[rows].get(mode="promise_in_bounds"))
+    return unstack(jnp.asarray(x).at[rows].get(mode="promise_in_bounds"))

@@ -22,7 +22,7 @@ import numpy as np
 from compbench_jax.models.equivariant.backend import in_chunks
 from compbench_jax.models.equivariant.spherical import parity_irreps
 from compbench_jax.models.equivariant.tensor_product import Features
-from compbench_jax.models.layers.componentwise import Components, Function, by_component
+from compbench_jax.models.layers.elementwise import Components, Function, by_component
 
 MOST_TERMS = 128
 """Most terms of a contraction that is written out; with more (correlation 3) the dense matrix is compiled sooner."""

@@ -35,7 +35,7 @@ def read_audit(folder: Path, results: Mapping[str, Any]) -> dict[str, Any] | Non
     return audit if same else None
 
 
-def reach_table(audit: Mapping[str, Any], reach: float | None) -> Table:
+def receptive_field_table(audit: Mapping[str, Any], reach: float | None) -> Table:
     """The audit's radius profile, and which radii are inside the receptive field.
 
     Args:
@@ -44,7 +44,7 @@ def reach_table(audit: Mapping[str, Any], reach: float | None) -> Table:
     """
     table = Table(
         title=escape(f"Unseen environments of {audit['task']} and the receptive field"),
-        caption=escape(reach_line(audit, reach)),
+        caption=escape(receptive_field_line(audit, reach)),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -67,7 +67,7 @@ def reach_table(audit: Mapping[str, Any], reach: float | None) -> Table:
     return table
 
 
-def reach_line(audit: Mapping[str, Any], reach: float | None) -> str:
+def receptive_field_line(audit: Mapping[str, Any], reach: float | None) -> str:
     """Smallest unseen environment compared with the receptive field, in a sentence."""
     first = audit["first_novelty"]
     begins = (

@@ -8,7 +8,7 @@ from compbench_jax.training.checkpoint import LoadedRun
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelUnderTest:
     """The potential that results are about.
 
     Attributes:
@@ -26,12 +26,12 @@ class Subject:
     more: dict[str, Any] = field(default_factory=dict)
 
 
-def subject_of_run(run: LoadedRun) -> Subject:
-    """The subject that a trained run is."""
+def model_under_test(run: LoadedRun) -> ModelUnderTest:
+    """The tested that a trained run is."""
     seed = run.seed if run.member else run.config["seed"]
     more: dict[str, Any] = {"parameters": n_parameters(run.params)}
     if run.damaged:
         more["damaged_checkpoints"] = list(run.damaged)
     prior = run.config.get("prior", "none")
     name = run.config["preset"] + (f" + {prior} prior" if prior != "none" else "")
-    return Subject(name, seed, run.config, run.step, more)
+    return ModelUnderTest(name, seed, run.config, run.step, more)

@@ -6,10 +6,10 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from compbench_jax.store.floor import Floor
+from compbench_jax.store.label_noise import LabelNoise
 
 
-def floor_table(data: str, floors: Sequence[Floor]) -> Table:
+def label_noise_table(data: str, floors: Sequence[LabelNoise]) -> Table:
     """One row per recomputation of the labels."""
     table = Table(
         title=escape(f"Label noise of {data}: labels compared with recomputed ones"),

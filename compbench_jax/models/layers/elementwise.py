@@ -35,13 +35,13 @@ def by_component(function: Function, operands: Arrays) -> jax.Array:
     Returns:
         ``[n, n_component, channels]`` of the function's components.
     """
-    return put_together(function(*map(cut, operands)))
+    return stack(function(*map(unstack, operands)))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _gradient(function: Function, operands: Arrays, cotangent: jax.Array) -> Arrays:
     """Gradient of Σ cotangent · function by each operand."""
-    return tuple(map(put_together, _gradient_of_components(function, *map(cut, operands), cut(cotangent))))
+    return tuple(map(stack, _gradient_of_components(function, *map(unstack, operands), unstack(cotangent))))
 
 
 def _gradient_of_components(function: Function, *cuts: Components) -> tuple[Components, ...]:
@@ -52,8 +52,8 @@ def _gradient_of_components(function: Function, *cuts: Components) -> tuple[Comp
 
 def _second(function: Function, operands: Arrays, cotangent: jax.Array, cotangents: Arrays) -> tuple[Arrays, jax.Array]:
     """Gradient of Σ cotangents · :func:`_gradient` by the operands and by the cotangent."""
-    _, pull = jax.vjp(partial(_gradient_of_components, function), *map(cut, operands), cut(cotangent))
-    *first, last = map(put_together, pull(tuple(map(cut, cotangents))))
+    _, pull = jax.vjp(partial(_gradient_of_components, function), *map(unstack, operands), unstack(cotangent))
+    *first, last = map(stack, pull(tuple(map(unstack, cotangents))))
     return tuple(first), last
 
 
@@ -67,11 +67,11 @@ _gradient.defvjp(
 )
 
 
-def cut(x: jax.Array) -> Components:
+def unstack(x: jax.Array) -> Components:
     """``[n, n_component, channels]`` as one array a component."""
     return [x[:, i] for i in range(x.shape[1])]
 
 
-def put_together(rows: Components) -> jax.Array:
+def stack(rows: Components) -> jax.Array:
     """One array of all components; each is computed by itself first, or XLA would decide by element which it is."""
     return jnp.stack(jax.lax.optimization_barrier(tuple(rows)), axis=1)

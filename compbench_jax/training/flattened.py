@@ -11,8 +11,8 @@ from compbench_jax.errors import RunError
 LEAVES = "leaves"
 """Entry that says what the vectors hold: JSON in UTF-8, ``[[path, dtype, shape], …]`` in their order."""
 
-MEND = "resume with the version that wrote it, or train in a new folder"
-OTHER_POTENTIAL = f"the checkpoint is not that of this potential and optimiser: {MEND}"
+REMEDY = "resume with the version that wrote it, or train in a new folder"
+OTHER_POTENTIAL = f"the checkpoint is not that of this potential and optimiser: {REMEDY}"
 
 
 def pack(tree: Any) -> dict[str, np.ndarray]:
@@ -39,7 +39,7 @@ def unpack(vectors: dict[str, np.ndarray], template: Any) -> Any:
         path, dtype, shape = odd[0]
         side = "only the checkpoint has" if odd[0] in found else "the checkpoint lacks"
         raise RunError(
-            f"the checkpoint is not that of this potential and optimiser ({side} {path}, {dtype} {shape}): {MEND}"
+            f"the checkpoint is not that of this potential and optimiser ({side} {path}, {dtype} {shape}): {REMEDY}"
         )
     start = {dtype: 0 for _, dtype, _ in found}
     read = {}

@@ -7,7 +7,7 @@ from compbench_jax.cli.guard import guarded
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import DataError
 from compbench_jax.labelling.levels import LEVELS
-from compbench_jax.store.floor import centred_mae, floor_sample, measure_floor, with_tolerance
+from compbench_jax.store.label_noise import centred_mae, measure_noise, noise_sample, with_tolerance
 from compbench_jax.store.store import open_store
 
 
@@ -41,8 +41,8 @@ def mini():
 
 
 def test_the_noise_comes_out_and_failures_are_counted(mini):
-    frames = floor_sample(mini, 120, 0)
-    floor = measure_floor(mini, frames, Noisy(mini, 0.02), "noisy")
+    frames = noise_sample(mini, 120, 0)
+    floor = measure_noise(mini, frames, Noisy(mini, 0.02), "noisy")
     assert (floor.n_frames, floor.failed) == (108, 12)
     assert floor.force_rmse == pytest.approx(0.02, rel=0.05)
     assert floor.force_mae == pytest.approx(0.02 * np.sqrt(2 / np.pi), rel=0.05)
@@ -50,15 +50,15 @@ def test_the_noise_comes_out_and_failures_are_counted(mini):
     # Two frames per molecule: the mean takes out half of the variance.
     assert floor.energy_mae == pytest.approx(0.01 * np.sqrt(2 / np.pi / 2), rel=0.25)
     with pytest.raises(DataError, match="none of 1 frames"):
-        measure_floor(mini, frames[:1], Noisy(mini, 0.0, calls=9), "noisy")
+        measure_noise(mini, frames[:1], Noisy(mini, 0.0, calls=9), "noisy")
 
 
 def test_the_sample_has_two_frames_of_every_molecule_and_more_where_allowed(mini):
-    small = floor_sample(mini, 40, 1)
+    small = noise_sample(mini, 40, 1)
     molecules, counts = np.unique(mini.molecule[small], return_counts=True)
     assert (len(molecules), set(counts)) == (20, {2})
     assert (np.diff(small) > 0).all()
-    large = floor_sample(mini, 3 * len(mini.graphs), 1)
+    large = noise_sample(mini, 3 * len(mini.graphs), 1)
     assert set(np.unique(mini.molecule[large], return_counts=True)[1]) == {3}
 
 
@@ -75,7 +75,7 @@ def test_energies_are_centred_molecule_by_molecule():
 
 
 def test_labels_are_noisier_the_looser_they_are_and_far_from_another_level(mini, capsys):
-    words = ["floor", str(mini.path), "--sample", "4"]
+    words = ["label-noise", str(mini.path), "--sample", "4"]
     assert guarded(lambda: run_command(words)) == 0
     rows = {}
     for line in capsys.readouterr().out.splitlines():
@@ -85,4 +85,4 @@ def test_labels_are_noisier_the_looser_they_are_and_far_from_another_level(mini,
     assert rows["GFN2-xTB, as the labels"] < 0.01  # meV/Å
     assert rows["GFN2-xTB, SCF 100× tighter"] < rows["GFN2-xTB, SCF 100× looser"] < 1
     assert rows["GFN1-xTB"] > 20
-    assert guarded(lambda: run_command(["floor", str(mini.path), "--factor", "1"])) == 2
+    assert guarded(lambda: run_command(["label-noise", str(mini.path), "--factor", "1"])) == 2

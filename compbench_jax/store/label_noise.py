@@ -18,7 +18,7 @@ from compbench_jax.store.store import FrameStore
 
 
 @dataclass(frozen=True)
-class Floor:
+class LabelNoise:
     """Labels against the same frames computed in another way.
 
     Attributes:
@@ -50,7 +50,7 @@ def with_tolerance(level: Level, factor: float) -> Level | None:
     return None
 
 
-def floor_sample(store: FrameStore, most: int, seed: int) -> np.ndarray:
+def noise_sample(store: FrameStore, most: int, seed: int) -> np.ndarray:
     """Frames to compute again: random molecules, two frames of each (from the ends of its primary set), int64
     ascending; all molecules and more frames where ``most`` allows.
     """
@@ -65,9 +65,9 @@ def floor_sample(store: FrameStore, most: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def measure_floor(
+def measure_noise(
     store: FrameStore, frames: np.ndarray, level: Level, name: str, on_label: Callable[[], None] = lambda: None
-) -> Floor:
+) -> LabelNoise:
     """Compute frames again and compare with their labels.
 
     Args:
@@ -99,7 +99,7 @@ def measure_floor(
     if not differences:
         raise DataError(f"{name}: none of {len(frames)} frames could be computed: check the program with verify")
     error = np.concatenate(differences)
-    return Floor(
+    return LabelNoise(
         name,
         len(differences),
         failed,

@@ -1,4 +1,4 @@
-"""``compbench floor``."""
+"""``compbench label-noise``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,9 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.cli.progress import job_progress
     from compbench_jax.errors import CompBenchError
     from compbench_jax.labelling.levels import get_level
-    from compbench_jax.report.floor import floor_table
+    from compbench_jax.report.label_noise import label_noise_table
     from compbench_jax.report.terminal import WIDTH
-    from compbench_jax.store.floor import floor_sample, measure_floor, with_tolerance
+    from compbench_jax.store.label_noise import measure_noise, noise_sample, with_tolerance
     from compbench_jax.store.store import open_store
     from compbench_jax.store.verify import level_of
 
@@ -57,13 +57,13 @@ def run(arguments: Arguments) -> None:
         if changed is not None:
             ways.append((f"{own.method}, SCF {arguments.factor:g}× {words}", changed))
     ways += [(level.method, level) for level in map(get_level, arguments.levels) if level.name != own.name]
-    frames = floor_sample(store, arguments.sample, arguments.seed)
+    frames = noise_sample(store, arguments.sample, arguments.seed)
     floors = []
     with job_progress(Console(stderr=True), "frames") as progress:
         progress.start(0, len(ways) * len(frames))
         for name, level in ways:
-            floors.append(measure_floor(store, frames, level, name, progress.advance))
+            floors.append(measure_noise(store, frames, level, name, progress.advance))
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
-    console.print(floor_table(str(arguments.data), floors))
+    console.print(label_noise_table(str(arguments.data), floors))

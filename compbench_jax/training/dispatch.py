@@ -20,7 +20,7 @@ Fetch = Callable[[Any, Any, BatchShape], Graphs]
 
 
 class Reports(NamedTuple):
-    """Report of each step of a chunk, arrays ``[n_steps, n_members, …]``; rows of steps not taken are zero.
+    """Report of each step of a dispatch, arrays ``[n_steps, n_members, …]``; rows of steps not taken are zero.
 
     Attributes:
         interval: sums since the last line of the log.
@@ -44,11 +44,11 @@ def make_program(
     layout: Layout,
     fetch: Fetch,
 ) -> Program:
-    """Compile the steps of one chunk for one potential, optimiser and configuration.
+    """Compile the steps of one dispatch for one potential, optimiser and configuration.
 
     The program takes a state, whose buffers it reuses; data that ``fetch`` works with; ``batches``, what the host sends
     for each batch, arrays ``[n_steps, n_members, n_parts, …]``; and the number of steps to take of these, a scalar on
-    the device, so that a chunk cut short by a validation runs the same program. It compiles once for each shape.
+    the device, so that a dispatch cut short by a validation runs the same program. It compiles once for each shape.
 
     Members are a mapped axis (``vmap``), unless a device has only one. A step in which a member's loss or gradient is
     not finite changes nothing in that member, the first time. The second time that member stays as it was before that

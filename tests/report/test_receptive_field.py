@@ -6,7 +6,12 @@ import pytest
 from rich.console import Console
 
 from compbench_jax.models.registry import MODELS, config_to_json
-from compbench_jax.report.reach import reach_line, reach_table, read_audit, receptive_field
+from compbench_jax.report.receptive_field import (
+    read_audit,
+    receptive_field,
+    receptive_field_line,
+    receptive_field_table,
+)
 
 ROW = {"atom_divergence": 0.1, "compound_divergence": 0.2, "random_mean": None, "random_std": None}
 
@@ -18,7 +23,7 @@ def audit(first=2):
 
 def test_radii_within_the_receptive_field_are_marked():
     text = io.StringIO()
-    Console(file=text, width=100).print(reach_table(audit(), 4.0))
+    Console(file=text, width=100).print(receptive_field_table(audit(), 4.0))
     rows = [line.split() for line in text.getvalue().splitlines() if line.strip()[:1] in "01234" and line.strip()]
     assert [row[-1] for row in rows] == ["yes", "yes", "yes", "no", "no"]
     assert rows[0][-2] == "+1.2"
@@ -35,7 +40,7 @@ def test_radii_within_the_receptive_field_are_marked():
     ],
 )
 def test_novelty_and_reach_in_words(first, reach, words):
-    assert words in reach_line(audit(first), reach)
+    assert words in receptive_field_line(audit(first), reach)
 
 
 def test_the_receptive_field_is_that_of_the_configuration():

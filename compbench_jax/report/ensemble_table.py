@@ -19,7 +19,7 @@ ROWS = (
 QUANTITIES = {"forces": "forces", "energy": "energies"}
 
 
-def spread_table(uncertainty: Mapping[str, Any]) -> Table:
+def ensemble_table(uncertainty: Mapping[str, Any]) -> Table:
     """Scores of forces and energies, ID and OOD.
 
     Args:
