@@ -50,7 +50,9 @@ def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     if flat.get("format") == FORMAT:
         with contextlib.suppress(CompBenchError, KeyError, TypeError, ValueError):
             flat |= flatten({"model": config_to_json(config_from_json(config["model"]))})
-        flat = defaults() | flat
+        flat = defaults() | {"optimiser.name": "adam"} | flat  # before there was a choice
+    if flat.get("optimiser.name") != "muon":
+        flat.pop("optimiser.matrix_rate", None)
     if flat.get("init_from"):  # seeds may start from seeds
         flat["init_from"] = re.sub(r"-seed\d+$", "", flat["init_from"])
     return {

@@ -37,7 +37,7 @@ def test_a_well_defined_task_splits_a_store(make_graph, make_store):
     assert task.name == "own(toy[2])"
     assert task.in_words(task.tested_on) == "n above 2"
     split = task.split(store)
-    assert split.task == "toy[2]"
+    assert split.task == "own(toy[2])"
     assert store.molecule[split.train].tolist() == [0] * 4
     assert store.molecule[split.ood_test].tolist() == [1] * 4
 
