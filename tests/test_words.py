@@ -21,7 +21,7 @@ HELP = {"train": "training.arguments", "evaluate": "evaluation.arguments", "tune
 
 UNITS = "second|atom|molecule|batch|core|device|dispatch|epoch|frame|line|property|segment|step|structure"
 AVOIDED = re.compile(
-    r"\b(beside|anew|in vain|cannot be told|told apart|strangers?|deals?|dealt|novelty|hardness|all_controlled?"
+    r"\b(beside|anew|in vain|cannot be told|told apart|strangers?|deals?|dealt|novelty|hardness|trios?"
     r"|where the error lives|the price of|what each took|size extensivity|lanes?|mend(s|ed)?"
     rf"|(m?eV|GB|MB|Frames|frames|Minutes|minutes|members|ms|one|structures|Structures|steps|Steps) an? ({UNITS}))\b",
     re.IGNORECASE,

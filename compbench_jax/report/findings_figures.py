@@ -196,9 +196,9 @@ def draw_ratios(found: Material, styles: dict[str, int], path: Path) -> Path:
                           elinewidth=0.7, **{**style(row, styles), "linestyle": "none"})  # fmt: skip
     for controlled, gap in found.gaps:
         model, unseen = controlled.runs[0]["model"], gap.unseen.estimate(METRIC)
-        beside = next((row for row in rows if (row.task, row.model) == (controlled.task, model)), None)
-        if beside is not None and unseen.value is not None:
-            shown = {**style(beside, styles), "linestyle": "none", "label": f"{model}: task / oracle"}
+        trained = next((row for row in rows if (row.task, row.model) == (controlled.task, model)), None)
+        if trained is not None and unseen.value is not None:
+            shown = {**style(trained, styles), "linestyle": "none", "label": f"{model}: task / oracle"}
             axes.plot(unseen.value, tasks.index(controlled.task) + height[model], markerfacecolor="white", **shown)
     axes.axvline(1.0, color="#6b7280", linewidth=0.9, linestyle=":")
     for edge in range(1, len(tasks)):
