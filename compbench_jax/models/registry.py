@@ -146,8 +146,8 @@ RECIPES: dict[str, Recipe] = {
     },
 }
 """Recipes of presets that are trained from random parameters. Learning rates were chosen on tuning frames by
-``benchmarks/learning_rates.sh``, for Adam; matrix rates of schnet, painn, mace and nequip by a few trials of theirs. The
-matrix rates of the other three are that of painn. Presets that are not listed have the default."""
+``benchmarks/learning_rates.sh``, for Adam; matrix rates of schnet, painn, mace and nequip by a few trials. The other
+three have that of painn. Presets that are not listed have the default."""
 
 BASELINES: dict[str, Any] = {
     "composition": CompositionConfig(),

@@ -119,8 +119,8 @@ class DeviceSettings:
     gradient is that of the whole batch."""
 
     remat: bool = False
-    """Recompute the layers of the network in the backward pass, to save memory on GPUs and TPUs (not measured) for about
-    a third more work. On CPUs the compiler undoes it: take accumulate there."""
+    """Recompute the layers of the network in the backward pass, to save memory on GPUs and TPUs (not measured) for
+    about a third more work. On CPUs the compiler undoes it: take accumulate there."""
 
 
 @dataclass(frozen=True)
