@@ -30,7 +30,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from compbench_jax.cli import evaluate, train
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -237,7 +237,7 @@ def run(*words: str) -> tuple[int, str, str]:
     function = programs.get(words[0]) or (lambda: run_command(list(words)))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            code = guarded(function)
+            code = exit_code_of(function)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 2
     return code, out.getvalue(), err.getvalue()

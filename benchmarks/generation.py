@@ -30,7 +30,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 import tyro
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.labelling.levels import get_level
 from compbench_jax.labelling.sampling_job import SamplingJob
 from compbench_jax.labelling.settings import PRESETS
@@ -250,4 +250,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(exit_code_of(main))

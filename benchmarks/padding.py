@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 
 from compbench_jax.batching.dataset import GraphDataset
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.store.frames import Frames
 from compbench_jax.store.store import open_store
 from compbench_jax.tasks import get_task
@@ -80,4 +80,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(exit_code_of(main))

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SPRING, SHAKE = 10.0, 0.02
@@ -204,7 +204,7 @@ def record(file: str, words: list[str]) -> None:
         return read(frames, rows)
 
     StreamedFrames.read = noted  # type: ignore[method-assign]
-    sys.exit(guarded(lambda: wire(words)))
+    sys.exit(exit_code_of(lambda: wire(words)))
 
 
 def validate(run: Path, n_frames: int) -> None:
@@ -292,4 +292,4 @@ if __name__ == "__main__":
         case ["validate", run, frames]:
             validate(Path(run), int(frames))
         case _:
-            sys.exit(guarded(main))
+            sys.exit(exit_code_of(main))

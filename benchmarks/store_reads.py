@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.store.store import SETS, open_store
 from compbench_jax.store.writer import Trajectory, write_store
 
@@ -135,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(exit_code_of(main))

@@ -1,7 +1,7 @@
 """Errors that a user can fix: each is one line that says what, where and how to fix it.
 
-Entry points print the line and leave with exit code 2 (see ``compbench_jax.cli.guard.guarded``). Anything that is not
-a ``CompBenchError`` is a bug of ours and keeps its traceback.
+Entry points print the line and leave with exit code 2 (see ``compbench_jax.cli.exit_code.exit_code_of``). Anything that
+is not a ``CompBenchError`` is a bug of ours and keeps its traceback.
 """
 
 import difflib

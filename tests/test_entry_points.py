@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import COMMANDS
 from compbench_jax.store.manifest import file_sha256, read_manifest
 
@@ -83,7 +83,7 @@ def test_a_pipe_that_breaks_elsewhere_is_raised():
         raise BrokenPipeError("a worker's")
 
     with pytest.raises(BrokenPipeError, match="a worker's"):
-        guarded(broken)
+        exit_code_of(broken)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_the_system_refuses_is_one_line(capsys, error, message):
     def refused():
         raise error
 
-    assert guarded(refused) == 2
+    assert exit_code_of(refused) == 2
     assert message in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from toy_store import make_run, make_split, make_store
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS, Breakdown, Groups
 from compbench_jax.evaluation.derived import read_results
@@ -37,7 +37,7 @@ NEW = Metric(
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 def printed(table):

@@ -33,14 +33,14 @@ def run(arguments: Arguments) -> None:
     from rich.console import Console
 
     from compbench_jax.report.comparison import matched_line, paired, paired_table, verdict
-    from compbench_jax.report.runs import read_copies
+    from compbench_jax.report.runs import read_runs
     from compbench_jax.report.terminal import WIDTH
 
     sides = (arguments.run_a, *arguments.more_a), (arguments.run_b, *arguments.more_b)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
-    a, b = ([results for _, results in read_copies(paths)] for paths in sides)
+    a, b = ([results for _, results in read_runs(paths)] for paths in sides)
     found = paired(a, b)
     console.print(paired_table(a, b, found, console.width))
     console.print()

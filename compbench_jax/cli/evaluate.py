@@ -45,7 +45,7 @@ def evaluate_with_controls(arguments: "Arguments", settings: "Settings") -> None
 
     from compbench_jax.errors import RunError
     from compbench_jax.report.gap import controlled_runs, gap_of, gap_table
-    from compbench_jax.report.runs import read_copies
+    from compbench_jax.report.runs import read_runs
     from compbench_jax.report.terminal import WIDTH
     from compbench_jax.tasks import CONTROLS
     from compbench_jax.training.run_folder import control_folder
@@ -61,7 +61,7 @@ def evaluate_with_controls(arguments: "Arguments", settings: "Settings") -> None
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
-    for controlled in controlled_runs([results for _, results in read_copies(runs)]):
+    for controlled in controlled_runs([results for _, results in read_runs(runs)]):
         console.print(gap_table(controlled, gap_of(controlled), console.width))
 
 
@@ -204,9 +204,9 @@ def profile(arguments: "Arguments", settings: "Settings") -> None:
 def main() -> None:
     """Entry point."""
     prepare_process()
-    from compbench_jax.cli.guard import guarded
+    from compbench_jax.cli.exit_code import exit_code_of
 
-    sys.exit(guarded(wire))
+    sys.exit(exit_code_of(wire))
 
 
 if __name__ == "__main__":

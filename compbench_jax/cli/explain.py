@@ -41,7 +41,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.breakdown_table import breakdown_rows, breakdown_table, write_csv
     from compbench_jax.report.ensemble_table import ensemble_table
     from compbench_jax.report.receptive_field import read_audit, receptive_field, receptive_field_table
-    from compbench_jax.report.runs import group_runs, read_copies
+    from compbench_jax.report.runs import group_runs, read_runs
     from compbench_jax.report.terminal import WIDTH
 
     if not arguments.results:
@@ -50,8 +50,8 @@ def run(arguments: Arguments) -> None:
         raise RunError(
             f"--samples {arguments.samples} --seed {arguments.seed}: give 1 or more draws, and a seed of 0 or more"
         )
-    copies = read_copies(arguments.results)
-    folders, results = [folder for folder, _ in copies], [item for _, item in copies]
+    runs = read_runs(arguments.results)
+    folders, results = [folder for folder, _ in runs], [item for _, item in runs]
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)

@@ -24,7 +24,7 @@ def run(arguments: Arguments) -> None:
 
     from compbench_jax.errors import RunError
     from compbench_jax.report.gap import controlled_runs, gap_of, gap_table
-    from compbench_jax.report.runs import read_copies
+    from compbench_jax.report.runs import read_runs
     from compbench_jax.report.terminal import WIDTH
 
     if not arguments.results:
@@ -32,6 +32,6 @@ def run(arguments: Arguments) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
-    for controlled in controlled_runs([results for _, results in read_copies(arguments.results)]):
+    for controlled in controlled_runs([results for _, results in read_runs(arguments.results)]):
         console.print(gap_table(controlled, gap_of(controlled), console.width))
         console.print()

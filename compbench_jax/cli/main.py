@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from compbench_jax._version import __version__
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.errors import CompBenchError, suggestion
 from compbench_jax.runtime import prepare_process
 
@@ -115,7 +115,7 @@ def main() -> None:
     """Entry point of the console script."""
     if sys.argv[1:2] and sys.argv[1] in COMPUTING:
         prepare_process()
-    sys.exit(guarded(lambda: run_command(sys.argv[1:])))
+    sys.exit(exit_code_of(lambda: run_command(sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ def wire(words: Sequence[str] | None = None, prog: str = "python train.py") -> N
 def main() -> None:
     """Entry point."""
     prepare_process()
-    from compbench_jax.cli.guard import guarded
+    from compbench_jax.cli.exit_code import exit_code_of
 
-    sys.exit(guarded(wire))
+    sys.exit(exit_code_of(wire))
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def far_atom(potential: Potential) -> int:
 
 
 def separations(
-    engine: Engine, pairs: Sequence[tuple[MolecularGraph, np.ndarray, MolecularGraph, np.ndarray]], reach: float
+    engine: Engine, pairs: Sequence[tuple[MolecularGraph, np.ndarray, MolecularGraph, np.ndarray]], field: float
 ) -> list[dict[str, float]]:
     """Energies and forces of two molecules far apart, against those of each alone.
 
@@ -81,13 +81,13 @@ def separations(
     Args:
         engine: the potential.
         pairs: two molecules and their positions, Å.
-        reach: Å, the potential's receptive field.
+        field: Å, the potential's receptive field.
 
     Returns:
         for each pair ``energy``, |E(A + B) − E(A) − E(B)| in meV; ``force``, the largest difference of a force
         component in meV/Å; ``distance`` in Å between the nearest atoms.
     """
-    apart = max(APART, 4.0 * reach)
+    apart = max(APART, 4.0 * field)
     shape = common_shape([[together(a, b)] for a, _, b, _ in pairs])
     cases = []
     for a, at_a, b, at_b in pairs:
@@ -118,18 +118,18 @@ def separations(
 
 
 def extensivity(
-    engine: Engine, molecules: Sequence[tuple[MolecularGraph, np.ndarray]], reach: float
+    engine: Engine, molecules: Sequence[tuple[MolecularGraph, np.ndarray]], field: float
 ) -> list[dict[str, Any]]:
     """Each molecule with the next one of the list (the last with the first), far apart: see :func:`separations`."""
     pairs = [(*item, *molecules[(k + 1) % len(molecules)]) for k, item in enumerate(molecules)]
-    found = separations(engine, pairs, reach)
+    found = separations(engine, pairs, field)
     return [{**item, "beside": pair[2].molecule.name} for item, pair in zip(found, pairs, strict=True)]
 
 
 def locality(
-    engine: Engine, molecules: Sequence[tuple[MolecularGraph, np.ndarray]], reach: float
+    engine: Engine, molecules: Sequence[tuple[MolecularGraph, np.ndarray]], field: float
 ) -> list[dict[str, Any]]:
     """Each molecule with a single atom far away (:func:`far_atom`): see :func:`separations`."""
     atom = single_atom(far_atom(engine.potential))
     pairs = [(graph, at, atom, np.zeros((1, 3))) for graph, at in molecules]
-    return [{**item, "beside": atom.molecule.name} for item in separations(engine, pairs, reach)]
+    return [{**item, "beside": atom.molecule.name} for item in separations(engine, pairs, field)]

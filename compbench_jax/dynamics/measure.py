@@ -91,7 +91,7 @@ class Measurement:
         self.reference = Reference(level, cache, executor, report, hessian="modes" in settings.properties)
         self.engine = Engine(run.potential, run.params)
         layers = receptive_field(run)
-        self.reach = layers[0] * layers[1]
+        self.receptive_field = layers[0] * layers[1]
         self.fingerprint = fingerprint(run)
         self.items: list[Item] = []
         for part, frames in (("id", split.id_test), ("ood", split.ood_test)):
@@ -133,8 +133,8 @@ class Measurement:
             "nve": self._nve,
             "modes": self._modes,
             "curl": self._curl,
-            "extensivity": lambda items: extensivity(self.engine, self._molecules(items), self.reach),
-            "locality": lambda items: locality(self.engine, self._molecules(items), self.reach),
+            "extensivity": lambda items: extensivity(self.engine, self._molecules(items), self.receptive_field),
+            "locality": lambda items: locality(self.engine, self._molecules(items), self.receptive_field),
         }[name]
 
     def _known(self, store: FrameStore, split: Split) -> dict[str, Any]:

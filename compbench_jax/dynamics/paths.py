@@ -8,7 +8,7 @@ from ase.data import vdw_radii
 
 from compbench_jax.errors import DataError
 from compbench_jax.molecules.molecule import MolecularGraph
-from compbench_jax.splits.novelty import bond_distances
+from compbench_jax.splits.unseen import bond_distances
 from compbench_jax.store.torsions import backbone_torsions, in_ring, torsion_angles
 
 TORSION_POINTS = 24

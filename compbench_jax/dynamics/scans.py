@@ -24,8 +24,8 @@ def colliding(graph: MolecularGraph, positions: np.ndarray) -> np.ndarray:
     bonded[graph.bonds[:, 0], graph.bonds[:, 1]] = True
     free = ~bonded[i, j]
     i, j = i[free], j[free]
-    reach = FORMED * (covalent_radii[graph.numbers[i]] + covalent_radii[graph.numbers[j]])
-    return np.array([bool((np.linalg.norm(at[i] - at[j], axis=-1) < reach).any()) for at in positions])
+    limit = FORMED * (covalent_radii[graph.numbers[i]] + covalent_radii[graph.numbers[j]])
+    return np.array([bool((np.linalg.norm(at[i] - at[j], axis=-1) < limit).any()) for at in positions])
 
 
 def scan_figures(

@@ -8,7 +8,7 @@ from ase.data import atomic_masses
 from ase.units import kB
 
 from compbench_jax.molecules.molecule import MolecularGraph
-from compbench_jax.splits.novelty import molecules_of
+from compbench_jax.splits.unseen import molecules_of
 from compbench_jax.store.store import FrameStore
 
 

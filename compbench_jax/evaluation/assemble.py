@@ -29,9 +29,9 @@ from compbench_jax.metrics.aggregate import SUM_COLUMNS, molecule_sums
 from compbench_jax.metrics.sums import ATOM_COLUMNS
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.splits.composition import composition
-from compbench_jax.splits.novelty import molecules_of
 from compbench_jax.splits.roles import role_of
 from compbench_jax.splits.split import Split
+from compbench_jax.splits.unseen import molecules_of
 from compbench_jax.store.store import FrameStore
 
 QUANTILES = (0.05, 0.50, 0.95)

@@ -16,9 +16,9 @@ from ase.data import atomic_numbers, chemical_symbols
 from compbench_jax.evaluation.result import MoleculeResult
 from compbench_jax.evaluation.score import TestSet, atoms_of_frames
 from compbench_jax.molecules.molecule import MolecularGraph
-from compbench_jax.splits.contacts import novel_contact_frames
-from compbench_jax.splits.novelty import known_environments, molecules_of, novelty_distances
+from compbench_jax.splits.contacts import unseen_contact_frames
 from compbench_jax.splits.split import Split
+from compbench_jax.splits.unseen import known_environments, molecules_of, unseen_distances
 from compbench_jax.store.store import FrameStore
 
 FORCE_EDGES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -59,7 +59,7 @@ class Context:
     @cached_property
     def distances(self) -> dict[int, np.ndarray]:
         """Bonds from each atom of each OOD molecule to the nearest unseen environment, −1 where there is none."""
-        return dict(novelty_distances(self.store, self.split))
+        return dict(unseen_distances(self.store, self.split))
 
     @cached_property
     def neighbourhoods(self) -> np.ndarray:
@@ -137,7 +137,7 @@ def by_distance_and_element(context: Context, part: str) -> Groups:
 def by_contact(context: Context, part: str) -> Groups:
     """Frames with and without a pair of close non-bonded environments that never occurs in training."""
     frames = getattr(context.split, f"{part}_test")
-    return Groups(("unseen", "seen"), np.where(novel_contact_frames(context.store, context.split.train, frames), 0, 1))
+    return Groups(("unseen", "seen"), np.where(unseen_contact_frames(context.store, context.split.train, frames), 0, 1))
 
 
 @dataclass(frozen=True)

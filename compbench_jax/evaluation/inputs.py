@@ -10,8 +10,8 @@ from compbench_jax.evaluation.blocks import array_bytes, save
 from compbench_jax.files import read_json
 from compbench_jax.models.registry import config_from_json
 from compbench_jax.splits.audit import audit_json, audit_split, read_audit
-from compbench_jax.splits.novelty import molecules_of
 from compbench_jax.splits.split import Split
+from compbench_jax.splits.unseen import molecules_of
 from compbench_jax.store.store import FrameStore, open_store
 from compbench_jax.training.checkpoint import LoadedRun
 from compbench_jax.training.run_folder import AUDIT_FILE, SPLIT_FILE, split_summary

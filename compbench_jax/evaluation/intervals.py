@@ -79,7 +79,7 @@ class Measured:
         """The values, ``[n_metrics]``."""
         return np.array(list(self.values.values()), np.float64)
 
-    def spread(self, name: str) -> tuple[float, float, float]:
+    def standard_error(self, name: str) -> tuple[float, float, float]:
         """Standard error of a metric, its degrees of freedom, and the share of the seeds in the variance.
 
         NaN where leaving out a molecule leaves nothing to measure.
@@ -120,7 +120,7 @@ class Measured:
             return Estimate(None)
         if self.n_molecules < FEWEST:
             return Estimate(float(value))
-        error, df, share = self.spread(name)
+        error, df, share = self.standard_error(name)
         if not np.isfinite(error):
             return Estimate(float(value))
         half = float(stdtrit(df, (1 + LEVEL) / 2)) * error
@@ -144,7 +144,7 @@ class Measured:
         found = self.estimate(name)
         if found.value is None or found.low is None:
             return None
-        error, df, _ = self.spread(name)
+        error, df, _ = self.standard_error(name)
         if error == 0:
             return 1.0 if found.value == 0 else 0.0
         return float(2 * t.sf(abs(found.value) / error, df))

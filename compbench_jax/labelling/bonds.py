@@ -40,11 +40,11 @@ def bonds_whole(graph: MolecularGraph, positions: np.ndarray) -> np.ndarray:
     bonded[graph.bonds[:, 0], graph.bonds[:, 1]] = True
     bonded = bonded[first, second]
     radii = covalent_radii[graph.numbers]
-    reach = radii[first] + radii[second]
+    limit = radii[first] + radii[second]
     whole = np.empty(len(positions), bool)
     for start in range(0, len(positions), 64):  # 64 tridecanes take 3 MB of pairs: they stay in the cache
         block = np.asarray(positions[start : start + 64], np.float64)
         square = ((block[:, first] - block[:, second]) ** 2).sum(axis=-1)
-        wrong = np.where(bonded, square > (BROKEN * reach) ** 2, square < (FORMED * reach) ** 2)
+        wrong = np.where(bonded, square > (BROKEN * limit) ** 2, square < (FORMED * limit) ** 2)
         whole[start : start + 64] = ~wrong.any(axis=1)
     return whole

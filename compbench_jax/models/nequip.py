@@ -88,8 +88,8 @@ def layer_irreps(layers: int, l_max: int, parity: bool) -> tuple[Irreps, ...]:
     for _ in range(layers):
         useful.append({x for x in both if any(y in x * sh for y in useful[-1] for sh in harmonics)})
     return tuple(
-        tuple(irrep for irrep in both if irrep in reach & use)
-        for reach, use in zip(reached, reversed(useful), strict=True)
+        tuple(irrep for irrep in both if irrep in reachable & use)
+        for reachable, use in zip(reached, reversed(useful), strict=True)
     )
 
 

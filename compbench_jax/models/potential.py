@@ -112,8 +112,8 @@ class Potential:
         energies, forces = self._energy_and_forces(params, graph)
         if self.prior is None:
             return energies, forces
-        more, push = self.prior.energy_and_forces({"params": params[PRIOR]}, graph)
-        return energies + more, forces + push
+        more, extra = self.prior.energy_and_forces({"params": params[PRIOR]}, graph)
+        return energies + more, forces + extra
 
     def _node_energies(self, params: Params, graph: jraph.GraphsTuple, positions: jax.Array) -> jax.Array:
         """Those of the network, eV ``[n_node]``."""

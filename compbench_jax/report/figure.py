@@ -71,15 +71,15 @@ def panel_of(group: Group) -> Panel:
     points: dict[str, list[Point]] = {"id": [], "ood": []}
     for part, key in entries:
         copies = [run["by_molecule"][part][key] for run in group.runs]
-        spread = [copy["force_mae_frames"] for copy in copies]
+        frames = [copy["force_mae_frames"] for copy in copies]
         entry = copies[0]
         points[part].append(
             Point(
                 x=entry["n"] if by_n else entry["n_atoms"] / entry["n_frames"],
                 family=entry["family"] or entry["name"],
                 value=MEV * float(np.mean([copy["force_mae"]["value"] for copy in copies])),
-                low=MEV * float(np.mean([item["p05"] for item in spread])),
-                high=MEV * float(np.mean([item["p95"] for item in spread])),
+                low=MEV * float(np.mean([item["p05"] for item in frames])),
+                high=MEV * float(np.mean([item["p95"] for item in frames])),
             )
         )
     ratio = group.comparison.ratio.estimate("force_mae")
@@ -103,7 +103,7 @@ def stretches(values: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def spread_labels(heights: Sequence[float], gap: float) -> list[float]:
+def separated_labels(heights: Sequence[float], gap: float) -> list[float]:
     """Heights moved apart as little as possible so that neighbours are at least ``gap`` from each other."""
     order = np.argsort(heights)
     moved = np.array(heights, float)[order]
@@ -209,7 +209,7 @@ def annotate(axes: Any, labels: Sequence[tuple[float, float, str, str]], limits:
     """
     span = math.log(limits[1] / limits[0])
     heights = [math.log(y / limits[0]) / span for _, y, _, _ in labels]
-    for (x, y, text, colour), height in zip(labels, spread_labels(heights, LABEL_GAP), strict=True):
+    for (x, y, text, colour), height in zip(labels, separated_labels(heights, LABEL_GAP), strict=True):
         leader = {"arrowstyle": "-", "color": colour, "alpha": 0.6, "linewidth": 0.9, "linestyle": ":", "shrinkB": 5}
         axes.annotate(
             text,

@@ -114,19 +114,19 @@ def draw_lengths(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tupl
 
 def draw_training(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
     """OOD against ID force MAE on the monitor frames as training goes on (to the left), with lines of equal ratio."""
-    reach = []
+    errors = []
     for row in rows:
         curve = mean_curve(row)
         if curve is not None:
             axes.plot(MEV * curve.id, MEV * curve.ood, **{**style(row, styles), "markersize": 2.5})
-            reach += [MEV * curve.id.min(), MEV * curve.id.max()]
-    _equal_ratios(axes, min(reach), max(reach))
+            errors += [MEV * curve.id.min(), MEV * curve.id.max()]
+    _equal_ratios(axes, min(errors), max(errors))
     return "ID force MAE (meV/Å), falling during training", "OOD force MAE (meV/Å)"
 
 
 def draw_ranks(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
     """OOD against ID force MAE of the trained potentials with their intervals, and lines of equal ratio."""
-    reach = []
+    errors = []
     for row in rows:
         inside, outside = row.estimate("id"), row.estimate("ood")
         if inside.value and outside.value:
@@ -134,8 +134,8 @@ def draw_ranks(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[
                 MEV * inside.value, MEV * outside.value, xerr=bars(inside), yerr=bars(outside), elinewidth=0.7,
                 **{**style(row, styles), "linewidth": 0, "markersize": 6},
             )  # fmt: skip
-            reach.append(MEV * inside.value)
-    _equal_ratios(axes, min(reach), max(reach))
+            errors.append(MEV * inside.value)
+    _equal_ratios(axes, min(errors), max(errors))
     return "ID force MAE (meV/Å)", "OOD force MAE (meV/Å)"
 
 

@@ -87,7 +87,7 @@ def gap_of(controlled: ControlledRuns) -> Gap:
 
 def gap_table(controlled: ControlledRuns, gap: Gap, width: int = WIDE_GAP) -> Table:
     """OOD errors of task, control and oracle, and the gap, with 95% intervals."""
-    copies = ", ".join(
+    runs = ", ".join(
         f"{count} {what}{'s' * (count != 1)}"
         for count, what in (
             (len(controlled.runs), "run"),
@@ -96,7 +96,7 @@ def gap_table(controlled: ControlledRuns, gap: Gap, width: int = WIDE_GAP) -> Ta
         )
     )
     table = Table(
-        title=escape(f"{controlled.runs[0]['model']} on {controlled.task}: compositional gap ({copies})"),
+        title=escape(f"{controlled.runs[0]['model']} on {controlled.task}: compositional gap ({runs})"),
         caption=escape(
             "OOD error of the task, of a random split of the same molecules, and of training on the OOD molecules too; "
             "task / oracle: generalisation gap; gap: compositional gap, (task − control) / oracle; "

@@ -35,16 +35,16 @@ def read_audit(folder: Path, results: Mapping[str, Any]) -> dict[str, Any] | Non
     return audit if same else None
 
 
-def receptive_field_table(audit: Mapping[str, Any], reach: float | None) -> Table:
+def receptive_field_table(audit: Mapping[str, Any], field: float | None) -> Table:
     """The audit's radius profile, and which radii are inside the receptive field.
 
     Args:
         audit: contents of ``audit.json``.
-        reach: receptive field, Å; None if unknown.
+        field: receptive field, Å; None if unknown.
     """
     table = Table(
         title=escape(f"Unseen environments of {audit['task']} and the receptive field"),
-        caption=escape(receptive_field_line(audit, reach)),
+        caption=escape(receptive_field_line(audit, field)),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -53,7 +53,7 @@ def receptive_field_table(audit: Mapping[str, Any], reach: float | None) -> Tabl
         table.add_column(heading, justify="right", no_wrap=True)
     for row in audit["profile"]:
         extent = BOND * row["radius"]
-        seen = "?" if reach is None else "yes" if extent <= reach else "no"
+        seen = "?" if field is None else "yes" if extent <= field else "no"
         z_score = "–" if row["z_score"] is None else f"{row['z_score']:+.1f}"
         table.add_row(
             str(row["radius"]),
@@ -67,7 +67,7 @@ def receptive_field_table(audit: Mapping[str, Any], reach: float | None) -> Tabl
     return table
 
 
-def receptive_field_line(audit: Mapping[str, Any], reach: float | None) -> str:
+def receptive_field_line(audit: Mapping[str, Any], field: float | None) -> str:
     """Smallest unseen environment compared with the receptive field, in a sentence."""
     first = audit["first_novelty"]
     begins = (
@@ -75,12 +75,12 @@ def receptive_field_line(audit: Mapping[str, Any], reach: float | None) -> str:
         if first is None
         else f"unseen environments begin at radius {first}, within {BOND * first:.1f} Å"
     )
-    if reach is None:
+    if field is None:
         return f"{begins}; the receptive field of the potential is not known"
-    if math.isinf(reach):
+    if math.isinf(field):
         return f"{begins}; the receptive field is the whole molecule"
-    sees = f"the receptive field is {significant(reach)} Å, about {math.floor(reach / BOND)} bonds"
+    sees = f"the receptive field is {significant(field)} Å, about {math.floor(field / BOND)} bonds"
     if first is None:
         return f"{begins}; {sees}: environments beyond radius 4 may be unseen"
-    verdict = "it contains them" if BOND * first <= reach else "it need not contain them"
+    verdict = "it contains them" if BOND * first <= field else "it need not contain them"
     return f"{begins}; {sees}: {verdict}"

@@ -87,7 +87,7 @@ def stacked_sums(runs: Sequence[Results], part: str, like: Results) -> np.ndarra
     return np.stack([ordered_sums(run, part, like.inchikeys(part)) for run in runs])
 
 
-def read_copies(paths: Sequence[Path]) -> list[tuple[Path, Results]]:
+def read_runs(paths: Sequence[Path]) -> list[tuple[Path, Results]]:
     """Results of runs and their folders; of a run with several seeds, those of each.
 
     Raises:

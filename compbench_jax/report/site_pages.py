@@ -285,11 +285,11 @@ def audit_part(rows: Sequence[Row]) -> Page | None:
     audit = first(audit for _, audit in audits)
     if audit is None:
         return None
-    novelty = audit["first_novelty"]
+    radius = audit["first_novelty"]
     text = (
         "No atom environment of the OOD molecules is unseen up to radius 4."
-        if novelty is None
-        else f"Atom environments absent from training begin at a radius of {novelty} bond{'s' * (novelty != 1)}. "
+        if radius is None
+        else f"Atom environments absent from training begin at a radius of {radius} bond{'s' * (radius != 1)}. "
     )
     if audit.get("novel_contact_fraction"):
         percent = f"{100 * audit['novel_contact_fraction']:.0f}%"
@@ -369,7 +369,7 @@ def model_page(site: "Site", model: str) -> Page:
         "columns": (*COLUMNS, *COST),
         "curves": escaped(charts.training_curves(curves, site.look)) if curves else None,
         "series": series(site.look, list(curves), list(curves)[:SHOWN], "tasks"),
-        "spread": ensemble_charts_of(rows),
+        "uncertainty": ensemble_charts_of(rows),
         "worst": worst,
         "arrow": f"{ARROW:g}",
         "settings": [{"task": row.task, "pairs": settings_of(row)} for row in rows],
@@ -380,10 +380,10 @@ def ensemble_charts_of(rows: Sequence[Row]) -> list[Page]:
     """Calibration and sparsification of the forces of every ensemble among the rows."""
     found = []
     for row in rows:
-        spread = first(source.results.get("members", {}).get("uncertainty") for source in row.sources)
-        if spread is not None:
-            pair = {"calibration": calibration(spread), "sparsification": sparsification(spread)}
-            found.append({"task": row.task, "n": spread["n_members"], **pair})
+        uncertainty = first(source.results.get("members", {}).get("uncertainty") for source in row.sources)
+        if uncertainty is not None:
+            pair = {"calibration": calibration(uncertainty), "sparsification": sparsification(uncertainty)}
+            found.append({"task": row.task, "n": uncertainty["n_members"], **pair})
     return found
 
 

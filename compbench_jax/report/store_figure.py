@@ -110,11 +110,11 @@ def draw_coverage(axes: Any, statistics: Mapping[str, Any]) -> None:
     torsions = np.array([row["torsions"] for row in rows])
     found, expected = (np.array([row["coverage"][key] for row in rows]) for key in ("overlap", "overlap_redealt"))
     lengths = np.unique(torsions)
-    spread = np.linspace(-0.28, 0.28, 11)
+    offsets = np.linspace(-0.28, 0.28, 11)
     seen: dict[int, int] = {}
     for count, value in zip(torsions.tolist(), found.tolist(), strict=True):
         seen[count] = seen.get(count, -1) + 1
-        at = count + spread[(5 * seen[count]) % len(spread)]
+        at = count + offsets[(5 * seen[count]) % len(offsets)]
         axes.plot(at, value, "o", color=PRIMARY, alpha=0.55, markersize=4, markeredgewidth=0)
     for name, values, style in (("mean", found, "-"), ("segments assigned at random", expected, "--")):
         means = [values[torsions == count].mean() for count in lengths]

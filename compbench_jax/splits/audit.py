@@ -18,8 +18,8 @@ from compbench_jax.splits.checks import shared_molecules
 from compbench_jax.splits.composition import Composition, composition
 from compbench_jax.splits.contacts import DEFAULT_CUTOFF, ContactType, contact_pairs, frames_with_others
 from compbench_jax.splits.divergence import RadiusRow, radius_profile
-from compbench_jax.splits.novelty import first_novel_radius, known_environments, molecules_of
 from compbench_jax.splits.split import Split
+from compbench_jax.splits.unseen import first_unseen_radius, known_environments, molecules_of
 from compbench_jax.store.store import FrameStore
 
 
@@ -172,7 +172,7 @@ def audit_split(
         composition=composition(train, ood),
         touching=touching(train, ood),
         profile=profile,
-        first_novelty=first_novel_radius(train, ood),
+        first_novelty=first_unseen_radius(train, ood),
         contacts=contacts,
         novel_contact_types=tuple(sorted(" ".join(pair) for pair in new_types)),
         novel_contact_fraction=sum(row.novel for row in contacts) / sum(row.frames for row in contacts),

@@ -20,7 +20,7 @@ def audit_table(audit: Audit) -> Group:
         *(Text(line) for line in _composition(audit)),
         Text(f"\nAtom environments, OOD against train{compared}"),
         _profile(audit),
-        *(Text(line) for line in _novelty(audit)),
+        *(Text(line) for line in _unseen(audit)),
         Text(f"\nUnseen contacts within {audit.cutoff:g} Å: in {audit.novel_contact_fraction:.1%} of the OOD frames"),
         _contacts(audit),
         Text(f"New kinds of contact: {', '.join(audit.novel_contact_types) or 'none'}"),
@@ -79,7 +79,7 @@ def _profile(audit: Audit) -> Table:
     return _filled(table, rows)
 
 
-def _novelty(audit: Audit) -> list[str]:
+def _unseen(audit: Audit) -> list[str]:
     first = "none up to radius 4" if audit.first_novelty is None else f"radius {audit.first_novelty} (bonds)"
     lines = [f"Unseen environments begin at: {first}"]
     lines.append(f"Touching fragments (unseen already at radius 1): {', '.join(audit.touching) or 'none'}")

@@ -6,7 +6,7 @@ the elements bonded to it: ``C(COO)`` is the carbon of a carboxyl group.
 
 Two choices need a reason. First, the kind is a radius-1 environment of plain elements and not the Morgan identifier of
 radius 1, which also counts the hydrogens and bonds of each neighbour and so sees half-way to radius 2. With those,
-every frame of every alkane beyond hexane would have a "novel contact" (two CH2 whose neighbours are CH2 meet at
+every frame of every alkane beyond hexane would have an unseen contact (two CH2 whose neighbours are CH2 meet at
 2.5 Å), and the question whether the *fragments* meet could not be asked. With elements no longer alkane has any, and
 a di-acid has one just where its carboxyl groups come close: always at C3 and C4, from C6 on only where it folds.
 Second, 1-3 pairs are left out with the bonded ones: an angle holds them at one distance whatever the conformation.
@@ -79,7 +79,7 @@ def contact_pairs(store: FrameStore, frames: np.ndarray, cutoff: float = DEFAULT
     return found
 
 
-def novel_contact_frames(
+def unseen_contact_frames(
     store: FrameStore, train: np.ndarray, frames: np.ndarray, cutoff: float = DEFAULT_CUTOFF
 ) -> np.ndarray:
     """Which frames have a contact of a type that no training frame has.
@@ -101,15 +101,15 @@ def frames_with_others(
 ) -> np.ndarray:
     """Which frames have a contact of a type that is not among the known ones, bool ``[len(frames)]``."""
     frames = np.asarray(frames, np.int64)
-    novel = np.zeros(len(frames), bool)
+    unseen = np.zeros(len(frames), bool)
     for molecule, rows in _by_molecule(store, frames):
         graph = store.graphs[molecule]
         i, j = nonbonded_pairs(graph)
         new = np.array([pair not in known for pair in _types(graph, i, j)], bool)
         # Pairs of a known type need no distance: in most molecules hardly any pair is left.
         for chunk, close in _close_pairs(store, graph, frames[rows], i[new], j[new], cutoff):
-            novel[rows[chunk]] = close.any(axis=1)
-    return novel
+            unseen[rows[chunk]] = close.any(axis=1)
+    return unseen
 
 
 def _types(graph: MolecularGraph, i: np.ndarray, j: np.ndarray) -> list[ContactType]:

@@ -129,8 +129,8 @@ def check_temperature(store: FrameStore) -> Check:
         mean = float(np.average(store.temperature[own], weights=weight[own]))
         # Successive frames are correlated; the number of independent ones is taken as one a segment at the least.
         segments = len(np.unique(np.stack([store.molecule[own], store.segment[own]]), axis=1).T)
-        spread = asked * np.sqrt(2.0 / (segments * np.average(weight[own])))
-        passed &= abs(mean - asked) < max(0.03 * asked, 4.0 * spread)
+        deviation = asked * np.sqrt(2.0 / (segments * np.average(weight[own])))
+        passed &= abs(mean - asked) < max(0.03 * asked, 4.0 * deviation)
         found.append(f"{name} {mean:.1f} K")
     return Check("kinetic temperature", bool(passed), f"{', '.join(found)}; asked for {asked:g} K")
 

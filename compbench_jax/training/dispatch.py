@@ -101,12 +101,12 @@ def make_program(
         state: TrainState, data: Any, batches: Any, count: jax.Array, *, shape: BatchShape
     ) -> tuple[TrainState, Reports]:
         of_state: Any = TrainState(SHARED, MEMBERS)  # type: ignore[arg-type]
-        spread = layout.shared_out(
+        shared = layout.shared_out(
             lambda state, data, batches, count, peaks: program(state, data, batches, count, peaks, shape),
             (of_state, SHARED, BATCHES, SHARED, MEMBERS),
             (of_state, OUTPUTS),
         )
-        return spread(state, data, batches, count, jnp.asarray(rates, float))
+        return shared(state, data, batches, count, jnp.asarray(rates, float))
 
     return jax.jit(compiled, donate_argnums=0, static_argnames="shape")
 

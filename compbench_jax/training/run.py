@@ -276,11 +276,11 @@ def announce(
     plans = data.train.plans_per_epoch
     about = "about " if plans > 1 else ""
     shape = data.train.shape
-    reach = configuration.model.receptive_field
+    field = configuration.model.receptive_field
     display.say(f"task      {split.task}: frames {counts}")
     display.say(
-        f"potential {configuration.preset}: {parameters:,} parameters, receptive field {reach:g} Å "
-        f"({round(reach / potential.cutoff)} layers × {potential.cutoff:g} Å)"
+        f"potential {configuration.preset}: {parameters:,} parameters, receptive field {field:g} Å "
+        f"({round(field / potential.cutoff)} layers × {potential.cutoff:g} Å)"
     )
     display.say(
         f"batches   {about}{len(plan) * plans} per epoch, {configuration.batch_size} structures each, "

@@ -60,8 +60,8 @@ def make_evaluator(potential: Potential, layout: Layout = ALONE) -> Evaluator:
             table = jax.vmap(of_member, in_axes=(0, 0, None))(params, table, graph)
         return table[:, None]
 
-    spread = layout.shared_out(evaluate, (MEMBERS, TABLES, SHARES), TABLES)
-    return jax.jit(spread, donate_argnums=1)
+    shared = layout.shared_out(evaluate, (MEMBERS, TABLES, SHARES), TABLES)
+    return jax.jit(shared, donate_argnums=1)
 
 
 def errors_on(

@@ -11,7 +11,7 @@ import toy_store
 from compbench_jax.calculators.evaluate import levels, make_jobs
 from compbench_jax.calculators.spec import CalculatorSpec
 from compbench_jax.cli.evaluate import wire
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 
 FILE = Path(toy_calculators.__file__)
@@ -30,7 +30,7 @@ def store(tmp_path_factory):
 def program(store, monkeypatch):
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["evaluate.py", *(str(word) for word in words)])
-        return guarded(wire)
+        return exit_code_of(wire)
 
     return run
 

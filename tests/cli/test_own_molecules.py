@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.store.store import open_store
@@ -18,7 +18,7 @@ MODEL = ("model:schnet", "--model.features", "8", "--model.interactions", "1", "
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.train import wire
 from compbench_jax.training import run as training
 
@@ -28,7 +28,7 @@ def trained(monkeypatch):
 
 def train(monkeypatch, *words):
     monkeypatch.setattr(sys, "argv", ["train.py", "--data", str(MINI), *words, "model:schnet"])
-    return guarded(wire)
+    return exit_code_of(wire)
 
 
 def test_one_flag_trains_the_controls_with_the_same_settings(trained, monkeypatch):

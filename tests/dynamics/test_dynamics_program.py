@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_up_run import save_members, start_run
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.dynamics.results import read
 from compbench_jax.errors import RunError
@@ -54,7 +54,7 @@ def trained(tmp_path_factory):
 def dynamics(trained, *words):
     """Exit code of ``compbench dynamics`` in this process."""
     cache = ("--cache", str(trained / "cache"), "--out", str(trained / "out"))
-    return guarded(lambda: run_command(["dynamics", str(trained / "run"), *cache, *map(str, words)]))
+    return exit_code_of(lambda: run_command(["dynamics", str(trained / "run"), *cache, *map(str, words)]))
 
 
 def test_it_measures_writes_prints_and_goes_on(trained, capsys):

@@ -23,8 +23,8 @@ from compbench_jax.evaluation.result_file import write_result
 from compbench_jax.evaluation.sets import predict_sets
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.metrics.definitions import METRICS
-from compbench_jax.splits.contacts import novel_contact_frames
-from compbench_jax.splits.novelty import novelty_distances
+from compbench_jax.splits.contacts import unseen_contact_frames
+from compbench_jax.splits.unseen import unseen_distances
 
 SETTINGS = Settings(samples=200, batch_size=3)
 MANDATORY = (
@@ -203,7 +203,7 @@ def test_by_element_and_by_distance_equal_the_numbers_by_hand(store, split, resu
         assert results["by_element"]["ood"][symbol]["n_atoms"] == n_atoms
     assert set(results["by_element"]["id"]) == {"H", "C", "O"}
     assert results["by_element"]["id"]["O"]["n_molecules"] == 1
-    distances = novelty_distances(store, split)
+    distances = unseen_distances(store, split)
     assert max(d.max() for d in distances.values()) >= 1
     total = 0
     for label, block in results["by_distance"]["ood"].items():
@@ -219,10 +219,10 @@ def test_by_element_and_by_distance_equal_the_numbers_by_hand(store, split, resu
 
 def test_by_contact_and_by_touching_divide_the_ood_frames(store, split, results):
     train, by_hand = frames_by_hand(store, split.train), frames_by_hand(store, split.ood_test)
-    novel = novel_contact_frames(store, split.train, split.ood_test)
+    novel = unseen_contact_frames(store, split.train, split.ood_test)
     assert novel.any()
     # Contacts have the cutoff of the benchmark, not the one of the potential, which would find fewer.
-    assert novel.sum() > novel_contact_frames(store, split.train, split.ood_test, CUTOFF).sum()
+    assert novel.sum() > unseen_contact_frames(store, split.train, split.ood_test, CUTOFF).sum()
     for label, chosen in (("unseen", novel), ("seen", ~novel)):
         if chosen.any():
             own = [frame for frame, is_in in zip(by_hand, chosen, strict=True) if is_in]

@@ -12,7 +12,7 @@ import toy_store
 from made_up_run import save_members, start_run
 
 from compbench_jax.cli.evaluate import wire
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.store.store import open_store
 from compbench_jax.training import configuration
@@ -54,7 +54,7 @@ def run(trained, tmp_path):
 def evaluate(monkeypatch, *words):
     """Exit code of ``python evaluate.py`` with these words, in this process."""
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *(str(word) for word in words)])
-    return guarded(wire)
+    return exit_code_of(wire)
 
 
 def test_a_run_is_evaluated_reported_and_drawn(run, monkeypatch, capsys):

@@ -63,7 +63,9 @@ def test_copies_of_a_control_are_no_new_molecules():
         assert of_five == pytest.approx(of_one, rel=0.02)
     others = [control(np.roll(one.sums[:, 0], k), 12 * k) for k in range(5)]
     many = compositional_gap(task, others, oracle, mean_metrics)
-    assert many.control.spread("mae")[0] == pytest.approx(alone.control.spread("mae")[0] / np.sqrt(5), rel=0.01)
+    assert many.control.standard_error("mae")[0] == pytest.approx(
+        alone.control.standard_error("mae")[0] / np.sqrt(5), rel=0.01
+    )
 
 
 def test_few_molecules_have_no_interval_and_other_molecules_are_refused():

@@ -38,7 +38,7 @@ def width(estimate):
 
 def test_the_spread_of_a_mean_is_that_of_the_t_test():
     values = np.array([1.0, 2.0, 4.0, 3.0, 2.5])
-    error, df, share = measure(sums_of(values), mean_metrics, {}, "ood").spread("mae")
+    error, df, share = measure(sums_of(values), mean_metrics, {}, "ood").standard_error("mae")
     assert error == pytest.approx(stats.sem(values))
     assert (df, share) == (4, 0)
 
@@ -75,7 +75,7 @@ def test_influences_are_exact_for_a_ratio_of_sums():
     assert found.values["mae"] == pytest.approx(sums[:, 0].sum() / sums[:, 1].sum())
     without = [np.delete(sums, k, axis=0).sum(axis=0) for k in range(7)]
     jackknife = np.array([total[0] / total[1] for total in without])
-    assert found.spread("mae")[0] == pytest.approx(np.sqrt(6 * jackknife.var()))
+    assert found.standard_error("mae")[0] == pytest.approx(np.sqrt(6 * jackknife.var()))
 
 
 @pytest.mark.parametrize("kind", ["normal", "log-normal"])
@@ -164,7 +164,7 @@ def test_seeds_widen_the_interval_and_cancel_in_the_ratio():
     one, three = compared(runs[1], runs[1] + 1), compared(runs, runs * 2)
     assert three.id.values["mae"] == pytest.approx(1.05)
     assert width(three.id.estimate("mae")) > 2 * width(one.id.estimate("mae"))
-    assert three.ratio.spread("mae")[2] == pytest.approx(0, abs=1e-9)
+    assert three.ratio.standard_error("mae")[2] == pytest.approx(0, abs=1e-9)
 
 
 def test_equal_runs_change_little_and_add_no_molecules():
@@ -175,8 +175,8 @@ def test_equal_runs_change_little_and_add_no_molecules():
 
 def test_two_seeds_never_have_the_freedom_of_many_molecules():
     values = np.linspace(1, 2, 40)
-    assert measure(sums_of([values] * 2), mean_metrics, {}, "ood").spread("mae")[1] == 6
-    assert measure(sums_of([values]), mean_metrics, {}, "ood").spread("mae")[1] == 39
+    assert measure(sums_of([values] * 2), mean_metrics, {}, "ood").standard_error("mae")[1] == 6
+    assert measure(sums_of([values]), mean_metrics, {}, "ood").standard_error("mae")[1] == 39
 
 
 def test_paired_difference_cancels_what_both_models_share():
@@ -194,7 +194,7 @@ def test_paired_difference_cancels_what_both_models_share():
 def test_seeds_of_two_models_are_independent():
     runs = np.array([1.0, 2.0, 3.0, 2.5]) + np.array([[-0.2], [0.2]])
     same = paired_difference(compared(runs, runs), compared(runs, runs)).id
-    error, df, share = same.spread("mae")
+    error, df, share = same.standard_error("mae")
     assert error == pytest.approx(np.sqrt(2 * 0.2**2))
     assert (df, share) == (pytest.approx(2), pytest.approx(1))
 

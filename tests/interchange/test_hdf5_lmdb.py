@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from foreign_files import BOHR, HARTREE, frames_of, write_ase, write_spice
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.interchange.ase_lmdb import read_ase_lmdb
@@ -27,7 +27,7 @@ def frames(part):
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 def test_spice(part, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from foreign_files import frames_of, tree, write_ase, write_npz, write_part
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.interchange.importer import ImportPlan, import_files
@@ -97,7 +97,7 @@ def test_units_that_do_not_exist(tmp_path, words, capsys):
     if words == ("", ""):
         options = ["--energy-unit", "furlong"]
         (tmp_path / "x.traj").write_bytes(b"")
-        assert guarded(lambda: run_command(["import", str(tmp_path / "x.traj"), "--out", "o", *options])) == 2
+        assert exit_code_of(lambda: run_command(["import", str(tmp_path / "x.traj"), "--out", "o", *options])) == 2
         message = capsys.readouterr().err
         assert message == "error: --energy-unit: no unit 'furlong', choose one of eV, kcal/mol, Hartree, kJ/mol\n"
     else:

@@ -10,7 +10,7 @@ import pytest
 from foreign_files import frames_of, tree, write_ase
 from hub_stand_in import COMMIT, serve
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.interchange import hub
@@ -184,7 +184,7 @@ def test_nothing_is_fetched_unasked_or_offline(server, tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(client, "ENDPOINT", server.endpoint if online else "http://127.0.0.1:9")
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    code = guarded(lambda: run_command(["download", "gmd26", "--out", str(tmp_path / "store"), *options]))
+    code = exit_code_of(lambda: run_command(["download", "gmd26", "--out", str(tmp_path / "store"), *options]))
     shown = capsys.readouterr()
     assert code == (2 if message else 0)
     assert shown.err.startswith(message) and shown.err.count("\n") == bool(message)

@@ -7,7 +7,7 @@ import pytest
 from toy_store import make_store
 
 import compbench_jax as cb
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError
 from compbench_jax.evaluation.derived import read_results
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("kept_programs")
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from toy_results import extension
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS
@@ -98,7 +98,7 @@ def runs(tmp_path):
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 def test_explain_pools_seeds_and_writes_data_for_plots(runs, capsys):

@@ -14,7 +14,7 @@ from compbench_jax.report.figure import (
     force_mae_figure,
     lines_of,
     panel_of,
-    spread_labels,
+    separated_labels,
     stretches,
 )
 from compbench_jax.report.runs import group_runs
@@ -40,7 +40,7 @@ def test_consecutive_n_are_one_stretch():
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_labels_are_moved_apart_and_keep_their_order(heights):
-    moved = spread_labels(heights, 0.05)
+    moved = separated_labels(heights, 0.05)
     assert len(moved) == len(heights)
     assert (np.diff(np.sort(moved)) >= 0.05 - 1e-3).all()
     for i, first in enumerate(heights):
@@ -50,7 +50,7 @@ def test_labels_are_moved_apart_and_keep_their_order(heights):
 
 
 def test_labels_with_room_stay_where_they_are():
-    assert spread_labels([0.5, 0.1, 0.9], 0.05) == [0.5, 0.1, 0.9]
+    assert separated_labels([0.5, 0.1, 0.9], 0.05) == [0.5, 0.1, 0.9]
 
 
 def test_points_are_the_molecules_of_the_results():

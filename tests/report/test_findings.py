@@ -10,7 +10,7 @@ import pytest
 from report_results import RESULTS, copy_results
 from toy_results import make_results
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import DataError, RunError
 from compbench_jax.evaluation.derived import read_results
@@ -27,7 +27,7 @@ FIGURES = ("overview", "ratios", "lengths", "training", "distances", "gaps", "ra
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 @pytest.fixture(scope="module")

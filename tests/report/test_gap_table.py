@@ -4,7 +4,7 @@ import pytest
 from toy_results import make_results
 
 from compbench_jax.cli import evaluate as program
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.result_file import write_result
@@ -59,18 +59,18 @@ def test_gap_from_the_command_line(tmp_path, capsys):
     for index, results in enumerate(controlled()):
         write_result(tmp_path / str(index) / "results.json", results.result)
     words = ["gap", *(str(tmp_path / str(index)) for index in range(3))]
-    assert guarded(lambda: run_command(words)) == 0
+    assert exit_code_of(lambda: run_command(words)) == 0
     printed = capsys.readouterr().out
     assert "schnet on chain_extension[alkane]: compositional gap (1 run, 1 control, 1 oracle)" in printed
     assert "1 − force cosine" in printed and "task / oracle" in printed
-    assert guarded(lambda: run_command(words[:-1])) == 2
+    assert exit_code_of(lambda: run_command(words[:-1])) == 2
     assert "train with --with-controls" in capsys.readouterr().err
-    assert guarded(lambda: run_command(["gap"])) == 2
+    assert exit_code_of(lambda: run_command(["gap"])) == 2
 
 
 def evaluate(monkeypatch, *words):
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *(str(word) for word in words)])
-    return guarded(program.wire)
+    return exit_code_of(program.wire)
 
 
 def test_one_flag_evaluates_a_run_with_its_controls_and_prints_the_gap(tmp_path, monkeypatch, capsys):

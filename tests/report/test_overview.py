@@ -3,14 +3,14 @@
 import pytest
 from report_results import RESULTS, copy_results
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.evaluation.intervals import Estimate
 from compbench_jax.report.drawing import bars
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])

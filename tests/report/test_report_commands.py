@@ -3,7 +3,7 @@
 import pytest
 from toy_results import extension
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.evaluation.result_file import write_result
 
@@ -24,7 +24,7 @@ def runs(tmp_path):
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 def test_table_takes_files_and_folders(runs, capsys):

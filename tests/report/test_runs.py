@@ -12,7 +12,7 @@ from compbench_jax.evaluation.result import SetResult, by_name
 from compbench_jax.evaluation.result_file import write_result
 from compbench_jax.metrics.aggregate import SUM_COLUMNS
 from compbench_jax.report.comparison import matched_line, paired, verdict
-from compbench_jax.report.runs import group_runs, identity, read_copies
+from compbench_jax.report.runs import group_runs, identity, read_runs
 from compbench_jax.training import configuration
 
 
@@ -161,10 +161,10 @@ def test_members_of_a_run_count_as_its_seeds(tmp_path):
     write_result(tmp_path / "results.json", extension(seed=1).replaced(members=members).result)
     for seed in (0, 1):
         write_result(tmp_path / "members" / str(seed) / "results.json", extension(seed=seed).result)
-    found = read_copies([tmp_path])
+    found = read_runs([tmp_path])
     assert [folder.name for folder, _ in found] == ["0", "1"]
     assert [results["seed"] for _, results in found] == [0, 1]
-    assert len(read_copies([tmp_path / "members" / "1" / "results.json"])) == 1
+    assert len(read_runs([tmp_path / "members" / "1" / "results.json"])) == 1
 
 
 def test_a_run_of_an_older_version_is_a_copy_of_one_of_today():

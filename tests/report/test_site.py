@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from report_results import HOSTILE, RESULTS, copy_results, showcase
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.report.leaderboard import leaderboard, read_sources, slug
@@ -25,7 +25,7 @@ TASKS = ("chain_extension", "fragment_duplication")
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from report_results import RESULTS, copy_results
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.report.leaderboard import leaderboard, read_sources
 from compbench_jax.store.published import PUBLISHED
@@ -17,7 +17,7 @@ WORDS = ["--name", "My potential", "--description", "A test.", "--pretraining", 
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from compbench_jax.splits.contacts import (
     contact_pairs,
     frames_with_others,
     nonbonded_pairs,
-    novel_contact_frames,
+    unseen_contact_frames,
 )
 
 C, H, N, O = 6, 1, 7, 8  # noqa: E741
@@ -60,16 +60,16 @@ def test_novel_frames_by_hand(make_graph, make_store):
     )
     train, ood = store.select(0, "primary"), store.select(1, "primary")
     # O(C) meets C(C) in train only; O(C) meets O(C) in the folded frames of the other molecule only.
-    assert novel_contact_frames(store, train, ood, 3.0).tolist() == [True, False, True]
+    assert unseen_contact_frames(store, train, ood, 3.0).tolist() == [True, False, True]
     # Opened, the ends are 8 Å apart, but O(C) comes to 6 Å of a C(CO).
-    assert novel_contact_frames(store, train, ood, 6.5).tolist() == [True, True, True]
+    assert unseen_contact_frames(store, train, ood, 6.5).tolist() == [True, True, True]
     # The answer comes in the order of the question, molecules mixed.
     asked = np.array([ood[2], train[0], ood[1], ood[0]])
-    assert novel_contact_frames(store, train, asked, 3.0).tolist() == [True, False, False, True]
+    assert unseen_contact_frames(store, train, asked, 3.0).tolist() == [True, False, False, True]
     # What one training frame shows is known in every frame.
-    assert novel_contact_frames(store, train[:2], train, 3.0).tolist() == [False, False, True]
-    assert not novel_contact_frames(store, train, train, 3.0).any()
-    assert novel_contact_frames(store, train, np.array([], int)).tolist() == []
+    assert unseen_contact_frames(store, train[:2], train, 3.0).tolist() == [False, False, True]
+    assert not unseen_contact_frames(store, train, train, 3.0).any()
+    assert unseen_contact_frames(store, train, np.array([], int)).tolist() == []
 
 
 @pytest.mark.parametrize("chunk", [1, 7, contacts.CHUNK])
@@ -101,7 +101,7 @@ def test_agrees_with_a_plain_loop_whatever_the_chunk(make_graph, make_store, mon
     known = set().union(*map(plain, train))
     assert contact_pairs(store, train, 2.5) == known
     novel = [bool(plain(frame) - known) for frame in others]
-    assert novel_contact_frames(store, train, others, 2.5).tolist() == novel
+    assert unseen_contact_frames(store, train, others, 2.5).tolist() == novel
     assert frames_with_others(store, known, others, 2.5).tolist() == novel
     assert 0 < sum(novel) < len(novel)
 
@@ -109,4 +109,4 @@ def test_agrees_with_a_plain_loop_whatever_the_chunk(make_graph, make_store, mon
 def test_small_molecules_have_no_contacts(make_graph, make_store):
     store = make_store([make_graph("a", [1]), make_graph("b", [1, 2]), make_graph("c", [1, 2, 3])])
     assert contact_pairs(store, np.arange(store.n_frames)) == set()
-    assert not novel_contact_frames(store, np.array([0]), np.arange(store.n_frames)).any()
+    assert not unseen_contact_frames(store, np.array([0]), np.arange(store.n_frames)).any()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy_store import make_store
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import TaskError
 from compbench_jax.evaluation.derived import read_results
@@ -17,7 +17,7 @@ from compbench_jax.tasks import get_task, task_of_run
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import DataError
 from compbench_jax.labelling.levels import LEVELS
@@ -76,7 +76,7 @@ def test_energies_are_centred_molecule_by_molecule():
 
 def test_labels_are_noisier_the_looser_they_are_and_far_from_another_level(mini, capsys):
     words = ["label-noise", str(mini.path), "--sample", "4"]
-    assert guarded(lambda: run_command(words)) == 0
+    assert exit_code_of(lambda: run_command(words)) == 0
     rows = {}
     for line in capsys.readouterr().out.splitlines():
         if line.startswith("GFN"):
@@ -85,4 +85,4 @@ def test_labels_are_noisier_the_looser_they_are_and_far_from_another_level(mini,
     assert rows["GFN2-xTB, as the labels"] < 0.01  # meV/Å
     assert rows["GFN2-xTB, SCF 100× tighter"] < rows["GFN2-xTB, SCF 100× looser"] < 1
     assert rows["GFN1-xTB"] > 20
-    assert guarded(lambda: run_command(["label-noise", str(mini.path), "--factor", "1"])) == 2
+    assert exit_code_of(lambda: run_command(["label-noise", str(mini.path), "--factor", "1"])) == 2

@@ -195,8 +195,8 @@ def test_a_real_cell(tmp_path, monkeypatch, capsys):
 
 CHILD = """
 import os, time
-from compbench_jax.cli.guard import guarded
-guarded(lambda: (print(os.getpid()), time.sleep(60)))
+from compbench_jax.cli.exit_code import exit_code_of
+exit_code_of(lambda: (print(os.getpid()), time.sleep(60)))
 """
 SUITE = f"""
 import sys, time

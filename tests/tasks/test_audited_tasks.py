@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compbench_jax.splits.audit import audit_split
-from compbench_jax.splits.novelty import novelty_distances
+from compbench_jax.splits.unseen import unseen_distances
 from compbench_jax.tasks import ALL_TASKS, TASKS, get_task
 
 DEFAULTS = list(ALL_TASKS)
@@ -95,7 +95,7 @@ def test_novelty_distances_of_heptane(core_store):
     task = get_task("chain_extension")
     heptane = next(m for m, graph in enumerate(core_store.graphs) if graph.molecule.name == "heptane")
     graph = core_store.graphs[heptane]
-    distances = novelty_distances(core_store, task.split(core_store))[heptane]
+    distances = unseen_distances(core_store, task.split(core_store))[heptane]
     carbons = np.flatnonzero(graph.numbers == 6)
     assert first_novelty(core_store, task) == 2
     assert sorted(distances[carbons].tolist()) == [0, 1, 1, 2, 2, 3, 3]

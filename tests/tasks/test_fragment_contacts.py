@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compbench_jax.molecules.conformers import conformer
-from compbench_jax.splits.contacts import contact_pairs, novel_contact_frames
+from compbench_jax.splits.contacts import contact_pairs, unseen_contact_frames
 from compbench_jax.store.manifest import Manifest
 from compbench_jax.store.store import open_store
 from compbench_jax.store.writer import Trajectory, write_store
@@ -42,8 +42,8 @@ def frames(store, family, lengths):
 
 def test_two_carboxyl_groups_meet_in_short_diacids_only(store):
     train = np.concatenate([frames(store, "alkane", range(2, 8)), frames(store, "acid", range(2, 8))])
-    assert novel_contact_frames(store, train, frames(store, "diacid", (3, 4))).all()
-    assert not novel_contact_frames(store, train, frames(store, "diacid", (6,))).any()
+    assert unseen_contact_frames(store, train, frames(store, "diacid", (3, 4))).all()
+    assert not unseen_contact_frames(store, train, frames(store, "diacid", (6,))).any()
 
 
 def test_what_is_novel_is_carboxyl_and_carboxyl(store):
@@ -55,4 +55,4 @@ def test_what_is_novel_is_carboxyl_and_carboxyl(store):
 
 def test_longer_alkanes_have_no_novel_contacts(store):
     train = frames(store, "alkane", range(2, 7))
-    assert not novel_contact_frames(store, train, frames(store, "alkane", range(7, 11))).any()
+    assert not unseen_contact_frames(store, train, frames(store, "alkane", range(7, 11))).any()

@@ -6,7 +6,7 @@ import pytest
 from toy_store import make_store
 
 import compbench_jax as cb
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.cli.validate import canonical
 from compbench_jax.errors import TaskError
@@ -71,7 +71,7 @@ def data(tmp_path_factory):
 
 
 def code(*words):
-    return guarded(lambda: run_command([str(word) for word in words]))
+    return exit_code_of(lambda: run_command([str(word) for word in words]))
 
 
 def test_a_task_of_a_file_is_a_task(file, data):

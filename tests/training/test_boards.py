@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from training_store import PairConfig, make_configuration, make_split, make_store
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.errors import CompBenchError
 from compbench_jax.training.boards import BOARDS, Told, board_names
@@ -133,7 +133,7 @@ def test_names_and_missing_packages_are_one_line(tmp_path, monkeypatch, capsys):
     for name, package in (("tensorboard", "tensorboardX"), ("wandb", "wandb")):
         monkeypatch.setitem(sys.modules, package, None)
         words = ("train", "--task", "random_frames", "--data", str(tmp_path), "--log", name, "model:schnet")
-        assert guarded(lambda words=words: run_command(list(words))) == 2
+        assert exit_code_of(lambda words=words: run_command(list(words))) == 2
         error = capsys.readouterr().err
         assert f"pip install 'compbench_jax[{name}]'" in error and error.count("\n") == 1
     assert list(BOARDS) == ["tensorboard", "wandb"]

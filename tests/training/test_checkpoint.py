@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.errors import RunError
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints, better, load_run, no_best
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_is_one_line(tmp_path, monkey
         raise ValueError("RESOURCE_EXHAUSTED: Error writing x: No space left on device [os_error_code='28']")
 
     monkeypatch.setattr(checkpoints.manager, "save", full)
-    code = guarded(lambda: checkpoints.save(Checkpoint(state_at(2), (Cursor(0, 2),), NO_BEST)))
+    code = exit_code_of(lambda: checkpoints.save(Checkpoint(state_at(2), (Cursor(0, 2),), NO_BEST)))
     assert code == 2
     message = capsys.readouterr().err
     assert message.startswith("error: the disk is full at")

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from compbench_jax.cli.guard import guarded
+from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.train import wire
 from compbench_jax.training.arguments import configure, parse
 from compbench_jax.training.checkpoint import load_run
@@ -83,7 +83,7 @@ def test_killed_and_interrupted_runs_resume_bit_for_bit(store, tmp_path, environ
 def test_bad_command_lines_are_one_line_and_code_2(store, split, tmp_path, monkeypatch, capsys):
     def said(*words):
         monkeypatch.setattr(sys, "argv", ["train.py", *words])
-        assert guarded(wire) == 2
+        assert exit_code_of(wire) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: ")
         assert error.count("\n") == 1

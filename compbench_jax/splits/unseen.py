@@ -22,7 +22,7 @@ def known_environments(graphs: Iterable[MolecularGraph], radius: int) -> np.ndar
     return np.unique(np.concatenate([graph.environments[:, radius] for graph in graphs]))
 
 
-def first_novel_radius(train: Sequence[MolecularGraph], ood: Sequence[MolecularGraph]) -> int | None:
+def first_unseen_radius(train: Sequence[MolecularGraph], ood: Sequence[MolecularGraph]) -> int | None:
     """The smallest radius at which ``ood`` has an environment that ``train`` lacks; None if none up to 4."""
     for radius in range(MAX_RADIUS + 1):
         if not np.isin(known_environments(ood, radius), known_environments(train, radius)).all():
@@ -55,16 +55,16 @@ def bond_distances(graph: MolecularGraph, sources: np.ndarray) -> np.ndarray:
         distance[ahead] = step
 
 
-def novelty_distances(store: FrameStore, split: Split) -> dict[int, np.ndarray]:
+def unseen_distances(store: FrameStore, split: Split) -> dict[int, np.ndarray]:
     """Bonds from each atom of each OOD molecule to the nearest atom of an unseen environment.
 
-    An atom is novel if its environment is absent from train, at the smallest radius at which *its molecule* has an
-    unseen environment. One radius for a whole split would be that of its most novel molecule (glycine's 1 among amino
-    acids), at which the other molecules have nothing new.
+    An atom is unseen if its environment is absent from train, at the smallest radius at which *its molecule* has an
+    unseen environment. One radius for a whole split would be that of its most unlike molecule (glycine's 1 among
+    amino acids), at which the other molecules have nothing new.
 
     Returns:
         for every molecule of the OOD test (index into ``store.graphs``) int64 ``[n_atoms]``, in the atom
-        order of the store: 0 for novel atoms, −1 throughout a molecule without any.
+        order of the store: 0 for unseen ones, −1 throughout a molecule without any.
     """
     train = [store.graphs[m] for m in molecules_of(store, split.train)]
     known = [known_environments(train, radius) for radius in range(MAX_RADIUS + 1)]
@@ -73,7 +73,7 @@ def novelty_distances(store: FrameStore, split: Split) -> dict[int, np.ndarray]:
 
 def _distances(graph: MolecularGraph, known: Sequence[np.ndarray]) -> np.ndarray:
     for radius, environments in enumerate(known):
-        novel = ~np.isin(graph.environments[:, radius], environments)
-        if novel.any():
-            return bond_distances(graph, novel)
+        unseen = ~np.isin(graph.environments[:, radius], environments)
+        if unseen.any():
+            return bond_distances(graph, unseen)
     return np.full(graph.n_atoms, -1)

@@ -18,7 +18,7 @@ READER_GONE = 1
 """Python's own exit code, and rich's, where what reads the output has left."""
 
 
-def guarded(function: Callable[[], None]) -> int:
+def exit_code_of(function: Callable[[], None]) -> int:
     """Run ``function`` and return the exit code.
 
     0; 2 for a user's error, a file that the system refuses, or a full disk; 130 for Ctrl-C; 1, without a word, where

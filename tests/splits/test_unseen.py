@@ -2,7 +2,7 @@ import numpy as np
 
 from compbench_jax.splits.checks import MoleculeSplit
 from compbench_jax.splits.frames import molecule_disjoint_split
-from compbench_jax.splits.novelty import bond_distances, first_novel_radius, molecules_of, novelty_distances
+from compbench_jax.splits.unseen import bond_distances, first_unseen_radius, molecules_of, unseen_distances
 
 
 def test_distances_on_a_branched_molecule(make_graph):
@@ -30,20 +30,20 @@ def test_novelty_is_taken_at_the_radius_where_that_of_the_molecule_begins(make_g
     first = make_graph("b", [known[0], known[1], [4, 99, 6, 7], [90, 91, 92, 93], known[4]])
     # This one is new only at radius 3, and there only at atom 3.
     second = make_graph("c", [known[0], known[1], known[2], [8, 9, 10, 93], known[4]])
-    assert first_novel_radius([train], [first, second]) == 2
-    assert first_novel_radius([train], [second]) == 3
-    assert first_novel_radius([train], [train]) is None
+    assert first_unseen_radius([train], [first, second]) == 2
+    assert first_unseen_radius([train], [second]) == 3
+    assert first_unseen_radius([train], [train]) is None
 
     store = make_store([first, train, second])
     split = molecule_disjoint_split(store, "toy", MoleculeSplit((1,), (0, 2)))
-    distances = novelty_distances(store, split)
+    distances = unseen_distances(store, split)
     assert {m: d.tolist() for m, d in distances.items()} == {0: [1, 0, 1, 2], 2: [3, 2, 1, 0]}
 
 
 def test_without_any_novelty_every_distance_is_minus_one(make_graph, make_store):
     store = make_store([make_graph("a", [1, 2]), make_graph("b", [2, 1, 1])])
     split = molecule_disjoint_split(store, "toy", MoleculeSplit((0,), (1,)))
-    assert {m: d.tolist() for m, d in novelty_distances(store, split).items()} == {1: [-1, -1, -1]}
+    assert {m: d.tolist() for m, d in unseen_distances(store, split).items()} == {1: [-1, -1, -1]}
 
 
 def test_molecules_are_counted_by_inchikey(make_graph, make_store):
