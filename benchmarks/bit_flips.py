@@ -18,7 +18,8 @@ import tempfile
 from pathlib import Path
 
 from compbench_jax.errors import CompBenchError
-from compbench_jax.training.checkpoint import FOLDER, Checkpoints, checksum, load_run
+from compbench_jax.training.checkpoint import FOLDER, Checkpoints, checksum
+from compbench_jax.training.loaded_run import load_run
 
 ITEMS = ("parameters", "state")
 

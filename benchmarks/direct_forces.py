@@ -31,8 +31,8 @@ from compbench_jax.dynamics.verlet import integrate
 from compbench_jax.evaluation.inputs import open_data
 from compbench_jax.runtime import apply_allocator_settings
 from compbench_jax.tasks import get_task
-from compbench_jax.training.checkpoint import load_run
 from compbench_jax.training.data import evenly_spaced
+from compbench_jax.training.loaded_run import load_run
 
 STRIDE = 10
 """Steps a record."""

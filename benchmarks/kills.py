@@ -22,7 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from compbench_jax.training.checkpoint import FOLDER, checksum, load_run
+from compbench_jax.training.checkpoint import FOLDER, checksum
+from compbench_jax.training.loaded_run import load_run
 from compbench_jax.training.log import read_log
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,8 +23,8 @@ from compbench_jax.evaluation.settings import Settings
 from compbench_jax.runtime import apply_allocator_settings
 from compbench_jax.store.store import FrameStore
 from compbench_jax.tasks import get_task
-from compbench_jax.training.checkpoint import LoadedRun, load_run, with_precision
 from compbench_jax.training.data import evenly_spaced
+from compbench_jax.training.loaded_run import LoadedRun, load_run, with_precision
 
 MEV = 1000.0
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from compbench_jax.evaluation.blocks import read_results
+from compbench_jax.evaluation.derived import read_results
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -213,8 +213,8 @@ def validate(run: Path, n_frames: int) -> None:
 
     from compbench_jax.batching.dataset import GraphDataset
     from compbench_jax.store.store import open_store
-    from compbench_jax.training.checkpoint import load_run
     from compbench_jax.training.data import evenly_spaced
+    from compbench_jax.training.loaded_run import load_run
     from compbench_jax.training.mesh import MEMBERS, make_layout
     from compbench_jax.training.validation import errors_on, make_evaluator
 

@@ -57,8 +57,8 @@ from compbench_jax.store.store import open_store
 from compbench_jax.tasks import ALL_TASKS as TASKS
 from compbench_jax.tasks import get_task, task_of_run
 from compbench_jax.training.boards import board_names
-from compbench_jax.training.checkpoint import LoadedRun, load_run
 from compbench_jax.training.configuration import RunConfig
+from compbench_jax.training.loaded_run import LoadedRun, load_run
 from compbench_jax.training.run import train_run
 from compbench_jax.training.run_folder import default_folder
 from compbench_jax.training.settings import OptimiserSettings

@@ -1,5 +1,6 @@
 """Reading files that may hold anything, and writing files so that they are whole or absent."""
 
+import io
 import json
 import math
 import os
@@ -13,7 +14,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints
 
-from compbench_jax.errors import DataError, suggestion
+import numpy as np
+
+from compbench_jax.errors import DataError, RunError, suggestion
 
 MOST_BYTES = 64 << 20
 """Of a text or JSON file that is read, unless said otherwise."""
@@ -25,6 +28,28 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` so that ``path`` is either what it was or whole; see :func:`atomic_file`."""
     with atomic_file(path) as handle:
         handle.write(content)
+
+
+def save(path: Path, content: bytes) -> None:
+    """Write a file of a run whole or not at all; its folder is made.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path} ({error.strerror or error}): free space or check permissions, then rerun"
+        ) from error
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """An array as the bytes of an ``.npy`` file, never a pickle."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from compbench_jax.models import registry
-from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.loaded_run import load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 

@@ -12,7 +12,7 @@ PACKAGES = [
     "molecules", "labelling", "store", "interchange", "splits", "batching", "models",
     "metrics", "training", "evaluation", "calculators", "foundation", "deploy", "dynamics", "report", "suites", "cli",
 ]  # fmt: skip
-COMMON = {"errors", "files", "own_code", "runtime", "_version"}
+COMMON = {"errors", "files", "json_text", "own_code", "runtime", "_version"}
 HEAVY = {
     "rdkit": {"molecules"},
     "tblite": {"labelling"},

@@ -17,8 +17,7 @@ import numpy as np
 
 from compbench_jax.calculators.pool import Outcome
 from compbench_jax.errors import DataError, RunError
-from compbench_jax.evaluation.blocks import save
-from compbench_jax.files import read_json
+from compbench_jax.files import read_json, save
 from compbench_jax.store.frames import offsets_of
 from compbench_jax.store.manifest import file_sha256
 from compbench_jax.training.configuration import flatten

@@ -30,7 +30,7 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Compute, print, write."""
     from compbench_jax.errors import CompBenchError
-    from compbench_jax.evaluation.blocks import save
+    from compbench_jax.files import save
     from compbench_jax.report.store_figure import store_figure
     from compbench_jax.report.store_table import correlation_table, family_table, summary
     from compbench_jax.store.statistics import statistics_json, store_statistics

@@ -109,7 +109,7 @@ def run(arguments: Arguments) -> None:
     from compbench_jax.report.dynamics import dynamics_table, stage_progress
     from compbench_jax.report.terminal import WIDTH
     from compbench_jax.tasks import task_of_run
-    from compbench_jax.training.checkpoint import load_run, with_precision
+    from compbench_jax.training.loaded_run import load_run, with_precision
     from compbench_jax.training.run_folder import locked
 
     trained = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)

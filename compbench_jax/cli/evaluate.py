@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from compbench_jax.evaluation.evaluate import Evaluation
     from compbench_jax.evaluation.settings import Settings
     from compbench_jax.tasks import Task
-    from compbench_jax.training.checkpoint import LoadedRun
+    from compbench_jax.training.loaded_run import LoadedRun
 
 
 def wire(words: Sequence[str] | None = None, prog: str = "python evaluate.py") -> None:
@@ -74,7 +74,7 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.evaluation.inputs import check_split, ensure_audit, open_data, receptive_field, write_split
     from compbench_jax.evaluation.parallel import predictor_of
     from compbench_jax.report.terminal import Progress, report
-    from compbench_jax.training.checkpoint import load_members, pick_member, with_precision
+    from compbench_jax.training.loaded_run import load_members, pick_member, with_precision
 
     assert arguments.run is not None
     members = [with_precision(item, arguments.precision) for item in load_members(arguments.run, arguments.which)]
@@ -173,7 +173,7 @@ def benchmark(arguments: "Arguments", settings: "Settings") -> None:
     from compbench_jax.deploy.benchmark import benchmark, speed_lines
     from compbench_jax.evaluation.inputs import open_data
     from compbench_jax.evaluation.parallel import predictor_of, processes
-    from compbench_jax.training.checkpoint import load_run, with_precision
+    from compbench_jax.training.loaded_run import load_run, with_precision
 
     assert arguments.run is not None
     run = with_precision(load_run(arguments.run, arguments.which, arguments.member), arguments.precision)
@@ -189,7 +189,7 @@ def profile(arguments: "Arguments", settings: "Settings") -> None:
     """Trace the evaluation of a few batches."""
     from compbench_jax.evaluation.inputs import open_data
     from compbench_jax.evaluation.profile import profile
-    from compbench_jax.training.checkpoint import load_run, with_precision
+    from compbench_jax.training.loaded_run import load_run, with_precision
     from compbench_jax.training.profile import FOLDER, how_to_open
 
     assert arguments.run is not None

@@ -81,7 +81,7 @@ def export_store(arguments: Arguments) -> None:
 def export_run(arguments: Arguments) -> None:
     """Energies and forces as a program."""
     from compbench_jax.deploy.export import Sizes, export_program
-    from compbench_jax.training.checkpoint import load_run, with_precision
+    from compbench_jax.training.loaded_run import load_run, with_precision
 
     trained = with_precision(load_run(arguments.folder, arguments.which, arguments.member))
     sizes = Sizes(arguments.batch, arguments.nodes, arguments.edges, arguments.incoming, arguments.symbolic)

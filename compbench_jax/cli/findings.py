@@ -36,7 +36,7 @@ def run(arguments: Arguments) -> None:
     """Write or print."""
     from compbench_jax.cli.main import commands_in_markdown
     from compbench_jax.cli.validate import problems_alone
-    from compbench_jax.evaluation.blocks import save
+    from compbench_jax.files import save
     from compbench_jax.report.findings import DEFINITIONS, findings
     from compbench_jax.report.findings_figures import draw_findings
     from compbench_jax.report.findings_material import material

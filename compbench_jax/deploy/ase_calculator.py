@@ -25,7 +25,7 @@ from compbench_jax.models.potential import Potential
 from compbench_jax.models.precision import dtype_of
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.store.frames import Frames
-from compbench_jax.training.checkpoint import LoadedRun, load_run, with_precision
+from compbench_jax.training.loaded_run import LoadedRun, load_run, with_precision
 
 Run = str | Path | LoadedRun
 FREE = 1.1

@@ -12,7 +12,7 @@ from compbench_jax.evaluation.evaluate import test_sample
 from compbench_jax.evaluation.sets import Predictor, datasets_of, predict_sets, step_of
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 FRAMES = 256
 """Frames timed unless ``--max-frames`` says otherwise."""

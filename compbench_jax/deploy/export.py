@@ -23,7 +23,7 @@ from compbench_jax.deploy.exported import FORMAT, HEADER, PROGRAM, VERSION
 from compbench_jax.errors import RunError, optional_import
 from compbench_jax.files import atomic_file
 from compbench_jax.models.precision import dtype_of
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 ATOMS = 32

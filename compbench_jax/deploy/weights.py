@@ -15,10 +15,10 @@ from compbench_jax._version import __version__
 from compbench_jax.errors import CompBenchError, DataError, RunError, suggestion
 from compbench_jax.evaluation.derived import read_results
 from compbench_jax.files import read_bytes, read_json, write_atomically
-from compbench_jax.foundation.convert import save_params
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training import potential_file, prior, run_folder
-from compbench_jax.training.checkpoint import LoadedRun, load_run, without_prior
+from compbench_jax.training.checkpoint import save_params
+from compbench_jax.training.loaded_run import LoadedRun, load_run, without_prior
 
 FOLDER = Path(__file__).parent / "trained"
 PARAMETERS, CARD = "parameters.npz", "card.json"
@@ -50,7 +50,7 @@ def read_card(name: str, folder: Path = FOLDER) -> dict[str, Any]:
 
 
 def load(name: str, folder: Path = FOLDER) -> LoadedRun:
-    """A trained potential by name, as :func:`compbench_jax.training.checkpoint.load_run` gives one.
+    """A trained potential by name, as :func:`compbench_jax.training.loaded_run.load_run` gives one.
 
     Raises:
         CompBenchError: there is none of this name, or a file is not the one that the card names.

@@ -34,7 +34,7 @@ from compbench_jax.models.precision import dtype_of
 from compbench_jax.splits.split import Split
 from compbench_jax.store.frames import Frames, offsets_of
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 FOLDER = "dynamics"
 """Next to ``dynamics.json``: the trajectories of the potential."""

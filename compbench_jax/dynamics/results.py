@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compbench_jax.errors import DataError, RunError
-from compbench_jax.evaluation.blocks import save, to_json
-from compbench_jax.files import read_json
+from compbench_jax.files import read_json, save
+from compbench_jax.json_text import to_json
 
 SCHEMA_VERSION = 1
 FILE = "dynamics.json"

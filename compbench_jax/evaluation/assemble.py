@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.evaluation import provenance
-from compbench_jax.evaluation.blocks import plain
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS, Breakdown, Context, Groups
 from compbench_jax.evaluation.identity import kind_of
 from compbench_jax.evaluation.model_under_test import ModelUnderTest
@@ -25,6 +24,7 @@ from compbench_jax.evaluation.result import (
     stored_row,
 )
 from compbench_jax.evaluation.score import TestSet
+from compbench_jax.json_text import plain
 from compbench_jax.metrics.aggregate import SUM_COLUMNS, molecule_sums
 from compbench_jax.metrics.sums import ATOM_COLUMNS
 from compbench_jax.molecules.molecule import MolecularGraph

@@ -1,27 +1,22 @@
-"""Evaluation of a run that trained several potentials together: each, mean, standard deviation and ensemble."""
+"""Evaluation of a run that trained several potentials together: each, and their ensemble."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import jax
 import numpy as np
 
-from compbench_jax.evaluation.blocks import rounded
-from compbench_jax.evaluation.derived import Derived, comparison
 from compbench_jax.evaluation.evaluate import TEST_PARTS, Evaluation
 from compbench_jax.evaluation.saved import ensemble_uncertainty
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.models.potential import Params, Potential
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun, running
+from compbench_jax.training.loaded_run import LoadedRun, running
 from compbench_jax.training.loss import Graphs
 
 ENSEMBLE = "ensemble"
 MEMBERS = "members"
 """Folder of the results of each member and of the ensemble."""
-
-PARTS = ("id", "ood", "ratio")
 
 
 @dataclass(frozen=True)
@@ -58,8 +53,8 @@ def evaluate_members(
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
     """Evaluate members and their ensemble.
 
-    Where the members have several learning rates, that of the chosen member is taken: mean, standard deviation and
-    ensemble are over the seeds that were trained with it, without members that stopped.
+    Where the members have several learning rates, that of the chosen member is taken: the ensemble is over the seeds
+    that were trained with it, without members that stopped.
 
     Args:
         members: all of a run.
@@ -75,7 +70,6 @@ def evaluate_members(
     alike = [member for member in running(members) if member.learning_rate == best.learning_rate]
     evaluations = {str(member.member): evaluate(member) for member in alike}
     evaluations[ENSEMBLE] = evaluate(ensemble_of(alike))
-    copies = [evaluations[str(member.member)] for member in alike]
     block = {
         "chosen": best.member,
         "chosen_by": "the lowest validation loss (tuning frames)",
@@ -91,46 +85,10 @@ def evaluate_members(
             }
             for member in members
         ],
-        "metrics": summary([item.results for item in copies], evaluations[ENSEMBLE].results),
     }
-    if len(copies) > 1:
-        predictions = {part: [item.predictions[part] for item in copies] for part in TEST_PARTS}
-        block["uncertainty"] = ensemble_uncertainty(predictions, copies[0].frames, store, settings)
-    own = evaluations[str(best.member)]
-    return replace(own, results=own.results.replaced(members=block)), evaluations
-
-
-def summary(results: Sequence[Derived], ensemble: Derived) -> dict[str, Any]:
-    """Values, mean, standard deviation and the ensemble's value of each metric of ID, OOD and their ratio.
-
-    The standard deviation is over members (n − 1 in the denominator; null for one member). The interval of
-    the mean is over molecules and members; the mean of a ratio is over ratios, its interval that of the ratio of means.
-    """
-    sets = comparison(*(np.stack([item.sums(part) for item in results]) for part in TEST_PARTS))
-    return {
-        part: {
-            metric: {
-                "values": (values := [item[part][metric]["value"] for item in results]),
-                "mean": rounded(mean_of(values)),
-                "low": rounded((estimate := getattr(sets, part).estimate(metric)).low),
-                "high": rounded(estimate.high),
-                "spread": rounded(standard_deviation(values)),
-                ENSEMBLE: ensemble[part][metric]["value"],
-            }
-            for metric, block in results[0][part].items()
-            if isinstance(block, Mapping) and "value" in block
-        }
-        for part in PARTS
-    }
-
-
-def mean_of(values: Sequence[float | None]) -> float | None:
-    """Mean; None if a value is not defined."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known and len(known) == len(values) else None
-
-
-def standard_deviation(values: Sequence[float | None]) -> float | None:
-    """Standard deviation of a sample; None for fewer than two values, or if one is not defined."""
-    known = [value for value in values if value is not None]
-    return float(np.std(known, ddof=1)) if len(known) > 1 and len(known) == len(values) else None
+    if len(alike) > 1:
+        own = [evaluations[str(member.member)] for member in alike]
+        predictions = {part: [item.predictions[part] for item in own] for part in TEST_PARTS}
+        block["uncertainty"] = ensemble_uncertainty(predictions, own[0].frames, store, settings)
+    best_of = evaluations[str(best.member)]
+    return replace(best_of, results=best_of.results.replaced(members=block)), evaluations

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from compbench_jax.evaluation.assemble import assemble, missing_frames
-from compbench_jax.evaluation.blocks import array_bytes, save
 from compbench_jax.evaluation.derived import Derived
 from compbench_jax.evaluation.model_under_test import ModelUnderTest, model_under_test
 from compbench_jax.evaluation.predict import Predictions
@@ -18,9 +17,10 @@ from compbench_jax.evaluation.sets import Predictor, predict_sets
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.evaluation.showcase import FILE as SHOWCASE_FILE
 from compbench_jax.evaluation.showcase import showcase, write_showcase
+from compbench_jax.files import array_bytes, save
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 PREDICTIONS = "predictions"
 TEST_PARTS = {"id": "id_test", "ood": "ood_test"}

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from compbench_jax.errors import DataError, RunError
-from compbench_jax.evaluation.blocks import array_bytes, save
-from compbench_jax.files import read_json
+from compbench_jax.files import array_bytes, read_json, save
 from compbench_jax.models.registry import config_from_json
 from compbench_jax.splits.audit import audit_json, audit_split, read_audit
 from compbench_jax.splits.split import Split
 from compbench_jax.splits.unseen import molecules_of
 from compbench_jax.store.store import FrameStore, open_store
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 from compbench_jax.training.run_folder import AUDIT_FILE, SPLIT_FILE, split_summary
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compbench_jax.models.registry import n_parameters
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from compbench_jax.models.precision import prepare_precision
 from compbench_jax.own_code import load_files, loaded_files
 from compbench_jax.store.frames import offsets_of, ragged_indices
 from compbench_jax.store.store import FrameStore, open_store
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 POLL = 0.2
 """Seconds between two looks at how far the processes are."""

@@ -11,7 +11,7 @@ from compbench_jax.evaluation.predict import make_step
 from compbench_jax.evaluation.sets import datasets_of
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 from compbench_jax.training.profile import TRACED, tracing
 
 FRAMES = 1024

@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 
 from compbench_jax.errors import CompBenchError, RunError
-from compbench_jax.evaluation.blocks import save
 from compbench_jax.evaluation.result import FORMAT, PARTS, VERSION, Result, Row, checked
 from compbench_jax.evaluation.result_v1 import converted
-from compbench_jax.files import parse_json, read_text
+from compbench_jax.files import parse_json, read_text, save
 
 FILE = "results.json"
 DEEPEST = 4

@@ -12,7 +12,7 @@ from compbench_jax.evaluation.settings import Settings
 from compbench_jax.models.potential import Potential
 from compbench_jax.models.precision import dtype_of
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 
 class Predictor(Protocol):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from compbench_jax.evaluation.blocks import save
+from compbench_jax.files import save
 from compbench_jax.store.store import FrameStore
 
 FILE = "showcase.json"

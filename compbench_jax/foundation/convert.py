@@ -28,10 +28,9 @@ from compbench_jax.models.potential import Normalisation, Params
 from compbench_jax.store.manifest import file_sha256
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training import potential_file, run_folder
-from compbench_jax.training.checkpoint import Checkpoint, Checkpoints, no_best
+from compbench_jax.training.checkpoint import save_params
 from compbench_jax.training.configuration import RunConfig
 from compbench_jax.training.settings import OptimiserSettings
-from compbench_jax.training.state import Cursor, initial_state
 
 CONVERTIBLE = ("so3lr", "mace")
 """Foundation potentials that this library has an implementation of."""
@@ -216,13 +215,3 @@ def no_split(origin: Mapping[str, Any]) -> dict[str, Any]:
     nothing = {"frames": 0, "sha256": "", "molecules": [], "inchikeys": []}
     parts = ("train", "validation", "id_test", "ood_test")
     return {"task": "", "data": "", "sets": {part: nothing for part in parts}, "foundation": dict(origin)}
-
-
-def save_params(run: Path, params: Params) -> None:
-    """Write a checkpoint of step 0 with these parameters."""
-    import jax
-    import optax
-
-    with jax.enable_x64(True):  # keeps double precision where the original has it
-        state = initial_state([jax.device_put(params)], optax.identity())
-        Checkpoints(run).save(Checkpoint(state, (Cursor(0, 0),), no_best(1)))

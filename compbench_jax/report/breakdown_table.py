@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.blocks import save
 from compbench_jax.evaluation.breakdowns import BREAKDOWNS, Breakdown, in_order
 from compbench_jax.evaluation.intervals import Estimate, measure
+from compbench_jax.files import save
 from compbench_jax.metrics.aggregate import SCORES, SUM_COLUMNS
 from compbench_jax.metrics.definitions import metrics_of
 from compbench_jax.report.runs import PARTS, Results

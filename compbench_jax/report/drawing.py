@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from compbench_jax.errors import RunError, optional_import
-from compbench_jax.evaluation.blocks import save
 from compbench_jax.evaluation.intervals import Estimate
+from compbench_jax.files import save
 
 COLOURS = {"id": "#0072B2", "ood": "#D55E00"}
 """Blue and vermilion of Okabe & Ito: distinguishable under every common colour blindness, and in grey."""

@@ -5,8 +5,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from compbench_jax.evaluation.blocks import save
 from compbench_jax.evaluation.intervals import Estimate
+from compbench_jax.files import save
 from compbench_jax.report.figure import force_mae_figure
 from compbench_jax.report.leaderboard import Row, as_records, slug, tasks_of
 from compbench_jax.report.overview import overview_figure

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.blocks import save
-from compbench_jax.files import read_text
+from compbench_jax.files import read_text, save
 
 BLOCK = re.compile(r"(<!-- compbench: ([\w-]+)(?: of ([\w-]+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 OPENING = re.compile(r"<!-- compbench:")

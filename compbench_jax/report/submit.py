@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation.blocks import save
 from compbench_jax.evaluation.result_file import FILE as RESULTS_FILE
-from compbench_jax.files import read_bytes
+from compbench_jax.files import read_bytes, save
 from compbench_jax.report.leaderboard import Source, slug
 from compbench_jax.report.submission import COPIED, FILE, FORMAT, VERSION
 

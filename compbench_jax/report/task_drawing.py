@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compbench_jax.errors import optional_import
-from compbench_jax.evaluation.blocks import save
+from compbench_jax.files import save
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.molecule import Molecule
 from compbench_jax.molecules.registry import core_registry

@@ -16,7 +16,7 @@ from compbench_jax.models.potential import Normalisation, Params
 from compbench_jax.models.registry import config_from_json, config_to_json
 from compbench_jax.splits.split import Split
 from compbench_jax.store.store import FrameStore
-from compbench_jax.training.checkpoint import LoadedRun, load_run, without_prior
+from compbench_jax.training.loaded_run import LoadedRun, load_run, without_prior
 from compbench_jax.training.run_folder import SPLIT_FILE
 
 REFERENCE_FRAMES = 512

@@ -26,7 +26,7 @@ from compbench_jax.evaluation.settings import Settings
 from compbench_jax.models.potential import Normalisation, Potential
 from compbench_jax.models.registry import MODELS, build_potential
 from compbench_jax.store.frames import Frames
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 
 @pytest.fixture(scope="module")

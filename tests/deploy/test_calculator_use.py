@@ -18,7 +18,7 @@ from compbench_jax.deploy.export import Sizes, export_program
 from compbench_jax.deploy.exported import load
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.models.summary import hexane
-from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.loaded_run import load_run
 
 CHAINS = tuple((f"alkane-{n}", "alkane", n, ("H", "H"), (1, *[6] * n, 1)) for n in (2, 3, 7))
 

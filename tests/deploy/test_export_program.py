@@ -25,7 +25,7 @@ from compbench_jax.models.baselines.fit import fit_baseline
 from compbench_jax.models.potential import PRIOR, Normalisation
 from compbench_jax.models.registry import MODELS, build_potential, config_to_json
 from compbench_jax.models.summary import hexane
-from compbench_jax.training.checkpoint import LoadedRun, with_precision
+from compbench_jax.training.loaded_run import LoadedRun, with_precision
 
 TINY = {
     "schnet": replace(MODELS["schnet"], features=8, interactions=2, n_basis=4),

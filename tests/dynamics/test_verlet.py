@@ -17,7 +17,7 @@ from compbench_jax.dynamics.trajectory import read_trajectory
 from compbench_jax.dynamics.verlet import integrate
 from compbench_jax.dynamics.vibrations import degrees_of_freedom
 from compbench_jax.errors import DataError
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 GRAPHS = [chain([6, 1]), chain([8, 1, 1], [(0, 1), (0, 2)]), chain([6, 6])]
 POSITIONS = [

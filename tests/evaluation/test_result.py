@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from toy_store import make_run, make_split, make_store
 
+from compbench_jax import files as module
 from compbench_jax.errors import RunError
-from compbench_jax.evaluation import blocks as module
 from compbench_jax.evaluation.derived import Derived
 from compbench_jax.evaluation.evaluate import evaluate
 from compbench_jax.evaluation.result_file import encode, read_result, write_result

@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from compbench_jax.evaluation.blocks import estimate_of, plain, section, to_json
+from compbench_jax.evaluation.blocks import estimate_of, section
 from compbench_jax.evaluation.intervals import Estimate
+from compbench_jax.json_text import plain, to_json
 
 
 def refuse_constants(text):

@@ -12,7 +12,7 @@ from compbench_jax.splits.split import Split
 from compbench_jax.store.manifest import Manifest
 from compbench_jax.store.store import open_store
 from compbench_jax.store.writer import Trajectory, write_store
-from compbench_jax.training.checkpoint import LoadedRun
+from compbench_jax.training.loaded_run import LoadedRun
 
 CUTOFF = 2.5
 ELEMENTS = (1, 6, 8)

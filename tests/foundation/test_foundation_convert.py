@@ -17,7 +17,7 @@ from compbench_jax.foundation import convert as foundation_convert
 from compbench_jax.foundation.convert import LICENCE_FILE, convert, read_weights
 from compbench_jax.foundation.weights import so3lr_config
 from compbench_jax.models.registry import MODELS
-from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.loaded_run import load_run
 
 SETTINGS = {
     "r_max": 4.5,

@@ -21,7 +21,7 @@ from compbench_jax.foundation.convert import LICENCE_FILE, convert
 from compbench_jax.foundation.mace_weights import Original, choose_head, mace_config, mace_params
 from compbench_jax.models.mace import MACEConfig
 from compbench_jax.models.precision import cast_params
-from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.loaded_run import load_run
 
 
 def reference(name):

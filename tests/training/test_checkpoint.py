@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.errors import RunError
 from compbench_jax.training import configuration as config_file
-from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints, better, load_run, no_best
+from compbench_jax.training.checkpoint import Best, Checkpoint, Checkpoints, better, no_best
 from compbench_jax.training.flattened import pack, unpack
+from compbench_jax.training.loaded_run import load_run
 from compbench_jax.training.optimiser import make_optimiser
 from compbench_jax.training.settings import OptimiserSettings
 from compbench_jax.training.state import Cursor, initial_state, member_of, state_template

@@ -16,8 +16,9 @@ import pytest
 
 from compbench_jax.errors import RunError
 from compbench_jax.training import processes
-from compbench_jax.training.checkpoint import Checkpoints, load_members
+from compbench_jax.training.checkpoint import Checkpoints
 from compbench_jax.training.data import build_data, evaluation_batches, normalisation_of
+from compbench_jax.training.loaded_run import load_members
 from compbench_jax.training.log import read_log
 from compbench_jax.training.mesh import Layout, make_layout
 from compbench_jax.training.processes import connect, launched_together

@@ -8,8 +8,8 @@ from compbench_jax.errors import RunError
 from compbench_jax.evaluation.evaluate import evaluate
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.models.registry import BASELINES
-from compbench_jax.training.checkpoint import load_run
 from compbench_jax.training.configuration import check
+from compbench_jax.training.loaded_run import load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 

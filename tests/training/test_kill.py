@@ -11,8 +11,8 @@ import pytest
 from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.train import wire
 from compbench_jax.training.arguments import configure, parse
-from compbench_jax.training.checkpoint import load_run
 from compbench_jax.training.configuration import write
+from compbench_jax.training.loaded_run import load_run
 from compbench_jax.training.log import read_log
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -6,7 +6,8 @@ import pytest
 from training_store import PairConfig, make_configuration
 
 from compbench_jax.errors import RunError
-from compbench_jax.training.checkpoint import Checkpoints, load_members, load_run, pick_member
+from compbench_jax.training.checkpoint import Checkpoints
+from compbench_jax.training.loaded_run import load_members, load_run, pick_member
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import DeviceSettings, OptimiserSettings, WatchSettings

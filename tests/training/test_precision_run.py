@@ -12,7 +12,7 @@ from compbench_jax.evaluation.evaluate import evaluate
 from compbench_jax.evaluation.settings import Settings
 from compbench_jax.models.precision import prepare_precision
 from compbench_jax.training import configuration as config_file
-from compbench_jax.training.checkpoint import load_run, with_precision
+from compbench_jax.training.loaded_run import load_run, with_precision
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import DeviceSettings
 

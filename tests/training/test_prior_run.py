@@ -26,9 +26,9 @@ from compbench_jax.store.store import open_store
 from compbench_jax.tasks import get_task
 from compbench_jax.training import configuration as config_file
 from compbench_jax.training import prior
-from compbench_jax.training.checkpoint import LoadedRun, load_members, load_run, with_precision, without_prior
 from compbench_jax.training.configuration import RunConfig, check
 from compbench_jax.training.data import build_data
+from compbench_jax.training.loaded_run import LoadedRun, load_members, load_run, with_precision, without_prior
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import OptimiserSettings, WatchSettings

@@ -6,7 +6,7 @@ import numpy as np
 from training_store import make_configuration
 
 from compbench_jax.training import profile
-from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.loaded_run import load_run
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import WatchSettings
 

@@ -10,7 +10,8 @@ from training_store import EPSILON, SIGMA, PairConfig, make_configuration
 
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.errors import RunError
-from compbench_jax.training.checkpoint import Checkpoints, load_run
+from compbench_jax.training.checkpoint import Checkpoints
+from compbench_jax.training.loaded_run import load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import DeviceSettings, OptimiserSettings, WatchSettings

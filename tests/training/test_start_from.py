@@ -5,7 +5,7 @@ import pytest
 from training_store import ATOM_ENERGY, EPSILON, SIGMA, PairConfig, make_configuration
 
 from compbench_jax.errors import RunError
-from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.loaded_run import load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import OptimiserSettings, WatchSettings

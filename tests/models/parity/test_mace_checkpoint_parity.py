@@ -18,7 +18,7 @@ from compbench_jax.errors import CompBenchError
 from compbench_jax.foundation.convert import convert
 from compbench_jax.foundation.install import foundation_path
 from compbench_jax.models.precision import cast_params
-from compbench_jax.training.checkpoint import load_run
+from compbench_jax.training.loaded_run import load_run
 
 pytestmark = pytest.mark.slow
 
