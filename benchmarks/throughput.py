@@ -29,17 +29,28 @@ import tyro
 
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.models.mace import MACEConfig
+from compbench_jax.models.nequip import NequIPConfig
 from compbench_jax.models.normalisation import fit_normalisation
+from compbench_jax.models.painn import PaiNNConfig
 from compbench_jax.models.potential import Normalisation, Potential
 from compbench_jax.models.registry import MODELS, build_potential, config_to_json, n_parameters
+from compbench_jax.models.schnet import SchNetConfig
 from compbench_jax.molecules.conformers import conformer
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.registry import core_registry
 from compbench_jax.runtime import MALLOC, apply_allocator_settings
 from compbench_jax.store.frames import Frames, offsets_of
 
-PRESETS = MODELS | {"mace-64": MACEConfig(channels=64, hidden_l=2)}
-"""The potentials of the registry, and the MACE that other programs are compared with."""
+COMPARED = {
+    "mace-64": MACEConfig(channels=64, hidden_l=2),
+    "nequip-64": NequIPConfig(channels=64, layers=4),
+    "painn-128": PaiNNConfig(features=128, interactions=3),
+    "schnet-128": SchNetConfig(features=128, interactions=6),
+}
+"""The potentials that other programs are compared with."""
+
+PRESETS = MODELS | COMPARED
+"""They, and those of the registry."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Arguments:
     """Measure the throughput of a potential."""
 
     model: str = "mace"
-    """Preset of the registry, or mace-64."""
+    """Preset of the registry, or one of mace-64, nequip-64, painn-128, schnet-128."""
     batch_size: int = 8
     """Mean number of structures per batch."""
     steps: int = 15
@@ -128,6 +139,7 @@ class Work:
         structures: real structures in each.
         evaluate: energies and forces of a batch.
         train: a train step on a batch; waits for it.
+        programs: what XLA made of ``evaluate`` and ``train``, as text; compiled once more.
         parameters: numbers that are trained.
         padding: fractions of nodes and edges.
         average_neighbours: edges per atom.
@@ -137,6 +149,7 @@ class Work:
     structures: list[int]
     evaluate: Callable[[jraph.GraphsTuple], Any]
     train: Callable[[jraph.GraphsTuple], Any]
+    programs: tuple[Callable[[], str], Callable[[], str]]
     parameters: int
     padding: tuple[float, float]
     average_neighbours: float
@@ -152,7 +165,7 @@ def work_of(config: Any, frames: Frames, batch_size: int) -> Work:
         batch_size=batch_size,
         triplets=getattr(config, "triplets", False),
     )
-    plan = dataset.epoch(seed=0, epoch=0)
+    plan = dataset.epoch(0, 0)
     batches = [jax.device_put(dataset.batch(item)) for item in plan]
     average_neighbours = float(dataset.edges.n_edges.sum()) / len(frames.numbers)
     fitted = fit_normalisation(frames, average_neighbours=average_neighbours)
@@ -174,6 +187,10 @@ def work_of(config: Any, frames: Frames, batch_size: int) -> Work:
         [len(item.indices) for item in plan],
         lambda graph: jax.block_until_ready(compiled(params, graph)),
         train,
+        (
+            lambda: compiled.lower(params, batches[0]).compile().as_text(),
+            lambda: step.lower(*state, batches[0]).compile().as_text(),
+        ),
         n_parameters(params),
         dataset.padding(plan),
         average_neighbours,

@@ -29,6 +29,11 @@ def undirected_pairs(vectors: jax.Array, senders: jax.Array, receivers: jax.Arra
             opposite direction; padding edges join a node to itself. If an edge has no opposite all vectors are NaN:
             nobody shall take such energies for true.
     """
+    with jax.named_scope("pairs"):
+        return _undirected_pairs(vectors, senders, receivers)
+
+
+def _undirected_pairs(vectors: jax.Array, senders: jax.Array, receivers: jax.Array) -> Pairs:
     n_edge = senders.shape[0]
     n_pair = n_edge // 2 + 1
     pair = jnp.arange(n_pair, dtype=jnp.int32)

@@ -24,10 +24,11 @@ def spherical_harmonics(directions: jax.Array, l_max: int) -> tuple[jax.Array, .
 
     Normalised by component, Σ_m Y_lm² = 2l + 1, as in e3nn. A zero vector has Y_0 = 1 and all others zero.
     """
-    harmonics = e3nn.spherical_harmonics(
-        parity_irreps(l_max), directions, normalize=False, normalization="component"
-    ).array
-    return tuple(split_degrees(harmonics, l_max, axis=-1))
+    with jax.named_scope("harmonics"):
+        harmonics = e3nn.spherical_harmonics(
+            parity_irreps(l_max), directions, normalize=False, normalization="component"
+        ).array
+        return tuple(split_degrees(harmonics, l_max, axis=-1))
 
 
 def split_degrees(values: jax.Array, l_max: int, axis: int) -> list[jax.Array]:

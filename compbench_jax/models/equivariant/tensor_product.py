@@ -51,22 +51,23 @@ def convolve(
     if not isinstance(outputs, Couplings):
         l1, l2, l3 = len(features) - 1, len(harmonics) - 1, outputs
         outputs = Couplings(tuple(range(l1 + 1)), tuple(range(l3 + 1)), coupling_paths(l1, l2, l3))
-    if in_chunks():
-        rows = jnp.arange(senders.shape[0]) if rows is None else rows
-        stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)
-        summed = convolve_in_chunks(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows))
-        return _by_output(summed, outputs)
-    weights = weights if rows is None else weights[rows]
-    sent = [h[senders] for h in features]
-    messages = jnp.concatenate(
-        [
-            weights[:, i, None, :]
-            * _couple(sent[first], harmonics[l2], clebsch_gordan(outputs.inputs[first], l2, outputs.outputs[last]))
-            for i, (first, l2, last) in enumerate(outputs.paths)
-        ],
-        axis=1,
-    )
-    return unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
+    with jax.named_scope("convolution"):
+        if in_chunks():
+            rows = jnp.arange(senders.shape[0]) if rows is None else rows
+            stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)
+            summed = convolve_in_chunks(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows))
+            return _by_output(summed, outputs)
+        weights = weights if rows is None else weights[rows]
+        sent = [h[senders] for h in features]
+        messages = jnp.concatenate(
+            [
+                weights[:, i, None, :]
+                * _couple(sent[first], harmonics[l2], clebsch_gordan(outputs.inputs[first], l2, outputs.outputs[last]))
+                for i, (first, l2, last) in enumerate(outputs.paths)
+            ],
+            axis=1,
+        )
+        return unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
 
 
 def _by_output(summed: jax.Array, couplings: Couplings) -> Features:

@@ -16,9 +16,10 @@ def bessel_basis(lengths: jax.Array, cutoff: float, n_basis: int) -> jax.Array:
 
     b_n(r) = √(2/c) sin(nπr/c) / r for n = 1 … n_basis; zero at length zero.
     """
-    frequencies = jnp.asarray(np.pi / cutoff * np.arange(1, n_basis + 1), lengths.dtype)
-    r = lengths[..., None]
-    return safe_divide((2.0 / cutoff) ** 0.5 * jnp.sin(frequencies * r), r)
+    with jax.named_scope("radial_basis"):
+        frequencies = jnp.asarray(np.pi / cutoff * np.arange(1, n_basis + 1), lengths.dtype)
+        r = lengths[..., None]
+        return safe_divide((2.0 / cutoff) ** 0.5 * jnp.sin(frequencies * r), r)
 
 
 def gaussian_basis(lengths: jax.Array, cutoff: float, n_basis: int, width: float = 1.0) -> jax.Array:
@@ -26,15 +27,17 @@ def gaussian_basis(lengths: jax.Array, cutoff: float, n_basis: int, width: float
 
     g_k(r) = exp(−(r − μ_k)² / (2Δ²)) with the centres μ_k evenly over [0, c], Δ their distance times ``width``.
     """
-    centres = np.linspace(0.0, cutoff, n_basis)
-    scaled = (lengths[..., None] - jnp.asarray(centres, lengths.dtype)) / (width * (centres[1] - centres[0]))
-    return jnp.exp(-0.5 * scaled * scaled)
+    with jax.named_scope("radial_basis"):
+        centres = np.linspace(0.0, cutoff, n_basis)
+        scaled = (lengths[..., None] - jnp.asarray(centres, lengths.dtype)) / (width * (centres[1] - centres[0]))
+        return jnp.exp(-0.5 * scaled * scaled)
 
 
 def cosine_cutoff(lengths: jax.Array, cutoff: float) -> jax.Array:
     """f(r) = ½ (cos(πr/c) + 1) for 0 < r < c, else 0 (Behler 2011, J. Chem. Phys. 134, 074106, eq. 4)."""
-    inside = (lengths > 0) & (lengths < cutoff)
-    return jnp.where(inside, 0.5 * (jnp.cos(lengths * (np.pi / cutoff)) + 1.0), 0.0)
+    with jax.named_scope("radial_basis"):
+        inside = (lengths > 0) & (lengths < cutoff)
+        return jnp.where(inside, 0.5 * (jnp.cos(lengths * (np.pi / cutoff)) + 1.0), 0.0)
 
 
 def polynomial_envelope(lengths: jax.Array, cutoff: float | jax.Array, p: int = 6) -> jax.Array:
@@ -43,10 +46,11 @@ def polynomial_envelope(lengths: jax.Array, cutoff: float | jax.Array, p: int = 
     u(x) = 1 − (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) − p(p+1)/2 x^(p+2) with x = r/c, for 0 < r < c, else 0.
     At the cutoff u, u′ and u″ vanish.
     """
-    x = lengths / cutoff
-    power = x**p
-    value = 1.0 + power * (-(p + 1) * (p + 2) / 2 + x * (p * (p + 2) - x * (p * (p + 1) / 2)))
-    return jnp.where((lengths > 0) & (lengths < cutoff), value, 0.0)
+    with jax.named_scope("radial_basis"):
+        x = lengths / cutoff
+        power = x**p
+        value = 1.0 + power * (-(p + 1) * (p + 2) / 2 + x * (p * (p + 2) - x * (p * (p + 1) / 2)))
+        return jnp.where((lengths > 0) & (lengths < cutoff), value, 0.0)
 
 
 AGNESI = (0.9183, 4.5791, 1.0805)
