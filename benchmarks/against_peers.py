@@ -1,6 +1,7 @@
 """Our potentials against the same networks of other programs: structures per second and memory, in one run.
 
     python benchmarks/against_peers.py --folder peers --json-file peers.json
+    python benchmarks/against_peers.py --checkout ../before --models painn-128    # this checkout against another
 
 The environments of the other programs (mlip; schnetpack and mace-torch on PyTorch) are made in ``--folder`` where they
 do not exist yet: a gigabyte or two, once. ``--environment`` names existing ones, each by the program or "torch".
@@ -33,11 +34,17 @@ import tyro
 
 from compbench_jax.runtime import DONE, MALLOC
 
-PEERS = Path(__file__).parent / "peers"
+ROOT = Path(__file__).resolve().parent.parent
 
 KINDS = ("train", "energy_and_forces")
 
-PROGRAMS = {"ours": "ours", "mlip": "mlip_peer", "mace-torch": "mace_torch_peer", "schnetpack": "schnetpack_peer"}
+PROGRAMS = {
+    "ours": "ours",
+    "checkout": "ours",
+    "mlip": "mlip_peer",
+    "mace-torch": "mace_torch_peer",
+    "schnetpack": "schnetpack_peer",
+}
 """Programs and their modules in ``benchmarks/peers``."""
 
 ENVIRONMENT_OF = {"mlip": "mlip", "mace-torch": "torch", "schnetpack": "torch"}
@@ -82,6 +89,8 @@ class Arguments:
     """Where the environments of the other programs are, or are made."""
     environment: tuple[str, ...] = ()
     """Existing environments in place of those, as NAME=FOLDER (torch, mlip, or the name of one program)."""
+    checkout: Path | None = None
+    """Another checkout of this repository, compared with this one in place of the other programs."""
     models: tuple[str, ...] = tuple(CASES)
     """Networks to compare."""
     kinds: tuple[str, ...] = KINDS
@@ -115,7 +124,7 @@ def make_environment(folder: Path, name: str) -> Path:
 
 def python_of(program: str, arguments: Arguments) -> Path:
     """The Python that runs a program."""
-    if program == "ours":
+    if program in ("ours", "checkout"):
         return Path(sys.executable)
     given = dict(entry.split("=", 1) for entry in arguments.environment)
     name = ENVIRONMENT_OF[program]
@@ -131,7 +140,14 @@ class Worker:
         environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
         # OpenMP's idle threads would otherwise spin, and on a busy machine hold up what they wait for.
         environment |= MALLOC | {DONE: "1", "JAX_PLATFORMS": "cpu", "OMP_WAIT_POLICY": "passive"}
-        words = [PEERS / "worker.py", PROGRAMS[program], model, kind, data, arguments.batch_size]
+        checkout = ROOT
+        if program == "checkout":
+            assert arguments.checkout is not None
+            checkout = arguments.checkout.resolve()
+        if PROGRAMS[program] == "ours":
+            environment["PYTHONPATH"] = str(checkout)
+        worker = checkout / "benchmarks" / "peers" / "worker.py"
+        words = [worker, PROGRAMS[program], model, kind, data, arguments.batch_size]
         self.process = subprocess.Popen(
             [python_of(program, arguments), *map(str, words)],
             stdin=subprocess.PIPE,
@@ -193,10 +209,11 @@ def write_structures(path: Path, count: int) -> None:
 
 
 def compare(model: str, kind: str, data: Path, arguments: Arguments) -> dict[str, Any]:
-    """One network and kind of step: ours and all that have it, in turns."""
+    """One network and kind of step: ours and all that have it, or another checkout of ours, in turns."""
     workers = []
     try:
-        for program in ("ours", *CASES[model]):
+        others = CASES[model] if arguments.checkout is None else ("checkout",)
+        for program in ("ours", *others):
             workers.append(Worker(program, model, kind, data, arguments))
             print(f"{model} {kind}: {program} is ready", file=sys.stderr)
         for _ in range(arguments.turns):

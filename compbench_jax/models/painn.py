@@ -27,10 +27,10 @@ EPSILON = 1e-8
 """Added to a squared norm before its root in the mixing block, as in schnetpack: vectors start as zero."""
 
 
-SCALARS = Couplings((0, 0), (0, 1), ((0, 0, 0), (1, 1, 1)))
+SCALARS = Couplings((0, 0), (0, 1), ((0, 0, 0), (1, 1, 1)), summed=True)
 """Scalars to scalars, and scalars times the direction of the edge to vectors."""
 
-SCALARS_AND_VECTORS = Couplings((0, 0, 1), (0, 1), ((0, 0, 0), (1, 1, 1), (2, 0, 1)))
+SCALARS_AND_VECTORS = Couplings((0, 0, 1), (0, 1), ((0, 0, 0), (1, 1, 1), (2, 0, 1)), summed=True)
 """And vectors to vectors."""
 
 
@@ -97,7 +97,6 @@ class PaiNNInteraction(nn.Module):
         couplings = SCALARS if mu is None else SCALARS_AND_VECTORS
         weights = filters.reshape(-1, 3, self.features)[:, : len(sent)]
         dq, dmu = convolve(sent, harmonics, weights, edges.senders, edges.receivers, couplings, edges.rows)
-        dmu = dmu.reshape(*dmu.shape[:2], -1, self.features).sum(axis=2)
         return q + dq[:, 0], dmu if mu is None else mu + dmu
 
 

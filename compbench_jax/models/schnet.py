@@ -48,9 +48,15 @@ class SchNetConfig:
         return SchNet(self, n_species=len(normalisation.elements))
 
 
+@jax.custom_jvp
 def shifted_softplus(x: jax.Array) -> jax.Array:
     """ssp(x) = ln(½ eˣ + ½), zero at zero (Schütt et al. 2017, section 4.2)."""
-    return nn.softplus(x) - np.log(2.0)
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x))) - np.log(2.0)
+
+
+@shifted_softplus.defjvp
+def _shifted_softplus(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return shifted_softplus(primals[0]), nn.sigmoid(primals[0]) * tangents[0]
 
 
 def _dense(features: int, name: str, use_bias: bool = True) -> nn.Dense:

@@ -17,16 +17,23 @@ MIXED = Couplings((0, 1, 1), (0, 1, 1), ((0, 0, 0), (1, 1, 0), (0, 1, 1), (2, 1,
 EVEN = Couplings((0, 2), (0, 1, 2), ((0, 0, 0), (1, 2, 0), (1, 1, 1), (1, 2, 2)))
 """Degrees up to 2, some of the products that MACE takes."""
 
+SUMMED = Couplings((0, 1, 0), (0, 1), ((0, 0, 0), (1, 1, 0), (1, 0, 1), (2, 1, 1)), summed=True)
+"""Both paths to each result added up."""
+
+SCALAR = Couplings((0,), (0,), ((0, 0, 0),))
+"""No harmonics but the constant."""
+
 SINGLE = Couplings((1,), (1,), ((0, 0, 0), (0, 1, 0)))
 
 QUICK = {"xla_backend_optimization_level": 0}
 
 
 def operands(couplings, seed=0):
-    """Features, harmonics and weights, in float64, and the arguments that are not differentiated."""
+    """Features, harmonics above degree 0 and weights, in float64, and the arguments that are not differentiated."""
     rng = np.random.default_rng(seed)
     features = tuple(rng.normal(size=(N_NODE, 2 * d + 1, CHANNELS)) for d in couplings.inputs)
-    harmonics = tuple(rng.normal(size=(N_EDGE, 2 * d + 1)) for d in range(max(p[1] for p in couplings.paths) + 1))
+    degrees = range(1, max(p[1] for p in couplings.paths) + 1)
+    harmonics = tuple(rng.normal(size=(N_EDGE, 2 * d + 1)) for d in degrees)
     weights = rng.normal(size=(N_EDGE // 2, len(couplings.paths), CHANNELS))
     senders, receivers = rng.integers(N_NODE, size=N_EDGE), np.sort(rng.integers(N_NODE, size=N_EDGE))
     rows = rng.integers(N_EDGE // 2, size=N_EDGE)
@@ -35,7 +42,10 @@ def operands(couplings, seed=0):
 
 def energy(rest):
     def total(operands):
-        return sum(jnp.sum(jnp.sin(x) * (1 + jnp.arange(x.shape[-1]))) for x in convolve(*operands, *rest))
+        features, harmonics, weights = operands
+        constant = jnp.ones_like(rest[0], weights.dtype)[:, None]
+        found = convolve(features, (constant, *harmonics), weights, *rest)
+        return sum(jnp.sum(jnp.sin(x) * (1 + jnp.arange(x.shape[-1]))) for x in found)
 
     return total
 
@@ -56,13 +66,14 @@ def values(total, operands, order):
 
 
 @pytest.mark.parametrize(
-    ("couplings", "order"), [(EVEN, 2), (MIXED, 2), pytest.param(SINGLE, 3, marks=pytest.mark.slow)]
+    ("couplings", "order"),
+    [(EVEN, 2), (MIXED, 2), (SUMMED, 2), (SCALAR, 2), pytest.param(SINGLE, 3, marks=pytest.mark.slow)],
 )
 def test_value_and_derivatives_are_those_of_the_plain_form(couplings, order, monkeypatch):
     with jax.enable_x64(True):
         args, rest = operands(couplings)
         found = {}
-        monkeypatch.setattr(convolution, "CHUNK", 4)
+        four_edges_at_a_time(monkeypatch)
         for form in ("plain", "chunks", "chunks elsewhere"):
             if form == "chunks elsewhere":  # what programs for other platforms do
                 monkeypatch.setattr(convolution, "_in_pieces", lambda chunk, *operands: chunk(*operands))
@@ -74,6 +85,11 @@ def test_value_and_derivatives_are_those_of_the_plain_form(couplings, order, mon
             assert largest > 1e-3
             np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12 * largest)
             np.testing.assert_allclose(elsewhere, expected, rtol=0, atol=1e-12 * largest)
+
+
+def four_edges_at_a_time(monkeypatch):
+    monkeypatch.setattr(convolution, "CHUNK", 4)
+    monkeypatch.setattr(convolution, "NUMBERS", 0)
 
 
 def scans(jaxpr):
@@ -90,7 +106,7 @@ def scans(jaxpr):
 @computed_by("chunks")
 def test_training_keeps_no_message(monkeypatch):
     """The training derivative is a few passes, none of which hands on anything of every edge and channel."""
-    monkeypatch.setattr(convolution, "CHUNK", 4)
+    four_edges_at_a_time(monkeypatch)
     args, rest = operands(EVEN)
     passes = list(scans(jax.make_jaxpr(jax.grad(derivative(energy(rest))))(args).jaxpr))
     assert 3 <= len(passes) <= 6
@@ -101,7 +117,7 @@ def test_training_keeps_no_message(monkeypatch):
 
 @computed_by("chunks")
 def test_members_at_once_are_each_by_itself(monkeypatch):
-    monkeypatch.setattr(convolution, "CHUNK", 4)
+    four_edges_at_a_time(monkeypatch)
     (features, harmonics, _), rest = operands(SINGLE)
     weights = jnp.stack([operands(SINGLE, seed)[0][2] for seed in range(2)])
 
@@ -120,7 +136,7 @@ def test_lowers_for_all_platforms_and_open_sizes():
     shapes = ((n_node, 3, CHANNELS), (n_edge, 3), (n_edge, 2, CHANNELS))
 
     def total(h, y, w, senders, receivers):
-        return energy((senders, receivers, SINGLE))(((h,), (y[:, :1], y), w))
+        return energy((senders, receivers, SINGLE))(((h,), (y,), w))
 
     specs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     specs += [jax.ShapeDtypeStruct((n_edge,), jnp.int32)] * 2

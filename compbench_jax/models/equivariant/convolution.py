@@ -11,6 +11,8 @@ pass over the edges here, which gathers what an edge needs, computes, adds up at
 plainly, the messages and all products that lead to them are written to memory and read again in every pass: that is
 what a training step on a CPU then spends most of its time on.
 
+The harmonic of degree 0 is the constant 1: nothing multiplies by it or differentiates by it.
+
 Third derivatives are those of the last pass. Forward-mode differentiation is not possible: ask for the plain form.
 """
 
@@ -28,7 +30,10 @@ from compbench_jax.models.equivariant.spherical import clebsch_gordan
 from compbench_jax.models.layers.elementwise import stack, unstack
 
 CHUNK = 32
-"""Edges at a time: the arrays of a pass for so many fit in a cache of half a megabyte (64 channels, l ≤ 2)."""
+"""Fewest edges at a time: the arrays of a pass for so many fit in a cache of half a megabyte (64 channels, l ≤ 2)."""
+
+NUMBERS = 16384
+"""Numbers of the features of the edges at a time: with few components, more edges."""
 
 Rows = list[jax.Array]
 """Components as separate arrays ``[edges, channels]``: XLA turns each into one loop over contiguous memory."""
@@ -54,22 +59,25 @@ class Sums:
 
     Attributes:
         n_input: components of all features, Σ (2l1 + 1).
-        path: path of each component of the result.
-        terms: for each component of the result the (component of the features, column of ``columns``) to sum over.
-        columns: what multiplies the features, by component of the harmonics: ``[Σ (2l2 + 1), n_column]``.
-        triples: for each component of the harmonics (coefficient, component of the features, of the result).
+        path: path of each product: of each component of its result.
+        output: component of the result that each product is added to.
+        terms: for each product the (component of the features, factor) to sum over. The factor is a column of
+            ``columns``, or a real number where the harmonic is that of degree 0.
+        columns: what multiplies the features, by component of the other harmonics: ``[Σ (2l2 + 1), n_column]``.
+        triples: for each component of the other harmonics (coefficient, component of the features, product).
     """
 
     n_input: int
     path: tuple[int, ...]
-    terms: tuple[tuple[tuple[int, int], ...], ...]
+    output: tuple[int, ...]
+    terms: tuple[tuple[tuple[int, int | float], ...], ...]
     columns: np.ndarray
     triples: tuple[tuple[tuple[float, int, int], ...], ...]
 
 
 @lru_cache
 def sums_of(couplings: Couplings, l_max: int) -> Sums:
-    """Sums of these couplings with harmonics of degrees 0 … ``l_max``, ordered by (output, m3, path)."""
+    """Sums of these couplings with harmonics of degrees up to ``l_max``, ordered by (output, m3, path)."""
     starts = np.cumsum([0, *(2 * degree + 1 for degree in couplings.inputs)])
     coefficients = [
         np.where(np.abs(c) > 1e-10, c, 0.0)
@@ -77,15 +85,19 @@ def sums_of(couplings: Couplings, l_max: int) -> Sums:
         for c in [clebsch_gordan(couplings.inputs[first], l2, couplings.outputs[last])]
     ]
     path: list[int] = []
-    terms: list[tuple[tuple[int, int], ...]] = []
+    places: list[tuple[int, ...]] = []
+    terms: list[tuple[tuple[int, int | float], ...]] = []
     columns: list[np.ndarray] = []
     triples: list[list[tuple[float, int, int]]] = [[] for _ in range((l_max + 1) ** 2)]
     order = sorted((path[2], m3, i) for i, path in enumerate(couplings.paths) for m3 in range(coefficients[i].shape[2]))
-    for _, m3, i in order:
+    for last, m3, i in order:
         (first, l2, _), own = couplings.paths[i], coefficients[i][:, :, m3]
-        row = []
+        row: list[tuple[int, int | float]] = []
         for m1 in np.flatnonzero(np.abs(own).sum(axis=1)):
             component = int(starts[first] + m1)
+            if l2 == 0:
+                row.append((component, float(own[m1, 0])))
+                continue
             row.append((component, len(columns)))
             column = np.zeros((l_max + 1) ** 2)
             column[l2**2 : (l2 + 1) ** 2] = own[m1]
@@ -93,8 +105,11 @@ def sums_of(couplings: Couplings, l_max: int) -> Sums:
             for m2 in np.flatnonzero(own[m1]):
                 triples[l2**2 + m2].append((float(own[m1, m2]), component, len(path)))
         path.append(i)
+        places.append((last, m3) if couplings.summed else (last, m3, i))
         terms.append(tuple(row))
-    return Sums(int(starts[-1]), tuple(path), tuple(terms), np.stack(columns, axis=1), tuple(map(tuple, triples)))
+    matrix = np.array(columns).reshape(-1, (l_max + 1) ** 2)[:, 1:].T
+    output = tuple(map(sorted(set(places)).index, places))
+    return Sums(int(starts[-1]), tuple(path), output, tuple(terms), matrix, tuple(map(tuple, triples[1:])))
 
 
 def forward(couplings: Couplings, h: jax.Array, y: jax.Array, r: jax.Array, edges: Edges) -> jax.Array:
@@ -102,10 +117,10 @@ def forward(couplings: Couplings, h: jax.Array, y: jax.Array, r: jax.Array, edge
     sums = sums_of(couplings, _degree(y))
 
     def chunk(total: Any, values: tuple[jax.Array], at: Edges) -> tuple[Any, tuple[()]]:
-        messages = _weigh(sums, _take(r, at.rows), _couple(sums, unstack(values[0]), _take(h, at.senders)))
-        return (total[0].at[at.receivers].add(stack(messages)),), ()
+        messages = _weigh(sums, _take(r, at.rows), _couple(sums, (unstack(values[0]), _take(h, at.senders))))
+        return (_add_at(total[0], at.receivers, _collect(sums, messages)),), ()
 
-    start = jnp.zeros((h.shape[0], len(sums.path), h.shape[2]), h.dtype)
+    start = jnp.zeros((h.shape[0], max(sums.output) + 1, h.shape[2]), h.dtype)
     return _pass(chunk, (start,), (_matrices(sums, y),), edges)[0][0]
 
 
@@ -113,14 +128,14 @@ def backward(
     couplings: Couplings, h: jax.Array, y: jax.Array, r: jax.Array, b: jax.Array, edges: Edges
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """∂Q/∂(h, Y, R)."""
-    sums = sums_of(couplings, _degree(y))
+    sums, b = sums_of(couplings, _degree(y)), _with_nothing(b)
 
     def chunk(total: Any, values: tuple[jax.Array], at: Edges) -> tuple[Any, tuple[jax.Array]]:
         matrix, hs = unstack(values[0]), _take(h, at.senders)
-        bs, rs = _take(b, at.receivers), _take(r, at.rows)
-        coupled, weighed = _couple(sums, matrix, hs), _weigh(sums, rs, bs)
-        dh = total[0].at[at.senders].add(stack(_uncouple(sums, (matrix, weighed))))
-        dr = total[1].at[at.rows].add(stack(_contract(sums, coupled, bs)))
+        bs, rs = _spread(sums, _take(b, at.receivers)), _take(r, at.rows)
+        coupled, weighed = _couple(sums, (matrix, hs)), _weigh(sums, rs, bs)
+        dh = _add_at(total[0], at.senders, _uncouple(sums, (matrix, weighed)))
+        dr = _add_at(total[1], at.rows, _contract(sums, coupled, bs))
         return (dh, dr), (_to_harmonics(sums, (hs, weighed)),)
 
     (dh, dr), (dy,) = _pass(chunk, (jnp.zeros_like(h), jnp.zeros_like(r)), (_matrices(sums, y),), edges)
@@ -135,21 +150,21 @@ def second(
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Gradient by (h, Y, R, B) of Q(h′, Y, R, B) + Q(h, Y′, R, B) + Q(h, Y, R′, B)."""
     (h, y, r, b), (h1, y1, r1) = operands, cotangents
-    sums = sums_of(couplings, _degree(y))
+    start = jnp.zeros_like(b), jnp.zeros_like(h), jnp.zeros_like(r)
+    sums, b = sums_of(couplings, _degree(y)), _with_nothing(b)
 
     def chunk(total: Any, values: tuple[jax.Array, jax.Array], at: Edges) -> tuple[Any, tuple[jax.Array]]:
-        matrix, matrix1, bs = unstack(values[0]), unstack(values[1]), _take(b, at.receivers)
-        hs, hs1 = _take(h, at.senders), _take(h1, at.senders)
+        matrix, matrix1 = unstack(values[0]), unstack(values[1])
+        hs, hs1, bs = _take(h, at.senders), _take(h1, at.senders), _spread(sums, _take(b, at.receivers))
         rs, rs1 = _take(r, at.rows), _take(r1, at.rows)
-        coupled = _couple(sums, matrix, hs)
-        coupled1 = _add(_couple(sums, matrix, hs1), _couple(sums, matrix1, hs))
+        coupled, coupled1 = _couple(sums, (matrix, hs)), _couple(sums, (matrix, hs1), (matrix1, hs))
         weighed, weighed1 = _weigh(sums, rs, bs), _weigh(sums, rs1, bs)
-        db = total[0].at[at.receivers].add(stack(_add(_weigh(sums, rs, coupled1), _weigh(sums, rs1, coupled))))
-        dh = total[1].at[at.senders].add(stack(_uncouple(sums, (matrix1, weighed), (matrix, weighed1))))
-        dr = total[2].at[at.rows].add(stack(_contract(sums, coupled1, bs)))
+        changes = [x + y for x, y in zip(_weigh(sums, rs, coupled1), _weigh(sums, rs1, coupled), strict=True)]
+        db = _add_at(total[0], at.receivers, _collect(sums, changes))
+        dh = _add_at(total[1], at.senders, _uncouple(sums, (matrix, weighed1), (matrix1, weighed)))
+        dr = _add_at(total[2], at.rows, _contract(sums, coupled1, bs))
         return (db, dh, dr), (_to_harmonics(sums, (hs1, weighed), (hs, weighed1)),)
 
-    start = jnp.zeros_like(b), jnp.zeros_like(h), jnp.zeros_like(r)
     (db, dh, dr), (dy,) = _pass(chunk, start, (_matrices(sums, y), _matrices(sums, y1)), edges)
     return dh, dy, dr, db
 
@@ -161,7 +176,7 @@ def convolve_in_chunks(couplings: Couplings, h: jax.Array, y: jax.Array, r: jax.
     Args:
         couplings: the products.
         h: features of the nodes, components of all one after the other, ``[n_node, Σ (2l1 + 1), channels]``.
-        y: harmonics of the edges, ``[n_edge, (l_max + 1)²]``.
+        y: harmonics of the edges of degrees 1 … l_max, ``[n_edge, (l_max + 1)² − 1]``.
         r: weights, ``[n_row, n_path, channels]``.
         edges: where they begin and end, and which row of the weights they have.
 
@@ -209,21 +224,31 @@ def _in_pieces(
     values: tuple[jax.Array, ...],
     edges: Edges,
 ) -> tuple[Any, Any]:
-    """The loop. Edges that fill up the last piece have the index 0 and zero ``values``: all terms are proportional."""
-    n_edge = edges.senders.shape[0]
-    size = min(CHUNK, max(n_edge, 1)) if isinstance(n_edge, int) else CHUNK  # exported programs leave sizes open
+    """The loop. Edges that fill up the last piece end at a node after the last, where nothing comes from or stays."""
+    n_edge, (n_node, n_component, channels) = edges.senders.shape[0], start[0].shape
+    size = max(CHUNK, NUMBERS // (n_component * channels))
+    size = min(size, max(n_edge, 1)) if isinstance(n_edge, int) else size  # exported programs leave sizes open
     n_chunk = (n_edge + size - 1) // size
 
     def divide(x: jax.Array) -> jax.Array:
         filled = jnp.asarray(x).at[jnp.arange(n_chunk * size)].get(mode="fill", fill_value=0)
         return filled.reshape(n_chunk, size, *x.shape[1:])
 
-    totals, each = jax.lax.scan(lambda total, xs: chunk(total, *xs), start, jax.tree.map(divide, (values, edges)))
+    def step(total: Any, piece: tuple[Any, Edges]) -> tuple[Any, Any]:
+        return chunk(total, piece[0], piece[1]._replace(receivers=piece[1].receivers + n_node))
+
+    pieces = jax.tree.map(divide, (values, edges._replace(receivers=edges.receivers - n_node)))
+    totals, each = jax.lax.scan(step, start, pieces)
     return totals, jax.tree.map(lambda x: x.reshape(n_chunk * size, *x.shape[2:])[:n_edge], each)
 
 
 def _degree(y: jax.Array) -> int:
-    return round(y.shape[-1] ** 0.5) - 1
+    return round((y.shape[-1] + 1) ** 0.5) - 1
+
+
+def _with_nothing(b: jax.Array) -> jax.Array:
+    """One node more, of zeros."""
+    return jnp.concatenate([b, jnp.zeros_like(b[:1])])
 
 
 def _matrices(sums: Sums, y: jax.Array) -> jax.Array:
@@ -231,20 +256,34 @@ def _matrices(sums: Sums, y: jax.Array) -> jax.Array:
     return jnp.matmul(y, jnp.asarray(sums.columns, y.dtype), precision="highest")
 
 
-def _couple(sums: Sums, matrix: Rows, h: Rows) -> Rows:
-    """Σ C h Y for every component of the result."""
-    return [_sum([matrix[column][:, None] * h[i] for i, column in row]) for row in sums.terms]
+def _couple(sums: Sums, whole: tuple[Rows, Rows], *changes: tuple[Rows, Rows]) -> Rows:
+    """Σ C h Y for every product, summed over pairs of matrix and h: of Y, and of changes of Y."""
+    return [
+        _sum(
+            [_times(whole[0], factor, whole[1][i]) for i, factor in row]
+            + [_times(matrix, factor, h[i]) for matrix, h in changes for i, factor in row if isinstance(factor, int)]
+        )
+        for row in sums.terms
+    ]
 
 
-def _uncouple(sums: Sums, *pairs: tuple[Rows, Rows]) -> Rows:
-    """Σ C Y (R B) for every component of the features, summed over pairs of matrix and R B."""
+def _uncouple(sums: Sums, whole: tuple[Rows, Rows], *changes: tuple[Rows, Rows]) -> Rows:
+    """Σ C Y (R B) for every component of the features, summed over pairs of matrix and R B like those of h."""
     terms: list[Rows] = [[] for _ in range(sums.n_input)]
-    for matrix, weighed in pairs:
+    for matrix, weighed in (whole, *changes):
         for value, row in zip(weighed, sums.terms, strict=True):
-            for i, column in row:
-                terms[i].append(matrix[column][:, None] * value)
+            for i, factor in row:
+                if matrix is whole[0] or isinstance(factor, int):
+                    terms[i].append(_times(matrix, factor, value))
     # A feature that no path takes gets nothing.
-    return [_sum(x) if x else jnp.zeros_like(pairs[0][1][0]) for x in terms]
+    return [_sum(x) if x else jnp.zeros_like(whole[1][0]) for x in terms]
+
+
+def _times(matrix: Rows, factor: int | float, x: jax.Array) -> jax.Array:
+    """A column of the matrix, or a number, times ``x``."""
+    if isinstance(factor, int):
+        return matrix[factor][:, None] * x
+    return x if factor == 1.0 else factor * x
 
 
 def _to_harmonics(sums: Sums, *pairs: tuple[Rows, Rows]) -> jax.Array:
@@ -253,6 +292,8 @@ def _to_harmonics(sums: Sums, *pairs: tuple[Rows, Rows]) -> jax.Array:
     Coefficients first, then the sum over channels: there are ten times fewer of those to take than entries of the
     matrices.
     """
+    if not sums.triples:
+        return jnp.zeros((pairs[0][1][0].shape[0], 0), pairs[0][1][0].dtype)
     rows = [
         [coefficient * (h[i] * weighed[o]) for h, weighed in pairs for coefficient, i, o in terms]
         for terms in sums.triples
@@ -262,20 +303,28 @@ def _to_harmonics(sums: Sums, *pairs: tuple[Rows, Rows]) -> jax.Array:
 
 
 def _weigh(sums: Sums, r: Rows, values: Rows) -> Rows:
-    """R times every component of the result."""
+    """R times every product."""
     return [r[path] * value for path, value in zip(sums.path, values, strict=True)]
 
 
 def _contract(sums: Sums, a: Rows, b: Rows) -> Rows:
     """Σ_m3 a b for every path."""
-    terms: list[Rows] = [[] for _ in range(max(sums.path) + 1)]
-    for path, x, y in zip(sums.path, a, b, strict=True):
-        terms[path].append(x * y)
-    return [_sum(row) for row in terms]
+    return _gather_up(sums.path, [x * y for x, y in zip(a, b, strict=True)])
 
 
-def _add(a: Rows, b: Rows) -> Rows:
-    return [x + y for x, y in zip(a, b, strict=True)]
+def _collect(sums: Sums, products: Rows) -> Rows:
+    """Components of the result: sums of products."""
+    return _gather_up(sums.output, products)
+
+
+def _spread(sums: Sums, b: Rows) -> Rows:
+    """For each product, what its component of the result is multiplied by."""
+    return [b[i] for i in sums.output]
+
+
+def _gather_up(places: Sequence[int], values: Rows) -> Rows:
+    """Sums of the values with each place."""
+    return [_sum([x for i, x in zip(places, values, strict=True) if i == place]) for place in range(max(places) + 1)]
 
 
 def _sum(terms: Sequence[jax.Array]) -> jax.Array:
@@ -284,4 +333,9 @@ def _sum(terms: Sequence[jax.Array]) -> jax.Array:
 
 def _take(x: jax.Array, rows: jax.Array) -> Rows:
     """Components of these rows."""
-    return unstack(jnp.asarray(x).at[rows].get(mode="promise_in_bounds"))
+    return unstack(jnp.asarray(x).at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False))
+
+
+def _add_at(total: jax.Array, rows: jax.Array, components: Rows) -> jax.Array:
+    """Components added to these rows; those after the last row are left out."""
+    return total.at[rows].add(stack(components), mode="drop", wrap_negative_indices=False)

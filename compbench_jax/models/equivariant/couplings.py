@@ -12,11 +12,19 @@ class Couplings:
         inputs: degree of each feature.
         outputs: degree of each result.
         paths: (feature, degree of the harmonics, result), ascending by result.
+        summed: paths to one result are added up, not laid along the channels.
     """
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     paths: tuple[tuple[int, int, int], ...]
+    summed: bool = False
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Width of each result in units of the channels: the number of its paths, or 1."""
+        counts = tuple(sum(last == i for _, _, last in self.paths) for i in range(len(self.outputs)))
+        return tuple(map(bool, counts)) if self.summed else counts
 
 
 @lru_cache

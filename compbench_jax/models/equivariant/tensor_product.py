@@ -35,7 +35,7 @@ def convolve(
 
     Args:
         features: of the nodes, ``[n_node, 2l + 1, channels]`` for each l.
-        harmonics: of the edges, ``[n_edge, 2l + 1]`` for each l.
+        harmonics: of the edges, ``[n_edge, 2l + 1]`` for each l; that of degree 0 is 1.
         weights: R of each edge and path, ``[n_edge, n_path, channels]``, paths as in :func:`coupling_paths`.
         senders: ``[n_edge]``.
         receivers: ``[n_edge]``, ascending.
@@ -45,16 +45,16 @@ def convolve(
 
     Returns:
         For each l up to the largest, ``[n_node, 2l + 1, n_path(l) · channels]``, path-major; or for each output of the
-        couplings.
+        couplings, where the paths may be added up.
     """
-    n_node = features[0].shape[0]
+    n_node, channels = features[0].shape[0], features[0].shape[-1]
     if not isinstance(outputs, Couplings):
         l1, l2, l3 = len(features) - 1, len(harmonics) - 1, outputs
         outputs = Couplings(tuple(range(l1 + 1)), tuple(range(l3 + 1)), coupling_paths(l1, l2, l3))
     with jax.named_scope("convolution"):
         if in_chunks():
             rows = jnp.arange(senders.shape[0]) if rows is None else rows
-            stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)
+            stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)[:, 1:]
             summed = convolve_in_chunks(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows))
             return _by_output(summed, outputs)
         weights = weights if rows is None else weights[rows]
@@ -67,16 +67,16 @@ def convolve(
             ],
             axis=1,
         )
-        return unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
+        summed = unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
+        return tuple(_sum_paths(x, channels) for x in summed) if outputs.summed else summed
 
 
 def _by_output(summed: jax.Array, couplings: Couplings) -> Features:
-    """Cut ``[n, Σ (2l3 + 1) n_path, channels]``, by (output, m3, path), and lay the paths along the channels."""
+    """Cut ``[n, Σ (2l3 + 1) width, channels]``, by (output, m3, path), and lay the paths along the channels."""
     result, start = [], 0
-    for i, degree in enumerate(couplings.outputs):
-        n_path = sum(last == i for _, _, last in couplings.paths)
-        stop = start + n_path * (2 * degree + 1)
-        result.append(summed[:, start:stop].reshape(summed.shape[0], 2 * degree + 1, n_path * summed.shape[2]))
+    for degree, width in zip(couplings.outputs, couplings.widths, strict=True):
+        stop = start + width * (2 * degree + 1)
+        result.append(summed[:, start:stop].reshape(summed.shape[0], 2 * degree + 1, width * summed.shape[2]))
         start = stop
     return tuple(result)
 
@@ -92,6 +92,11 @@ def unstack_paths(stacked: jax.Array, couplings: Couplings) -> Features:
         result.append(part.swapaxes(1, 2).reshape(n, 2 * degree + 1, n_path * channels))
         start += size
     return tuple(result)
+
+
+def _sum_paths(x: jax.Array, channels: int) -> jax.Array:
+    """Sum over the paths that are laid along the channels."""
+    return x.reshape(*x.shape[:2], -1, channels).sum(axis=2)
 
 
 def _couple(h: jax.Array, y: jax.Array, coefficients: np.ndarray) -> jax.Array:
