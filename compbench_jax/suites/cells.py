@@ -67,11 +67,27 @@ class Pretrained:
 
     Attributes:
         fine_tuning: from its converted weights.
-        from_random: of the same network from random parameters.
+        from_random: of the same network from random parameters; None: not trained so.
     """
 
     fine_tuning: tuple[str, ...]
-    from_random: tuple[str, ...]
+    from_random: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A preset trained with settings of its own, in as many steps as the preset itself.
+
+    Attributes:
+        potential: the preset.
+        options: words of the command line of ``train.py``. Results tell variants apart by the name of the potential, so
+            options should change it, as ``--prior`` does.
+        tasks: that it is trained on.
+    """
+
+    potential: str
+    options: tuple[str, ...]
+    tasks: tuple[str, ...] = TASKS
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,8 @@ class Suite:
             from random parameters.
         pretrain: task and potential that is pre-trained on all families that the task has no molecule of
             (``pretraining(TASK)``), then evaluated as it is and fine-tuned with :data:`FINE_TUNING`.
+        variants: presets with settings of their own, by the label that stands for the preset in names of cells.
+        also: further cells, task and preset, such as a few-shot task; in as many steps as the task itself.
         seeds: of every potential that takes gradient steps.
         together: train the seeds as members of one run (a GPU has room for them), not as cells of their own.
         controlled: potentials also trained on both controls of every task; seeds that are cells of their own each on
@@ -110,6 +128,8 @@ class Suite:
     foundations: tuple[str, ...] = ()
     pretrained: Mapping[str, Pretrained] = field(default_factory=dict)
     pretrain: tuple[tuple[str, str], ...] = ()
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    also: tuple[tuple[str, str], ...] = ()
     seeds: int = 1
     together: bool = False
     controlled: tuple[str, ...] = ()
@@ -129,18 +149,22 @@ class Suite:
         for task in self.tasks:
             for name in self.baselines:
                 yield from self._with_again(Cell("fit", task, name))
-        rounds = (range(1) if self.together else range(self.seeds)) if self.potentials or self.pretrained else ()
         members = self.seeds if self.together else 1
-        for seed in rounds:
+        for seed in range(1) if self.together else range(self.seeds):
             for task in self.tasks:
                 for name in self.potentials:
                     yield from self._with_again(Cell("train", task, name, seed, members))
+                for label, variant in self.variants.items():
+                    if task in variant.tasks:
+                        cell = Cell("train", task, variant.potential, seed, members, variant.options, label=label)
+                        yield from self._with_again(cell)
                 for name, settings in self.pretrained.items():
                     label = f"{name}-fine-tuned"
-                    how = (Cell("train", task, name, seed, members, settings.fine_tuning, name, label),
-                           Cell("train", task, name, seed, members, settings.from_random))  # fmt: skip
-                    for cell in how:
-                        yield from self._with_again(cell)
+                    yield from self._with_again(
+                        Cell("train", task, name, seed, members, settings.fine_tuning, name, label)
+                    )
+                    if settings.from_random is not None:
+                        yield from self._with_again(Cell("train", task, name, seed, members, settings.from_random))
             for task, name in self.pretrain:
                 before = Cell("pretrain", f"pretraining({task})", name, seed, members)
                 yield before
@@ -150,6 +174,7 @@ class Suite:
                 for name in self.controlled:
                     for control in (random_control(task, seed), f"oracle({task})"):
                         yield Cell("train", control, name, seed, members)
+            yield from (Cell("train", task, name, seed, members) for task, name in self.also)
 
     def _with_again(self, cell: Cell) -> Iterator[Cell]:
         """A cell, and its evaluation on the tasks that share its training molecules."""
@@ -170,6 +195,15 @@ FINE_TUNING = ("--optimiser.learning-rate", "1e-3")
 SO3LR = {"so3lr": Pretrained(("--optimiser.learning-rate", "5e-4"), ())}
 """The rate of its fine-tuning was chosen by ``benchmarks/learning_rates.sh``."""
 
+PRIOR = ("--prior", "classical")
+
+FEW_SHOT = tuple(
+    (f"few_shot({task},frames={frames})", "mace")
+    for task in ("fragment_duplication", "fragment_fusion")
+    for frames in (1, 5, 20, 100)
+)
+"""From hardly any labelled frames of each OOD molecule to a third of those that the oracle has."""
+
 SUITES: Mapping[str, Suite] = {
     "mini": Suite(
         "the seven potentials (small), the baselines and SO3LR on the four tasks and fission, on the mini set",
@@ -183,7 +217,7 @@ SUITES: Mapping[str, Suite] = {
         again=AGAIN,
     ),
     "cpu": Suite(
-        "the four tasks, fission and the hints, two seeds, both controls for MACE and PaiNN, SO3LR in three forms",
+        "the four tasks, fission and the hints, two seeds; controls, prior, few-shot training; SO3LR in three forms",
         "data/standard",
         (*TASKS, *HINTS),
         4.0,
@@ -193,8 +227,21 @@ SUITES: Mapping[str, Suite] = {
         foundations=("ani-1x",),
         pretrained=SO3LR,
         pretrain=(("chain_extension", "mace"),),
+        variants={f"{name}-prior": Variant(name, PRIOR) for name in ("mace", "painn")},
+        also=FEW_SHOT,
         seeds=2,
         controlled=("mace", "painn"),
+        again=AGAIN,
+        frames=1000,
+    ),
+    "accurate": Suite(
+        "the most accurate potentials on the four tasks and fission, half an hour each, one seed",
+        "data/standard",
+        TASKS,
+        30.0,
+        ("mace", "nequip", "painn"),
+        pretrained={"so3lr": replace(SO3LR["so3lr"], from_random=None)},
+        variants={"mace-prior": Variant("mace", PRIOR)},
         again=AGAIN,
         frames=1000,
     ),

@@ -1,13 +1,15 @@
 """The grids: every cell once, what a cell needs before it, names that are folders."""
 
+from itertools import product
+
 import pytest
 
 from compbench_jax.errors import CompBenchError
 from compbench_jax.foundation.convert import CONVERTIBLE
 from compbench_jax.models.registry import BASELINES, MODELS
-from compbench_jax.suites.cells import FINE_TUNING, SUITES, Cell, Pretrained, Suite, choose, get_suite
+from compbench_jax.suites.cells import AGAIN, FINE_TUNING, SUITES, Cell, Pretrained, Suite, Variant, choose, get_suite
+from compbench_jax.suites.plan import key
 from compbench_jax.tasks import get_task
-from compbench_jax.training.run_folder import default_folder
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -26,11 +28,14 @@ def test_every_cell_is_there_once_and_after_what_it_needs(name):
 def test_the_cpu_suite_is_the_grid_that_was_asked_for():
     cells = get_suite("cpu").cells()
     trained = [cell for cell in cells if cell.kind == "train"]
-    # Seven potentials and SO3LR twice (fine-tuned, from random parameters), six tasks, two seeds; MACE fine-tuned.
-    assert len([c for c in trained if "(" not in c.task]) == (7 + 2) * 6 * 2 + 2
-    assert len([c for c in trained if "(" in c.task]) == 2 * 2 * 6 * 2
+    # Seven potentials and SO3LR twice (fine-tuned, from random parameters), six tasks, two seeds; MACE fine-tuned; two
+    # potentials with a prior on the four tasks.
+    assert len([c for c in trained if "(" not in c.task]) == (7 + 2) * 6 * 2 + 2 + 2 * 4 * 2
+    assert len([c for c in trained if c.task.startswith(("control_random(", "oracle("))]) == 2 * 2 * 6 * 2
+    shots = {(get_task(c.task).task.kind, get_task(c.task).frames) for c in trained if c.task.startswith("few_shot(")}
+    assert shots == set(product(("fragment_duplication", "fragment_fusion"), (1, 5, 20, 100)))
     again = [cell for cell in cells if cell.kind == "again" and "zero-shot" not in cell.name]
-    assert len(again) == 9 * 2 + 3 and {c.task for c in again} == {"fragment_fission"}
+    assert len(again) == (9 + 2) * 2 + 3 and {c.task for c in again} == {"fragment_fission"}
     assert all(c.parent.startswith("fragment_duplication-") for c in again)
 
 
@@ -55,9 +60,28 @@ def test_a_pretrained_potential_is_evaluated_fine_tuned_and_trained_from_random(
     assert {c.frames for c in cells} == {7}
 
 
-def test_a_cell_with_a_prior_is_named_as_its_run_is():
-    cell = Cell("train", "chain_extension", "mace", options=("--prior", "classical"), label="mace+classical")
-    assert cell.name == default_folder("chain_extension", "mace", 0, "classical").name
+def test_a_variant_has_a_name_and_settings_of_its_own_and_the_steps_of_its_preset():
+    variants = {"mace-prior": Variant("mace", ("--prior", "classical"), ("fragment_duplication",))}
+    suite = Suite("", "", ("chain_extension", "fragment_duplication"), 1.0, variants=variants, again=AGAIN)
+    assert [(c.name, c.kind, c.parent, c.options) for c in suite.cells()] == [
+        ("fragment_duplication-mace-prior-seed0", "train", "", ("--prior", "classical")),
+        ("fragment_fission-mace-prior-seed0", "again", "fragment_duplication-mace-prior-seed0", ()),
+    ]
+    assert key(suite.cells()[0]) == key(Cell("train", "fragment_duplication", "mace"))
+
+
+def test_few_labelled_frames_are_trained_on_in_as_many_steps_as_none():
+    cells = Suite("", "", (), 1.0, also=(("few_shot(fragment_fusion,frames=5)", "mace"),), seeds=2).cells()
+    assert [c.name for c in cells] == [f"few_shot-fragment_fusion-frames=5-mace-seed{seed}" for seed in (0, 1)]
+    assert key(cells[0]) == key(Cell("train", "fragment_fusion", "mace"))
+
+
+def test_the_accurate_suite_has_no_potential_from_random_parameters_that_was_pretrained():
+    cells = get_suite("accurate").cells()
+    of_task = [c.name for c in cells if c.task == "fragment_fission"]
+    names = ("so3lr-zero-shot", "mace", "nequip", "painn", "mace-prior", "so3lr-fine-tuned")
+    assert of_task == [f"fragment_fission-{name}-seed0" for name in names]
+    assert len([c for c in cells if c.takes_steps]) == 5 * 4 and get_suite("accurate").minutes == 30
 
 
 def test_pretraining_here_is_evaluated_and_fine_tuned_from():
