@@ -363,7 +363,7 @@ def model_page(site: "Site", model: str) -> Page:
         "model": model,
         "kind": shown_kind(rows[0]),
         "kind_note": KIND_NOTES[shown_kind(rows[0])],
-        "citation": site.citations.get(model, ""),
+        "citation": site.citations.get(rows[0].group.runs[0]["config"].get("preset"), ""),
         "entry": {key: entry.get(key, "") for key in ("description", "pretraining", "url")},
         "rows": [table_row(site, row) for row in rows],
         "columns": (*COLUMNS, *COST),

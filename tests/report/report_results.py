@@ -44,9 +44,7 @@ def copy_results(source, folder, *, model=None, seed=None, factor=1.0, shown=Fal
     """Copy a folder of results under another model name, seed, task or settings, its OOD force sums scaled."""
     shutil.copytree(source, folder)
     result = read_result(folder)
-    config = result.config | (config or {})
-    if model is not None:
-        config["preset"] = model
+    config = result.config | ({} if model is None else {"preset": model}) | (config or {})
     if seed is not None:
         config["seed"] = seed
     task = task or result.task

@@ -100,6 +100,16 @@ def test_every_page_and_all_that_it_refers_to_is_there(report):
         assert not re.search(r"https?://|@import|//cdn", (report / "assets" / name).read_text())
 
 
+def test_a_potential_with_a_prior_has_pages_and_rows_of_its_own(tmp_path):
+    prior = {"model": "mace + classical prior", "config": {"preset": "mace", "prior": "classical"}}
+    for name, more in (("a", {}), ("b", prior)):
+        copy_results(RESULTS / "chain_extension-mace-seed0", tmp_path / "r" / name, **more)
+    assert code("report", tmp_path / "r", "--out", tmp_path / "s", "--csv", tmp_path / "all.csv") == 0
+    pages = [(tmp_path / "s" / f"model-mace{ending}.html").read_text() for ending in ("", "-classical-prior")]
+    assert all("Batatia et al." in page for page in pages)
+    assert [row["model"] for row in csv.DictReader((tmp_path / "all.csv").open())] == ["mace", prior["model"]]
+
+
 def test_texts_of_results_are_shown_and_not_run(report):
     text = "".join(path.read_text() for path in report.glob("*.html"))
     assert "<script>alert" not in text and "&lt;script&gt;alert(1)" in text
