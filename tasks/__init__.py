@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Never
 
 from compbench_jax.errors import CompBenchError, TaskError
-from compbench_jax.own_code import is_own, load_class, source_of, what_failed
+from compbench_jax.own_code import is_own, load_class, what_failed
 from compbench_jax.splits.controls import ControlRandom, FewShot, Oracle
 from compbench_jax.splits.own import FILE as OWN_SPLIT_FILE
 from compbench_jax.splits.own import OwnSplit
@@ -123,7 +123,7 @@ def _with_parameters(text: str, task: type[Task], inside: str | None) -> Task:
     except Exception as error:
         if isinstance(error, CompBenchError) or not is_own(task):
             raise
-        raise TaskError(f"{text} cannot be made: {what_failed(error, source_of(task)[0])}") from error
+        raise TaskError(f"{text} cannot be made: {what_failed(error, task)}") from error
 
 
 def _task_in_file(text: str) -> type[Task]:

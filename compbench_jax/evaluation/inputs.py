@@ -93,7 +93,7 @@ def pretraining_notes(folders: Iterable[Path], store: FrameStore, split: Split) 
 
 def receptive_field(run: LoadedRun) -> tuple[float, int]:
     """Cutoff (Å) and number of layers of a run, as far as an audit asks for them."""
-    model = config_from_json(run.config["model"], run_code=True)
+    model = config_from_json(run.config["model"], Path())  # a file of one's own was run when the run was loaded
     return model.cutoff, max(1, round(model.receptive_field / model.cutoff))
 
 

@@ -1,14 +1,13 @@
 """A potential in a Python file of the user's: its configuration checked, recorded by file and SHA-256, found again."""
 
-import hashlib
 from collections.abc import Container
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from compbench_jax.errors import RunError
-from compbench_jax.files import read_bytes
-from compbench_jax.own_code import load_class, source_of, what_failed
+from compbench_jax.files import write_atomically
+from compbench_jax.own_code import class_with, load_class, read_source, source_of, what_failed
 
 
 class CodeError(RunError):
@@ -25,7 +24,7 @@ def configuration_in(text: str) -> Any:
     try:
         return kind()
     except Exception as error:
-        reason = what_failed(error, source_of(kind)[0])
+        reason = what_failed(error, kind)
         raise RunError(f"{text} is not made: every setting needs a default ({reason})") from error
 
 
@@ -57,17 +56,28 @@ def check_configuration(config: Any, taken: Container[str]) -> None:
 
 
 def code_of(kind: type) -> dict[str, str]:
-    """Where the class of a configuration is: file, class and SHA-256 of the file.
+    """The code that the class of a configuration is in: name of the file, class, and SHA-256.
 
     Raises:
         CompBenchError: it is in no file.
     """
-    path, sha256 = source_of(kind)
-    return {"file": str(path), "class": kind.__name__, "sha256": sha256}
+    source = source_of(kind)
+    return {"file": source.path.name, "class": kind.__name__, "sha256": source.sha256}
 
 
-def class_of(code: Any) -> type:
-    """Inverse of :func:`code_of`. The file is run if its content is what it was; it may have moved to this folder.
+def write_code(folder: Path, kind: type) -> None:
+    """Copy the file of a class, and those next to it that it imports, into a folder."""
+    for name, content in source_of(kind).files.items():
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        write_atomically(folder / name, content)
+
+
+def class_of(code: Any, folder: Path) -> type:
+    """Inverse of :func:`code_of`. The file is run if its content is what it was.
+
+    Args:
+        code: what :func:`code_of` said.
+        folder: that has a copy of the file. Runs of older versions have none, but the path of the file.
 
     Raises:
         CodeError: it is gone or has changed.
@@ -75,14 +85,15 @@ def class_of(code: Any) -> type:
     """
     if not isinstance(code, dict) or not all(isinstance(code.get(key), str) for key in ("file", "class", "sha256")):
         raise CodeError("the configuration does not say in which file its potential is: restore it")
+    found = class_with(code["class"], code["sha256"])
+    if found is not None:
+        return found
     recorded = Path(code["file"])
-    places = [path for path in (recorded, Path(recorded.name)) if path.is_file()]
+    places = [path for path in (folder / recorded.name, recorded) if path.is_file()]
     if not places:
-        raise CodeError(
-            f"the potential {code['class']} is in {recorded}, which is gone: put it back, or into the present folder"
-        )
+        raise CodeError(f"{folder / recorded.name}, where the potential {code['class']} is, is gone: put it back")
     for path in places:
-        if hashlib.sha256(read_bytes(path)).hexdigest() == code["sha256"]:
+        if read_source(path).sha256 == code["sha256"]:
             return load_class(f"{path}:{code['class']}")
     raise CodeError(
         f"{places[0]}, where the potential {code['class']} is, has changed since the run was started (SHA-256 was "

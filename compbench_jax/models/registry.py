@@ -1,6 +1,7 @@
 """The potentials by name. A potential is one file that defines its configuration, and one line here."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import flax.linen as nn
@@ -205,7 +206,7 @@ def n_parameters(params: Params) -> int:
 
 def config_to_json(config: Any) -> dict[str, Any]:
     """Configuration as JSON values: its fields, ``model``, the kind of potential, and, of one in a file of the user's,
-    ``code``: where that is.
+    ``code``: name and SHA-256 of that.
 
     Raises:
         CompBenchError: a potential of one's own that is in no file.
@@ -214,14 +215,14 @@ def config_to_json(config: Any) -> dict[str, Any]:
     return {"model": config.kind, **code, **asdict(config)}
 
 
-def config_from_json(content: dict[str, Any], run_code: bool = False) -> Any:
+def config_from_json(content: dict[str, Any], code_in: Path | None = None) -> Any:
     """Inverse of :func:`config_to_json`. A field that is missing was added after the configuration was written, and has
     its default: a new field's default must mean what older versions did.
 
     Args:
         content: the JSON values.
-        run_code: whether the file of a potential that is none of this package may be run. Never for results and
-            submissions, which may be anybody's.
+        code_in: folder with the file of a potential that is none of this package, which is run; None: never, as for
+            results and submissions, which may be anybody's.
 
     Raises:
         CompBenchError: unknown kind of potential, fields that it does not have, or values of another type.
@@ -233,7 +234,7 @@ def config_from_json(content: dict[str, Any], run_code: bool = False) -> Any:
     values = dict(content)
     kind, code = str(values.pop("model", None)), values.pop("code", None)
     if code is not None:
-        kinds = {kind: own.class_of(code)} if run_code else {}
+        kinds = {} if code_in is None else {kind: own.class_of(code, code_in)}
     if kind not in kinds:
         known = suggestion(kind, kinds) if kinds else "it is in a file of its author's"
         raise CompBenchError(f"the configuration names the potential {kind!r}, unknown to this version: {known}")

@@ -3,9 +3,9 @@
 import datetime
 import hashlib
 import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from compbench_jax.errors import RunError
 from compbench_jax.evaluation.result_file import FILE as RESULTS_FILE
@@ -48,12 +48,13 @@ def write_submission(
             folder.mkdir(parents=True)
             for file in COPIED:
                 if (source.folder / file).exists():
-                    shutil.copyfile(source.folder / file, folder / file)
+                    content = without_places((source.folder / file).read_bytes(), run["config"])
+                    (folder / file).write_bytes(content)
             digest = hashlib.sha256(read_bytes(folder / RESULTS_FILE)).hexdigest()
             listed.append({"folder": folder.name, "task": run["task"], "seed": run["seed"], "sha256": digest})
     except OSError as error:
         raise RunError(f"{error.filename or out} cannot be copied ({error.strerror or error})") from error
-    content = {
+    about = {
         "format": FORMAT,
         "version": VERSION,
         "name": name,
@@ -63,5 +64,19 @@ def write_submission(
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "results": listed,
     }
-    save(out / FILE, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    save(out / FILE, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
     return out / FILE
+
+
+def without_places(content: bytes, config: Mapping[str, Any]) -> bytes:
+    """The content of a JSON file without the folders of data, run and potential that a configuration names.
+
+    What is not relative says where somebody's files are; the last part of it is kept.
+    """
+    code = (config.get("model") or {}).get("code") or {}
+    for place in (config.get("data"), config.get("init_from"), code.get("file")):
+        if isinstance(place, str) and Path(place).is_absolute():
+            for ascii_only in (True, False):
+                old, new = (json.dumps(text, ensure_ascii=ascii_only).encode() for text in (place, Path(place).name))
+                content = content.replace(old, new)
+    return content

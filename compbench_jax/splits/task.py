@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self, get_origin, get_type_hints
 
 from compbench_jax.errors import CompBenchError, TaskError
 from compbench_jax.molecules.molecule import MolecularGraph
-from compbench_jax.own_code import is_own, source_of, what_failed
+from compbench_jax.own_code import is_own, what_failed
 from compbench_jax.splits.checks import MoleculeSplit, check_molecules
 from compbench_jax.splits.frames import molecule_disjoint_split
 from compbench_jax.splits.split import Split
@@ -118,7 +118,7 @@ class Task(ABC):
         except Exception as error:
             if isinstance(error, CompBenchError) or not is_own(type(self)):
                 raise
-            raise TaskError(f"{self.name}: its rule fails: {what_failed(error, source_of(type(self))[0])}") from error
+            raise TaskError(f"{self.name}: its rule fails: {what_failed(error, type(self))}") from error
         check_molecules(self.name, graphs, chosen, self.in_words(self.trained_on), self.in_words(self.tested_on))
         return chosen
 

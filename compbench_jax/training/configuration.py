@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 from compbench_jax import files
 from compbench_jax.errors import CompBenchError, DataError, RunError
 from compbench_jax.files import read_json
-from compbench_jax.models.own import CodeError
-from compbench_jax.models.registry import RECIPES, Recipe, config_from_json, config_to_json
+from compbench_jax.models import own
+from compbench_jax.models.registry import RECIPES, Recipe, config_from_json, config_to_json, is_registered
 from compbench_jax.runtime import PRECISIONS, Precision
 from compbench_jax.training.settings import DeviceSettings, LossSettings, OptimiserSettings, WatchSettings
 
@@ -201,9 +201,9 @@ def from_json(content: Any, where: Path) -> RunConfig:
         settings = {key: value for key, value in content.items() if key not in ("format", "version")}
         settings["optimiser"] = {"name": "adam", **settings.get("optimiser", {})}  # before there was a choice
         configuration: RunConfig = files.from_json(RunConfig, settings)
-        return replace(configuration, model=config_from_json(configuration.model, run_code=True))
-    except CodeError as error:
-        raise CodeError(f"{where}: {error}") from error
+        return replace(configuration, model=config_from_json(configuration.model, where.parent))
+    except own.CodeError as error:
+        raise own.CodeError(f"{where}: {error}") from error
     except (CompBenchError, ValueError) as error:
         raise RunError(f"{where} does not fit this version ({error})") from error
 
@@ -225,8 +225,15 @@ def read(path: Path) -> RunConfig:
 
 
 def write(path: Path, configuration: RunConfig) -> None:
-    """Write a ``config.json``, whole or not at all."""
+    """Write a ``config.json``, whole or not at all, and next to it the file of a potential of one's own."""
+    write_code(path.parent, configuration)
     files.write_atomically(path, (json.dumps(to_json(configuration), indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def write_code(folder: Path, configuration: RunConfig) -> None:
+    """Copy the file of a potential of one's own, if it is one, to where :func:`from_json` will look for it."""
+    if not is_registered(configuration.model):
+        own.write_code(folder, type(configuration.model))
 
 
 def difference(old: RunConfig, new: RunConfig) -> tuple[str, Any, Any] | None:

@@ -56,7 +56,7 @@ def read(run: Path) -> Potential:
             scale=float(values["scale"]),
             average_neighbours=float(values["average_neighbours"]),
         )
-        config = config_from_json(content["model"], run_code=True)
+        config = config_from_json(content["model"], run)
     except CodeError:
         raise
     except (CompBenchError, ArithmeticError, LookupError, TypeError, ValueError) as error:

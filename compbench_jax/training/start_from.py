@@ -37,7 +37,7 @@ def load_start(folder: Path, model: Any, store: FrameStore, split: Split, prior:
         RunError: no such run, another potential or prior, or one that has seen molecules that are to test this one.
     """
     run = load_run(folder)
-    if config_to_json(config_from_json(run.config["model"], run_code=True)) != config_to_json(model):
+    if config_to_json(config_from_json(run.config["model"], folder)) != config_to_json(model):
         raise RunError(f"{folder} is a run of another potential: start with `--config {folder}/config.json`")
     if run.config["prior"] != prior:
         raise RunError(f"{folder} was trained with --prior {run.config['prior']}, this run has {prior}: give the same")

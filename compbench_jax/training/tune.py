@@ -245,6 +245,7 @@ def claim_study(folder: Path, base: RunConfig, axes: Sequence[Axis]) -> None:
         "search": [search.to_json(axis) for axis in axes],
     }
     if not path.exists():
+        config_file.write_code(folder, base)
         write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
         return
     try:
