@@ -88,7 +88,8 @@ class MACEConfig:
 
     def build(self, normalisation: Normalisation) -> nn.Module:
         """Network for these elements."""
-        return MACE(self, normalisation.elements, normalisation.average_neighbours, normalisation.scale)
+        fan_in = self.element_fan_in or normalisation.element_fan_in or len(normalisation.elements)
+        return MACE(self, normalisation.elements, fan_in, normalisation.average_neighbours, normalisation.scale)
 
 
 class Interaction(nn.Module):
@@ -97,6 +98,7 @@ class Interaction(nn.Module):
     config: MACEConfig
     l_out: int
     n_species: int
+    element_fan_in: int
     average_neighbours: float
     residual: bool
 
@@ -112,7 +114,7 @@ class Interaction(nn.Module):
         """Messages of degrees 0 … l_max and the skip connection of degrees up to ``l_out``; ``radial`` by pair."""
         config = self.config
         skip: Features = ()
-        by_element = self.n_species, config.element_fan_in
+        by_element = self.n_species, self.element_fan_in
         if self.residual:
             skip = ElementLinear(config.channels, self.l_out, *by_element, name="skip")(features, species)
         features = EquivariantLinear(config.channels, len(features) - 1, name="linear_up")(features)
@@ -137,6 +139,7 @@ class MACE(nn.Module):
 
     config: MACEConfig
     elements: tuple[int, ...]
+    element_fan_in: int
     average_neighbours: float
     scale: float
 
@@ -159,13 +162,19 @@ class MACE(nn.Module):
         embedding = self.param("embedding", nn.initializers.normal(1.0), (n_species, config.channels)).astype(
             vectors.dtype
         )
-        features: Features = (embedding[species][:, None, :] * (config.element_fan_in or n_species) ** -0.5,)
+        features: Features = (embedding[species][:, None, :] * self.element_fan_in**-0.5,)
         for layer in range(config.layers):
             last = layer == config.layers - 1
             l_out = 0 if last else config.hidden_l
             residual = layer > 0 or config.residual_first
             messages, skip = Interaction(
-                config, l_out, n_species, self.average_neighbours, residual, name=f"interaction_{layer}"
+                config,
+                l_out,
+                n_species,
+                self.element_fan_in,
+                self.average_neighbours,
+                residual,
+                name=f"interaction_{layer}",
             )(features, species, harmonics, radial, edges)
             products = SymmetricContraction(config.correlation, l_out, n_species, name=f"product_{layer}")(
                 messages, species

@@ -67,7 +67,8 @@ class NequIPConfig:
 
     def build(self, normalisation: Normalisation) -> nn.Module:
         """Network for these elements."""
-        return NequIP(self, len(normalisation.elements), normalisation.average_neighbours)
+        n_species = len(normalisation.elements)
+        return NequIP(self, n_species, normalisation.element_fan_in or n_species, normalisation.average_neighbours)
 
 
 @lru_cache
@@ -113,6 +114,7 @@ class NequIPLayer(nn.Module):
     inputs: Irreps
     outputs: Irreps
     n_species: int
+    element_fan_in: int
     average_neighbours: float
 
     @nn.compact
@@ -143,7 +145,8 @@ class NequIPLayer(nn.Module):
             width = channels * (1 + n_gated) if y == SCALAR else channels
             value = ScaledDense(width, name=f"linear_out_{y}")(message) * self.average_neighbours**-0.5
             if y in self.inputs:
-                value += ElementDense(width, self.n_species, name=f"skip_{y}")(features[self.inputs.index(y)], species)
+                skip = ElementDense(width, self.n_species, self.element_fan_in, name=f"skip_{y}")
+                value += skip(features[self.inputs.index(y)], species)
             mixed.append(value)
         return self._gate(mixed)
 
@@ -161,6 +164,7 @@ class NequIP(nn.Module):
 
     config: NequIPConfig
     n_species: int
+    element_fan_in: int
     average_neighbours: float
 
     @nn.compact
@@ -175,7 +179,7 @@ class NequIP(nn.Module):
 
         embedding = self.param("embedding", nn.initializers.normal(1.0), (self.n_species, config.channels))
         embedding = embedding.astype(vectors.dtype)
-        features: Features = (embedding[species][:, None, :] * self.n_species**-0.5,)
+        features: Features = (embedding[species][:, None, :] * self.element_fan_in**-0.5,)
         irreps = layer_irreps(config.layers, config.l_max, config.parity)
         for layer in range(config.layers):
             features = NequIPLayer(
@@ -183,6 +187,7 @@ class NequIP(nn.Module):
                 irreps[layer],
                 irreps[layer + 1],
                 self.n_species,
+                self.element_fan_in,
                 self.average_neighbours,
                 name=f"layer_{layer}",
             )(features, species, harmonics, radial, edges)

@@ -29,12 +29,15 @@ class Normalisation:
         reference_energies: eV per atom of each element (least squares on train); taken out of every target.
         scale: eV; root mean square of the training force components (eV/Å), multiplies the network's output.
         average_neighbours: mean number of neighbours of an atom within the cutoff.
+        element_fan_in: number of elements that weights by element are normalised for; 0: that of ``elements``. A run
+            that starts from another has the other's, so that it starts from its energies, too.
     """
 
     elements: tuple[int, ...]
     reference_energies: tuple[float, ...]
     scale: float
     average_neighbours: float
+    element_fan_in: int = 0
 
 
 @dataclass(frozen=True)

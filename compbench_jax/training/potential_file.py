@@ -12,17 +12,21 @@ from compbench_jax.models.potential import Normalisation, Potential
 from compbench_jax.models.registry import build_potential, config_from_json, config_to_json
 
 FORMAT = "compbench-potential"
-VERSION = 1
+VERSION = 2
+"""1 had no ``element_fan_in``; a file that does not need it is of version 1."""
 FILE = "potential.json"
 
 
 def write(run: Path, config: Any, normalisation: Normalisation) -> None:
     """Write ``RUN/potential.json``, whole or not at all. Python prints floats so that they are read back exactly."""
+    values = asdict(normalisation)
+    if not normalisation.element_fan_in:
+        del values["element_fan_in"]
     content = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if normalisation.element_fan_in else 1,
         "model": config_to_json(config),
-        "normalisation": asdict(normalisation),
+        "normalisation": values,
         "units": {"reference_energies": "eV", "scale": "eV/angstrom", "cutoff": "angstrom"},
     }
     write_atomically(run / FILE, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
@@ -55,6 +59,7 @@ def read(run: Path) -> Potential:
             reference_energies=tuple(float(e) for e in values["reference_energies"]),
             scale=float(values["scale"]),
             average_neighbours=float(values["average_neighbours"]),
+            element_fan_in=int(values.get("element_fan_in", 0)),
         )
         config = config_from_json(content["model"], run)
     except CodeError:

@@ -58,7 +58,8 @@ def load_start(folder: Path, model: Any, store: FrameStore, split: Split, prior:
 def normalisation_from(run: LoadedRun, fitted: Normalisation, present: Collection[int] = ()) -> Normalisation:
     """The normalisation of the run to start from, which its parameters belong to, with the new reference energies.
 
-    Its elements are those of the run and of the new frames. Those that the frames lack keep the run's energies.
+    Its elements are those of the run and of the new frames. Those that the frames lack keep the run's energies. Weights
+    by element stay normalised for the number of the run's elements.
 
     Args:
         run: to start from.
@@ -71,7 +72,9 @@ def normalisation_from(run: LoadedRun, fitted: Normalisation, present: Collectio
     if present and set(present) <= set(before.elements):
         known = {number: known[number] for number in present}
     elements = tuple(sorted(known))
-    return replace(before, elements=elements, reference_energies=tuple(known[number] for number in elements))
+    energies = tuple(known[number] for number in elements)
+    fan_in = before.element_fan_in or (len(before.elements) if len(elements) != len(before.elements) else 0)
+    return replace(before, elements=elements, reference_energies=energies, element_fan_in=fan_in)
 
 
 def refit_references(

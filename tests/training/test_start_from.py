@@ -1,11 +1,16 @@
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
+from model_graphs import NORMALISATION, molecule, pack
+from test_contract import QUICK, SMALL, TINY
 from training_store import ATOM_ENERGY, EPSILON, SIGMA, PairConfig, make_configuration
 
 from compbench_jax.errors import RunError
-from compbench_jax.training.loaded_run import load_run
+from compbench_jax.models.registry import MODELS
+from compbench_jax.training import potential_file
+from compbench_jax.training.loaded_run import LoadedRun, load_run
 from compbench_jax.training.log import read_log
 from compbench_jax.training.run import train_run
 from compbench_jax.training.settings import OptimiserSettings, WatchSettings
@@ -82,6 +87,39 @@ def test_new_elements_start_fresh_and_known_ones_where_they_were(before):
     found = carry_over(fresh, old, (1, 6, 8), (1, 8))
     np.testing.assert_array_equal(found["table"], fresh["table"][[0, 2]])
     np.testing.assert_array_equal(found["pairs"], fresh["pairs"][:2, :2])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_with_more_elements_it_starts_from_the_energies_of_the_run(name, tmp_path):
+    """Molecules of the elements that the run knew have its energies before the first step, on and on."""
+    config = replace(MODELS[name], **TINY[name])
+    with jax.enable_x64(True):
+
+        def initial(normalisation, seed):
+            potential_file.write(tmp_path, config, normalisation)
+            potential = potential_file.read(tmp_path)
+            positions = molecule(6, seed=3)[1]
+            species = np.searchsorted(normalisation.elements, [1, 6, 8, 1, 6, 8])
+            graph = pack(
+                [(species, positions)], config.cutoff, dtype=np.float64, incoming=0 if potential.triplets else None
+            )
+            init = jax.jit(potential.init, compiler_options=QUICK)
+            return potential, init(jax.random.key(seed), graph), graph
+
+        def energy(potential, params, graph):
+            return float(jax.jit(potential.energy, compiler_options=QUICK)(params, graph)[0])
+
+        run, params, graph = initial(NORMALISATION, 0)
+        expected = energy(run, params, graph)
+        assert abs(expected) > 1e-3
+        for elements in ((1, 7), (9, 17)):
+            fitted = replace(NORMALISATION, elements=elements, reference_energies=(-1.0, -2.0))
+            joined = normalisation_from(LoadedRun({}, run, params, 0), fitted)
+            potential, fresh, graph = initial(joined, 1)
+            params = carry_over(params, fresh, run.normalisation.elements, joined.elements)
+            assert energy(potential, params, graph) == pytest.approx(expected, abs=1e-9)
+            run = potential
+        assert run.normalisation.elements == (1, 6, 7, 8, 9, 17)
 
 
 def test_a_converted_potential_keeps_its_origin_of_energies(before, store, split):

@@ -83,12 +83,13 @@ class ElementDense(nn.Module):
 
     features: int
     n_species: int
+    fan_in: int = 0
 
     @nn.compact
     def __call__(self, x: jax.Array, species: jax.Array) -> jax.Array:
         """``[n, 2l + 1, channels] -> [n, 2l + 1, features]``; ``species [n]``."""
         shape = (x.shape[-1], self.n_species, self.features)
-        return _mix_by_element(x, self.param("kernel", nn.initializers.normal(1.0), shape), species)
+        return _mix_by_element(x, self.param("kernel", nn.initializers.normal(1.0), shape), species, self.fan_in)
 
 
 MOST_AT_ONCE = 16
