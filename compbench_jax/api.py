@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
@@ -31,6 +32,7 @@ from compbench_jax.batching.topology import given_graphs, topology_of
 from compbench_jax.calculators.evaluate import levels
 from compbench_jax.deploy import weights
 from compbench_jax.deploy.ase_calculator import CompBenchCalculator as Calculator
+from compbench_jax.dynamics.energy_function import energy_function
 from compbench_jax.errors import CompBenchError, RunError, suggestion
 from compbench_jax.evaluation.derived import Derived
 from compbench_jax.evaluation.evaluate import Evaluation, chosen_frames, evaluation_of
@@ -90,7 +92,9 @@ class Result(Derived):
 
     def __str__(self) -> str:
         text = io.StringIO()
-        Console(file=text, width=104, highlight=False).print(metric_table(self))
+        Console(file=text, width=104, highlight=False, force_jupyter=False, force_terminal=False).print(
+            metric_table(self)
+        )
         return text.getvalue().rstrip()
 
     def records(self) -> list[dict[str, Any]]:
@@ -357,6 +361,10 @@ class Potential:
         )
         found = predict(step_of(potential), self.run.params, dataset)
         return found.energy, np.split(found.forces, frames.offsets[1:-1])
+
+    def energy_function(self, atoms: Atoms, graph: MolecularGraph | None = None) -> Callable[..., jax.Array]:
+        """``energy(positions)`` in JAX, see :func:`compbench_jax.dynamics.energy_function.energy_function`."""
+        return energy_function(self.run, atoms, graph)
 
     def calculator(self) -> Calculator:
         """The same as an ASE calculator, for one molecule at a time."""

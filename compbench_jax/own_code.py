@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -79,7 +79,7 @@ def load_file(path: Path) -> ModuleType:
             return imported
     name = f"own_{path.stem}_{source.sha256[:12]}"
     if name in _loaded:
-        _loaded[name] = replace(source, path=path)
+        _loaded[name] = source
         return sys.modules[name]
     _refuse_other_neighbours(source)
     spec = importlib.util.spec_from_file_location(name, path)

@@ -61,10 +61,13 @@ def test_importing_takes_no_time_and_no_jax():
     assert set(cb.__all__) - {"__version__"} == set(__import__("compbench_jax.api", fromlist=["api"]).__all__)
 
 
-def test_from_data_to_a_table(data, run, tmp_path):
+def test_from_data_to_a_table(data, run, tmp_path, monkeypatch):
     result = cb.evaluate(run, data, Toy(), out=tmp_path)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)  # print(result) works in a notebook, too,
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which sets this
     text = str(result)
     assert "schnet on chain_extension" in text and "force MAE (meV/Å)" in text and "OOD / ID" in text
+    assert "\x1b" not in text
     again = cb.load_result(tmp_path)
     assert again["ood"]["force_mae"] == result["ood"]["force_mae"]
     rows = result.records()

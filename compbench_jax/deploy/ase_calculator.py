@@ -170,7 +170,8 @@ class Members:
         topology = self._topology(frames) if self.potential.needs_bonds else None
         bonds = None if topology is None else topology.neighbours
         frames = centred(frames, edges, dtype, whole=self.potential.long_range, bonds=bonds)
-        self._grow(n_atoms, len(edges.senders), most_incoming(edges.receivers) if self.potential.triplets else 0)
+        incoming = most_incoming(edges.receivers) if self.potential.triplets else 0
+        self._shape = grown(self._shape, n_atoms + 1, len(edges.senders), 2, incoming)
         species = np.searchsorted(elements, numbers)
         dataset = GraphDataset(
             frames=frames,
@@ -188,19 +189,6 @@ class Members:
         totals = energy[:, 0].astype(np.float64) + self.references[:, species].sum(axis=1)
         return totals, forces[:, :n_atoms].astype(np.float64)
 
-    def _grow(self, n_atoms: int, n_edges: int, n_incoming: int) -> None:
-        """Make room, never less than there was: each new shape is a compilation."""
-
-        def room(now: int, needed: int, free: float, step: int) -> int:
-            return now if needed <= now else -(-round(free * needed) // step) * step
-
-        self._shape = BatchShape(
-            room(self._shape.n_node, n_atoms + 1, 1.0, 8),
-            room(self._shape.n_edge, max(1, n_edges), FREE, 64),
-            2,
-            room(self._shape.n_incoming, n_incoming, FREE, 4),
-        )
-
     def _topology(self, frames: Frames) -> Topology:
         """Bonds of the molecule: given, or perceived once."""
         graph = self._graph
@@ -217,6 +205,20 @@ class Members:
                 "make a calculator for each molecule"
             )
         return topology_of(frames, [graph])
+
+
+def grown(shape: BatchShape, n_node: int, n_edge: int, n_graph: int, n_incoming: int) -> BatchShape:
+    """A shape with room for these sizes, never less than there was: each new shape is a compilation."""
+
+    def room(now: int, needed: int, free: float, step: int) -> int:
+        return now if needed <= now else -(-round(free * needed) // step) * step
+
+    return BatchShape(
+        room(shape.n_node, n_node, 1.0, 8),
+        room(shape.n_edge, max(1, n_edge), FREE, 64),
+        max(shape.n_graph, n_graph),
+        room(shape.n_incoming, n_incoming, FREE, 4),
+    )
 
 
 def group_members(runs: Sequence[LoadedRun], skin: float, graph: MolecularGraph | None) -> list[Members]:
