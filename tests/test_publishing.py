@@ -85,16 +85,25 @@ def test_the_container_copies_what_there_is():
         assert (ROOT / name).exists() and f"!{name}" in allowed
 
 
-def load_croissant():
-    spec = importlib.util.spec_from_file_location("croissant", ROOT / "benchmarks" / "croissant.py")
+def load_script(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+def test_the_badges_are_those_of_the_project():
+    shown = re.findall(r"!\[\w+\]\((docs/badges/\w+\.svg)\)", (ROOT / "README.md").read_text())
+    made = {f"docs/badges/{name}.svg": text for name, text in load_script(ROOT / "docs" / "badges.py").badges().items()}
+    assert made == {path: (ROOT / path).read_text() for path in shown}, "run python docs/badges.py"
+    assert "≥ 3.11" in made["docs/badges/python.svg"] and __version__ in made["docs/badges/version.svg"]
+    assert "[project.urls]" in (ROOT / "CONTRIBUTING.md").read_text()
+    assert (ROOT / "pyproject.toml").read_text().count("[project.urls]") == 1
+
+
 def test_the_metadata_of_the_data_are_those_of_the_manifests():
     text = (ROOT / "data" / "croissant.json").read_text()
-    assert text == load_croissant().as_text(), "run python benchmarks/croissant.py"
+    assert text == load_script(ROOT / "benchmarks" / "croissant.py").as_text(), "run python benchmarks/croissant.py"
     files = json.loads(text)["distribution"]
     assert all((ROOT / "data" / item["contentUrl"]).exists() for item in files) and len(files) == 36
     assert "data/mini" not in text and "Licence: MIT" in (ROOT / "data" / "README.md").read_text()
