@@ -67,8 +67,8 @@ def convolve(
             ],
             axis=1,
         )
-        summed = unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
-        return tuple(_sum_paths(x, channels) for x in summed) if outputs.summed else summed
+        joined_paths = unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
+        return tuple(_sum_paths(x, channels) for x in joined_paths) if outputs.summed else joined_paths
 
 
 def _by_output(summed: jax.Array, couplings: Couplings) -> Features:
