@@ -9,7 +9,7 @@ from typing import Any, Never
 
 from compbench_jax.errors import CompBenchError, TaskError
 from compbench_jax.own_code import is_own, load_class, what_failed
-from compbench_jax.splits.controls import ControlRandom, FewShot, Oracle
+from compbench_jax.splits.controls import Contacts, ControlRandom, FewShot, Oracle
 from compbench_jax.splits.own import FILE as OWN_SPLIT_FILE
 from compbench_jax.splits.own import OwnSplit
 from compbench_jax.splits.pretraining import Pretraining
@@ -64,8 +64,9 @@ CONTROLS: dict[str, type[Task]] = {control.kind: control for control in (Control
 REFERENCES: dict[str, type[Task]] = {RandomFrames.kind: RandomFrames}
 """Tasks for data sets of any molecules, by name; they are none of the benchmark's."""
 
-VARIANTS: dict[str, type[Task]] = {variant.kind: variant for variant in (Pretraining, FewShot)}
-"""Other trainings of a task, by name: on everything else before it, on a few frames of its OOD molecules too."""
+VARIANTS: dict[str, type[Task]] = {variant.kind: variant for variant in (Pretraining, FewShot, Contacts)}
+"""Other trainings of a task, by name: on everything else before it, on a few frames of its OOD molecules too, on close
+pairs of its training molecules too."""
 
 
 def get_task(text: str, files: bool = True) -> Task:
@@ -74,7 +75,7 @@ def get_task(text: str, files: bool = True) -> Task:
     ``chain_extension``, ``fragment_duplication[NH2]``, ``fragment_combination[OH,COOH]``,
     ``control_random(fragment_fusion)``, ``control_random(chain_extension,seed=3)``,
     ``oracle(chain_extension[diacid])``, ``few_shot(chain_extension,frames=20)``,
-    ``pretraining(chain_extension)``, ``random_frames`` (of any molecules),
+    ``pretraining(chain_extension)``, ``contacts(fragment_duplication)``, ``random_frames`` (of any molecules),
     ``split(FILE.json)`` (a split of one's own),
     ``FILE.py:CLASS`` or ``FILE.py:CLASS[PARAMETER,…]`` (a task of one's own). Without brackets the defaults hold.
     ``get_task(task.name) == task`` for every task that is not in a file.

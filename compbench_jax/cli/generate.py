@@ -3,13 +3,16 @@
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 
 from compbench_jax.errors import CompBenchError
 from compbench_jax.labelling.settings import PRESETS, SamplingSettings
+
+if TYPE_CHECKING:
+    from compbench_jax.molecules.molecule import Molecule
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,12 @@ class Arguments:
 
     molecules: tuple[str, ...] = ()
     """Only these molecules, each by name, SMILES or InChIKey. Without it: the whole registry."""
+
+    task: str | None = None
+    """Only the molecules of this task, e.g. fragment_duplication."""
+
+    pairs: int = 0
+    """Frames of each pair of training molecules of the --task, their fragments in contact, for `contacts(TASK)`."""
 
     registry: Literal["core", "extended"] = "core"
     """Registry to take the molecules from: core (118) or extended (262)."""
@@ -103,6 +112,15 @@ def resolve_part(text: str | None) -> tuple[int, int] | None:
     return int(pieces[0]), int(pieces[1])
 
 
+def sides_of(task: str, molecules: "tuple[Molecule, ...]") -> "list[tuple[Molecule, ...]]":
+    """The training molecules of a task among these, and its OOD molecules."""
+    from compbench_jax.molecules.graph import molecular_graph
+    from compbench_jax.tasks import get_task
+
+    chosen = get_task(task).molecules([molecular_graph(molecule) for molecule in molecules])
+    return [tuple(molecules[k] for k in side) for side in (chosen.train, chosen.ood)]
+
+
 def run(arguments: Arguments) -> None:
     """Make the store."""
     from compbench_jax.cli.progress import job_progress
@@ -123,8 +141,19 @@ def run(arguments: Arguments) -> None:
     registry = core_registry() if arguments.registry == "core" else extended_registry()
     chosen = {find_molecule(text).inchikey for text in arguments.molecules}
     molecules = tuple(m for m in (extended_registry() if chosen else registry) if not chosen or m.inchikey in chosen)
-    plan = Plan(arguments.out, molecules, arguments.level, settings, arguments.preset)
-    console.print(f"{len(molecules)} molecules, {executor.description}, {arguments.level}")
+    paired = ()
+    if arguments.task is not None:
+        trained, tested = sides_of(arguments.task, molecules)
+        molecules = tuple(m for m in molecules if m in (*trained, *tested))
+        paired = trained
+    if arguments.pairs < 0 or (arguments.pairs and not paired):
+        raise CompBenchError(
+            f"--pairs {arguments.pairs}: give a number of frames, and a --task whose molecules to pair"
+        )
+    plan = Plan(arguments.out, molecules, arguments.level, settings, arguments.preset, paired, arguments.pairs)
+    pairs = len(plan.everything) - len(molecules)
+    what = f"{len(molecules)} molecules" + (f", {pairs} pairs" if pairs else "")
+    console.print(f"{what}, {executor.description}, {arguments.level}")
     for path in arguments.reuse:
         console.print(f"{path}: {take_over(plan, path)} segments taken over")
     with job_progress(console, "segments") as progress:
@@ -137,7 +166,4 @@ def run(arguments: Arguments) -> None:
         console.print(f"part {arguments.part} is made: run the same command without --part when all parts are")
         return
     n_frames = manifest.files["energy.npy"].shape[0]
-    console.print(
-        f"{arguments.out}: {n_frames} frames of {len(manifest.molecules)} molecules, "
-        f"{len(manifest.rejected)} trajectories rejected"
-    )
+    console.print(f"{arguments.out}: {n_frames} frames of {what}, {len(manifest.rejected)} trajectories rejected")

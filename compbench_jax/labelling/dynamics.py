@@ -1,4 +1,4 @@
-"""One segment: Langevin dynamics from a conformer, its frames labelled."""
+"""One segment: Langevin dynamics from a conformer, or from a pair of them in contact, its frames labelled."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +10,8 @@ from compbench_jax.labelling.bonds import changed_bond
 from compbench_jax.labelling.integrator import BAOAB
 from compbench_jax.labelling.levels import Level
 from compbench_jax.labelling.settings import SamplingSettings
-from compbench_jax.molecules.conformers import conformer
 from compbench_jax.molecules.molecule import MolecularGraph
+from compbench_jax.molecules.pairs import start_geometry
 
 SET_CODES = {"primary": 0, "secondary": 1}
 
@@ -88,7 +88,7 @@ def _attempt(
     from ase.md.velocitydistribution import thermalize_momenta
 
     conformer_seed, dynamics_seed = seeds.spawn(2)
-    start = conformer(graph.molecule, int(conformer_seed.generate_state(1)[0] % 2**31))
+    start = start_geometry(graph.molecule, int(conformer_seed.generate_state(1)[0] % 2**31))
     rng = np.random.default_rng(dynamics_seed)
     atoms = Atoms(graph.numbers, start, calculator=level.calculator(settings.scf_looseness))
     # The conformer is near a minimum and holds no potential energy. Twice the temperature in the velocities gives each

@@ -56,8 +56,8 @@ class SamplingJob:
 
     @property
     def size(self) -> int:
-        """Carbons of the molecule."""
-        return self.molecule.n or 0
+        """Length of the SMILES, which grows with the molecule, and of a pair is that of both."""
+        return len(self.molecule.smiles)
 
     def perform(self) -> None:
         """Sample and label the segment and write its file."""

@@ -30,6 +30,11 @@ class Molecule:
     n: int | None = None
     ends: tuple[str, str] | None = None
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """SMILES of each molecule of the record: two for a pair (:mod:`compbench_jax.molecules.pairs`)."""
+        return tuple(self.smiles.split("."))
+
 
 @dataclass(frozen=True, eq=False)
 class MolecularGraph:

@@ -127,6 +127,9 @@ def audit_split(
 ) -> Audit:
     """Audit a split. Takes seconds: the contacts are looked for in every training and OOD frame.
 
+    Pairs of training molecules count by their contacts, within and between the molecules. They have no environments and
+    compositions that their molecules lack, so that the other rows are of the molecules alone.
+
     Args:
         store: where the frames are.
         split: its four sets; none may be empty.
@@ -147,7 +150,8 @@ def audit_split(
         )
     if layers is not None and layers < 1:
         raise TaskError(f"{layers} layers: give 1 or more")
-    train = [store.graphs[m] for m in molecules_of(store, split.train)]
+    trained = [store.graphs[m] for m in molecules_of(store, split.train)]
+    train = [graph for graph in trained if len(graph.molecule.parts) == 1] or trained
     ood = [store.graphs[m] for m in molecules_of(store, split.ood_test)]
     in_sets = np.concatenate(list(split.parts().values()))
     frames_disjoint = len(np.unique(in_sets)) == len(in_sets)

@@ -114,10 +114,14 @@ def check_split(store: FrameStore, split: Split) -> None:
 
 
 def shared_molecules(store: FrameStore, frames: np.ndarray, others: np.ndarray) -> tuple[str, ...]:
-    """Names of the molecules of ``others`` that occur in ``frames`` too, by InChIKey, in store order."""
-    keys = {store.graphs[m].molecule.inchikey for m in np.unique(store.molecule[frames])}
+    """Names of the molecules of ``others`` that occur in ``frames`` too, alone (by InChIKey) or in a pair (by SMILES),
+    in store order.
+    """
+    own = [store.graphs[m].molecule for m in np.unique(store.molecule[frames])]
+    keys = {molecule.inchikey for molecule in own}
+    keys |= {part for molecule in own if len(molecule.parts) > 1 for part in molecule.parts}
     molecules = (store.graphs[m].molecule for m in np.unique(store.molecule[others]))
-    return tuple(molecule.name for molecule in molecules if molecule.inchikey in keys)
+    return tuple(molecule.name for molecule in molecules if {molecule.inchikey, molecule.smiles} & keys)
 
 
 def repeated(values: np.ndarray) -> np.ndarray:

@@ -1,18 +1,28 @@
-"""Controls of a task: what of an OOD error is size, what is amount of data, and how many labels mend it."""
+"""Controls of a task: what of an OOD error is size, data, lack of labels, or contacts that no single molecule has."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from compbench_jax.errors import TaskError
 from compbench_jax.molecules.molecule import MolecularGraph
-from compbench_jax.splits.checks import MoleculeSplit
-from compbench_jax.splits.frames import oracle_split
+from compbench_jax.splits.checks import MoleculeSplit, check_split
+from compbench_jax.splits.frames import frames_of, oracle_split
 from compbench_jax.splits.split import Split
 from compbench_jax.splits.task import Task
 from compbench_jax.store.store import FrameStore
+
+
+def refuse_control(kind: str, task: Task) -> None:
+    """Refuse a control of a control.
+
+    Raises:
+        TaskError: the task is one.
+    """
+    if isinstance(task, ControlRandom | Oracle | FewShot | Contacts):
+        raise TaskError(f"{kind}({task.name}): a control of a control: name the task itself")
 
 
 @dataclass(frozen=True)
@@ -40,8 +50,7 @@ class ControlRandom(Task, control=True):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be split at random."""
-        if isinstance(self.task, ControlRandom | Oracle | FewShot):
-            raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
+        refuse_control(self.kind, self.task)
         if self.seed < 0:
             raise TaskError(f"{self.kind}({self.task.name}): seed {self.seed} is negative: give 0 or more")
 
@@ -93,8 +102,7 @@ class Oracle(Task, control=True):
 
     def __post_init__(self) -> None:
         """Refuse an oracle of a control."""
-        if isinstance(self.task, ControlRandom | Oracle | FewShot):
-            raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
+        refuse_control(self.kind, self.task)
 
     @property
     def name(self) -> str:
@@ -136,8 +144,7 @@ class FewShot(Task, control=True):
 
     def __post_init__(self) -> None:
         """Refuse a control of a control, and no frames."""
-        if isinstance(self.task, ControlRandom | Oracle | FewShot):
-            raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
+        refuse_control(self.kind, self.task)
         if self.frames < 1:
             raise TaskError(f"{self.kind}({self.task.name}): frames {self.frames}: give 1 or more")
 
@@ -153,3 +160,58 @@ class FewShot(Task, control=True):
     def split(self, store: FrameStore) -> Split:
         """The four sets of frames; their ``molecule_disjoint`` is False."""
         return oracle_split(store, self.name, self.molecules(store.graphs), self.frames)
+
+
+@dataclass(frozen=True)
+class Contacts(Task, control=True):
+    """A task that trains on pairs of its training molecules in contact, too: what do unseen contacts cost?
+
+    No molecule of a pair is one of the OOD molecules, whose environments stay unseen. What training gains is what their
+    fragments do to each other when they are close. Validation, ID test and OOD test are the task's own. At equal steps
+    it sees each frame of a single molecule less often. The data set must hold pairs
+    (``compbench generate --task TASK --pairs FRAMES``).
+
+    Attributes:
+        task: whose training molecules these are.
+    """
+
+    kind: ClassVar[str] = "contacts"
+    principle: ClassVar[str] = "control: contacts"
+    question: ClassVar[str] = "How large is the error once close pairs of the training molecules are trained on?"
+    trained_on: ClassVar[str] = "the task's molecules, alone and in close pairs"
+    tested_on: ClassVar[str] = "the task's OOD molecules"
+
+    task: Task
+
+    def __post_init__(self) -> None:
+        """Refuse a control of a control."""
+        refuse_control(self.kind, self.task)
+
+    @property
+    def name(self) -> str:
+        """``contacts(TASK)``."""
+        return f"{self.kind}({self.task.name})"
+
+    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
+        """The task's two sides."""
+        return self.task.molecules(graphs)
+
+    def split(self, store: FrameStore) -> Split:
+        """The task's four sets of frames, the primary frames of the pairs added to train.
+
+        Raises:
+            TaskError: as :meth:`Task.split`, or the data set has no pairs of training molecules.
+        """
+        alone = self.task.split(store)
+        trained = {store.graphs[m].molecule.smiles for m in np.unique(store.molecule[alone.train])}
+        parts = [graph.molecule.parts for graph in store.graphs]
+        pairs = [m for m, molecules in enumerate(parts) if len(molecules) > 1 and trained.issuperset(molecules)]
+        if not pairs:
+            raise TaskError(
+                f"{self.name}: {store.path} has no pairs of the training molecules: use data/pairs, or generate a data "
+                f"set with --task {self.task.name} --pairs 30"
+            )
+        train = np.sort(np.concatenate([alone.train, frames_of(store, pairs, "primary")]))
+        split = replace(alone, task=self.name, train=train)
+        check_split(store, split)
+        return split

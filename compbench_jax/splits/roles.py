@@ -3,12 +3,13 @@
 import re
 from typing import Literal, get_args
 
-Role = Literal["task", "control", "oracle", "few_shot", "pretraining"]
+Role = Literal["task", "control", "oracle", "few_shot", "contacts", "pretraining"]
 ROLES: tuple[Role, ...] = get_args(Role)
 KINDS: dict[str, Role] = {
     "control_random": "control",
     "oracle": "oracle",
     "few_shot": "few_shot",
+    "contacts": "contacts",
     "pretraining": "pretraining",
 }
 """Roles of the names that wrap another task."""

@@ -1,8 +1,10 @@
 """Generating a store: shards over workers, resumed where they are, then assembled."""
 
+import itertools
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,17 @@ from compbench_jax.labelling.sampling_job import SamplingJob
 from compbench_jax.labelling.settings import SamplingSettings
 from compbench_jax.molecules.graph import molecular_graph
 from compbench_jax.molecules.molecule import Molecule
+from compbench_jax.molecules.pairs import pair_of
 from compbench_jax.store.manifest import MANIFEST, Manifest, read_manifest
 from compbench_jax.store.store import SETS, FrameStore, open_store
 from compbench_jax.store.target import SHARDS, check_target, remove_shards, shards_in, writing
 from compbench_jax.store.writer import Trajectory, write_store
+
+PAIR_SEGMENT = 5
+"""Frames of a pair from one placement."""
+
+PAIR_FRAMES = "pair_frames"
+"""Setting in the manifest of a data set that has pairs."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,8 @@ class Plan:
         level: name of the level of theory.
         settings: how.
         preset: name of the preset the settings came from, for the record.
+        paired: molecules of which every two, and each with itself, are sampled in contact, too: primary frames only.
+        pair_frames: of each pair, :data:`PAIR_SEGMENT` from one placement.
     """
 
     out: Path
@@ -41,20 +52,30 @@ class Plan:
     level: str
     settings: SamplingSettings
     preset: str
+    paired: tuple[Molecule, ...] = ()
+    pair_frames: int = 0
+
+    @cached_property
+    def everything(self) -> tuple[Molecule, ...]:
+        """The molecules, then the pairs."""
+        pairs = itertools.combinations_with_replacement(self.paired, 2) if self.pair_frames else ()
+        return (*self.molecules, *(pair_of(*pair) for pair in pairs))
 
     def jobs(self) -> list[SamplingJob]:
         """One job a segment, in the order of the store."""
         folder = str(self.out.resolve() / SHARDS)  # workers of a cluster start in folders of their own
+        of_pair = [min(PAIR_SEGMENT, self.pair_frames - k) for k in range(0, self.pair_frames, PAIR_SEGMENT)]
         return [
             SamplingJob(folder, molecule, self.level, self.settings, set, segment, n_frames)
-            for molecule in self.molecules
-            for set in SETS
-            for segment, n_frames in enumerate(self.settings.segments(set))
+            for k, molecule in enumerate(self.everything)
+            for set in (SETS if k < len(self.molecules) else SETS[:1])
+            for segment, n_frames in enumerate(self.settings.segments(set) if k < len(self.molecules) else of_pair)
         ]
 
     def manifest_settings(self) -> dict[str, Any]:
         """The settings as the manifest records them."""
-        return {"preset": self.preset, **asdict(self.settings)}
+        settings = {"preset": self.preset, **asdict(self.settings)}
+        return settings | ({PAIR_FRAMES: self.pair_frames} if self.pair_frames else {})
 
 
 def is_complete(plan: Plan) -> bool:
@@ -69,7 +90,7 @@ def is_complete(plan: Plan) -> bool:
     same = (
         manifest.settings == plan.manifest_settings()
         and manifest.level == get_level(plan.level).describe()
-        and manifest.molecules == plan.molecules
+        and manifest.molecules == plan.everything
     )
     if not same:
         raise DataError(
@@ -148,7 +169,9 @@ def take_over(plan: Plan, path: Path) -> int:
         raise DataError(f"{path} has labels of another level of theory or version than {plan.level}: leave it out")
     # A setting that an older version did not have stood at what is now its default.
     defaults = asdict(SamplingSettings())
-    other, own = ({**defaults, **s, "preset": ""} for s in (store.manifest.settings, plan.manifest_settings()))
+    other, own = (
+        {**defaults, **s, "preset": "", PAIR_FRAMES: 0} for s in (store.manifest.settings, plan.manifest_settings())
+    )
     if other != own:
         names = ", ".join(sorted(name for name in {*other, *own} if other.get(name) != own.get(name)))
         raise DataError(f"{path} was sampled with other settings ({names}): leave it out, or give the same settings")
@@ -208,7 +231,7 @@ def part_of(jobs: Sequence[SamplingJob], k: int, n: int) -> list[SamplingJob]:
 
 def assemble(plan: Plan, jobs: Sequence[SamplingJob]) -> Manifest:
     """Write the store from its shards."""
-    index = {molecule.inchikey: i for i, molecule in enumerate(plan.molecules)}
+    index = {molecule.inchikey: i for i, molecule in enumerate(plan.everything)}
     trajectories: list[Trajectory] = []
     rejected: list[dict[str, Any]] = []
     for job in jobs:
@@ -232,7 +255,7 @@ def assemble(plan: Plan, jobs: Sequence[SamplingJob]) -> Manifest:
         )
     level = get_level(plan.level)
     manifest = Manifest(
-        molecules=plan.molecules,
+        molecules=plan.everything,
         n_atoms=(),
         n_bonds=(),
         level=level.describe(),
@@ -244,4 +267,4 @@ def assemble(plan: Plan, jobs: Sequence[SamplingJob]) -> Manifest:
             **{name: metadata.version(name) for name in ("compbench_jax", "numpy", "ase", "rdkit", *level.packages)},
         },
     )
-    return write_store(plan.out, manifest, [molecular_graph(m) for m in plan.molecules], trajectories)
+    return write_store(plan.out, manifest, [molecular_graph(m) for m in plan.everything], trajectories)

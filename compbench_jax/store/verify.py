@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from compbench_jax.errors import CompBenchError, DataError
 from compbench_jax.labelling.bonds import changed_bond
 from compbench_jax.labelling.levels import Level, level_described_by
+from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.store.store import SETS, FrameStore, not_finite
 
 ENERGY_TOLERANCE = 1e-5
@@ -85,18 +88,33 @@ def check_molecules(store: FrameStore) -> Check:
                 f"{molecule.name}: atoms, bonds or keys do not belong to {molecule.smiles}",
             )
     present, first = np.unique(store.molecule, return_index=True)
-    frames = [slice(store.offsets[k], store.offsets[k + 1]) for k in first]
-    geometries = [
-        (store.graphs[m].numbers, np.asarray(store.positions[rows], np.float64))
-        for m, rows in zip(present, frames, strict=True)
-    ]
-    for index, found in zip(present, identify_many(geometries), strict=True):
-        molecule = store.graphs[index].molecule
+    geometries, owners = [], []
+    for m, frame in zip(present, first, strict=True):
+        graph, positions = store.graphs[m], store.positions[store.offsets[frame] : store.offsets[frame + 1]]
+        for atoms in atoms_of_parts(graph):
+            geometries.append((graph.numbers[atoms], np.asarray(positions[atoms], np.float64)))
+            owners.append(m)
+    perceived: dict[int, list[str]] = {}
+    for m, found in zip(owners, identify_many(geometries), strict=True):
+        molecule = store.graphs[m].molecule
         if isinstance(found, DataError):
             return Check("molecules", False, f"{molecule.name}: its first frame is no such molecule ({found})")
-        if found.molecule.inchikey != molecule.inchikey:
+        if len(molecule.parts) == 1 and found.molecule.inchikey != molecule.inchikey:
             return Check("molecules", False, f"{molecule.name}: its first frame is {found.molecule.name}")
+        perceived.setdefault(m, []).append(found.molecule.smiles)
+    for m, parts in perceived.items():
+        molecule = store.graphs[m].molecule
+        if len(molecule.parts) > 1 and sorted(parts) != sorted(molecule.parts):
+            return Check("molecules", False, f"{molecule.name}: its first frame is {' + '.join(parts)}")
     return Check("molecules", True, f"{len(store.graphs)} molecules, {len(present)} perceived from a frame")
+
+
+def atoms_of_parts(graph: MolecularGraph) -> list[np.ndarray]:
+    """Atoms of each molecule of a graph: all of them, or two groups for a pair."""
+    i, j = graph.bonds.T
+    bonded = coo_array((np.ones(len(i)), (i, j)), shape=(graph.n_atoms, graph.n_atoms))
+    count, part = connected_components(bonded, directed=False)
+    return [np.flatnonzero(part == k) for k in range(count)]
 
 
 def _sorted_rows(array: np.ndarray) -> np.ndarray:

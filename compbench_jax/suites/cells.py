@@ -254,6 +254,14 @@ SUITES: Mapping[str, Suite] = {
         controlled=("mace",),
         frames=1000,
     ),
+    "contacts": Suite(
+        "MACE on di-acids, without and with close pairs of mono-acids in training, in equal steps",
+        "data/pairs",
+        ("fragment_duplication", "contacts(fragment_duplication)"),
+        4.0,
+        ("mace",),
+        frames=1000,
+    ),
     "paper": Suite(
         "the published sizes on a GPU, five seeds at once",
         "data/standard",

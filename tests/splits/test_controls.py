@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compbench_jax.errors import TaskError
-from compbench_jax.splits.controls import ControlRandom, FewShot, Oracle
+from compbench_jax.splits.audit import audit_split
+from compbench_jax.splits.checks import shared_molecules
+from compbench_jax.splits.controls import Contacts, ControlRandom, FewShot, Oracle
 from compbench_jax.splits.families import choose
 from compbench_jax.splits.task import Task
 
@@ -124,3 +126,49 @@ def test_a_few_frames_of_every_unseen_molecule(graphs, make_store):
         FewShot(task, 0)
     with pytest.raises(TaskError, match="a control of a control"):
         FewShot(Oracle(task), 3)
+
+
+def paired(make_graph, first, second):
+    """A graph of two chains of n atoms, ends O, and the SMILES of both."""
+    bonds = [[i, i + 1] for i in range(first + second - 1) if i != first - 1]
+    numbers = [8, *[6] * (first - 1), 8, *[6] * (second - 1)]
+    graph = make_graph(f"m{first}.m{second}", [1] * (first + second), bonds, numbers)
+    return replace(graph, molecule=replace(graph.molecule, family=None, n=None, ends=None))
+
+
+def test_pairs_of_trained_molecules_are_trained_on_too(make_graph, make_store):
+    graphs = [make_graph(f"m{n}", [1] * n) for n in (3, 4, 8)]
+    pairs = [paired(make_graph, *sizes) for sizes in ((3, 3), (3, 4), (4, 8))]
+    store = make_store([*graphs, *pairs], frames=[(4, 3)] * 3 + [(5, 0)] * 3)
+    task = ShortToLong()
+    alone, split = task.split(store), Contacts(task).split(store)
+    assert split.task == "contacts(own(short_to_long[5]))" and split.molecule_disjoint
+    added = store.molecule[np.setdiff1d(split.train, alone.train)]
+    # Not the last one, which holds an OOD molecule.
+    assert sorted(set(added)) == [3, 4] and len(added) == 10 and set(alone.train) < set(split.train)
+    for part in ("validation", "id_test", "ood_test"):
+        np.testing.assert_array_equal(getattr(split, part), getattr(alone, part))
+    with pytest.raises(TaskError, match="has no pairs of the training molecules: use data/pairs"):
+        Contacts(task).split(make_store(graphs))
+    with pytest.raises(TaskError, match="a control of a control"):
+        Contacts(Oracle(task))
+    # A pair gives away the molecules that it is made of.
+    leaking = np.flatnonzero(store.molecule == 5)
+    assert shared_molecules(store, leaking, alone.ood_test) == ("m8",)
+    assert shared_molecules(store, split.train, alone.ood_test) == ()
+
+
+def test_the_audit_of_pairs_is_that_of_their_molecules_but_for_contacts(make_graph, make_store):
+    trained = [make_graph(f"m{n}", [1] * n, numbers=[8] + [6] * (n - 1)) for n in (3, 4)]
+    tested = make_graph("m8", [1] * 8, numbers=[8, 6, 6, 6, 6, 6, 6, 8])
+    folded = np.array([[x, y, 0.0] for y in (0, 2) for x in ((0, 1.5, 3, 4.5) if y == 0 else (4.5, 3, 1.5, 0))])
+    close = np.array([[x, y, 0.0] for y in (0, 3) for x in (0, 1.5, 3)])
+    store = make_store(
+        [*trained, tested, paired(make_graph, 3, 3)], frames=[(4, 3)] * 3 + [(5, 0)],
+        positions={(2, "primary"): [folded] * 4, (3, "primary"): [close] * 5},
+    )  # fmt: skip
+    task = ShortToLong()
+    alone, together = (audit_split(store, item.split(store), draws=5) for item in (task, Contacts(task)))
+    assert "O(C) O(C)" in alone.novel_contact_types and "O(C) O(C)" not in together.novel_contact_types
+    assert together.profile == alone.profile and together.composition == alone.composition
+    assert together.sets["train"].molecules == ("m3", "m4", "m3.m3") and not together.failures

@@ -105,6 +105,32 @@ def test_what_another_store_has_is_taken_over_byte_for_byte(finished, tmp_path):
         np.testing.assert_array_equal(here[: len(there)], there)
 
 
+def test_pairs_are_sampled_with_their_molecules(finished, tmp_path):
+    from compbench_jax.store.verify import verify
+
+    plan = dataclasses.replace(finished, out=tmp_path / "pairs", paired=(finished.molecules[1],), pair_frames=7)
+    assert [job.n_frames for job in plan.jobs()][-2:] == [5, 2]
+    assert take_over(plan, finished.out) == 8
+    generate(plan, ProcessExecutor(1), quiet, quiet)
+    store = open_store(plan.out, checksums=True)
+    pair = store.graphs[-1].molecule
+    assert pair.name == "ethanol + ethanol" and store.manifest.settings["pair_frames"] == 7
+    frames = store.select(2, "primary")
+    assert len(frames) == 7 == len(store.molecule[store.molecule == 2]) and set(store.segment[frames]) == {0, 1}
+    positions = store.gather(frames).positions.reshape(7, 18, 3)
+    # Hydrogens of one molecule and oxygens of the other are close, and each molecule is whole.
+    assert all(check.passed for check in verify(store, sample=3, seed=0) if check.name != "kinetic temperature")
+    apart = np.linalg.norm(positions[:, :, None] - positions[:, None], axis=-1)
+    oxygens = np.flatnonzero(store.graphs[-1].numbers == 8)
+    assert (apart[:, oxygens[0], oxygens[1]] < 6).all()
+    whole = {p.name: p.read_bytes() for p in plan.out.iterdir() if p.is_file()}
+    generate(plan, ProcessExecutor(1), lambda *_: pytest.fail("nothing was to be done"), quiet)
+    generate(dataclasses.replace(plan, out=tmp_path / "again"), ProcessExecutor(2), quiet, quiet)
+    assert contents(tmp_path / "again") == whole
+    with pytest.raises(DataError, match="other settings"):
+        generate(dataclasses.replace(plan, pair_frames=8), ProcessExecutor(1), quiet, quiet)
+
+
 def test_nothing_is_taken_over_from_other_settings_or_levels(finished, tmp_path):
     other = Plan(tmp_path / "o", finished.molecules, "gfn2-xtb", dataclasses.replace(TINY, temperature=310.0), "mini")
     with pytest.raises(DataError, match=r"other settings \(temperature\)"):

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from compbench_jax.labelling.settings import PRESETS
+from compbench_jax.splits.contacts import contact_pairs
+from compbench_jax.splits.controls import Contacts
 from compbench_jax.store.published import PUBLISHED
 from compbench_jax.store.store import open_store
 from compbench_jax.store.verify import verify
+from compbench_jax.tasks import get_task
 
 DATA = Path(__file__).parents[2] / "data"
-MEGABYTES = {"mini": 6, "standard": 36, "pbe_mini": 3}
+MEGABYTES = {"mini": 6, "standard": 36, "pairs": 5, "pbe_mini": 3}
 FAMILIES = {"alkane", "alcohol", "amine", "aldehyde", "acid", "diol", "diamine", "dialdehyde", "diacid", "amino acid"}
 
 
@@ -57,3 +60,21 @@ def test_dft_labels_are_of_geometries_of_the_mini_set():
         pairs = zip(own.positions.reshape(own.n_frames, -1), own.forces.reshape(own.n_frames, -1), strict=True)
         errors = np.concatenate([forces - tight[frame.tobytes()] for frame, forces in pairs])
         assert 0.05 < np.abs(errors).mean() < 0.6
+
+
+def test_pairs_are_of_two_acids_in_contact_and_the_molecules_are_those_of_the_standard_set():
+    standard, store = open_store(DATA / "standard"), open_store(DATA / "pairs")
+    alone = [m for m, graph in enumerate(store.graphs) if len(graph.molecule.parts) == 1]
+    acids = {store.graphs[m].molecule.smiles for m in alone if store.graphs[m].molecule.family == "acid"}
+    pairs = [graph.molecule.parts for graph in store.graphs[len(alone) :]]
+    assert len(alone) == 12 and len(acids) == 6 and len({tuple(sorted(parts)) for parts in pairs}) == len(pairs) == 21
+    assert acids.issuperset(part for parts in pairs for part in parts)
+    place = {graph.molecule.inchikey: m for m, graph in enumerate(standard.graphs)}
+    for m in alone:
+        own = store.gather(np.flatnonzero(store.molecule == m))
+        there = standard.gather(np.flatnonzero(standard.molecule == place[store.graphs[m].molecule.inchikey]))
+        for key in ("positions", "forces", "energy"):
+            np.testing.assert_array_equal(getattr(own, key), getattr(there, key))
+    task = get_task("fragment_duplication")
+    without, together = (contact_pairs(store, item.split(store).train) for item in (task, Contacts(task)))
+    assert ("C(COO)", "C(COO)") in together - without and ("H(O)", "O(C)") in together

@@ -62,7 +62,7 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
     assert list(ALL_TASKS) == [*TASKS, *EXPERIMENTS, *EXTENSIONS]
     assert (*TASKS, "fragment_fission") == MAIN_TASKS
     assert list(CONTROLS) == ["control_random", "oracle"]
-    assert list(VARIANTS) == ["pretraining", "few_shot"]
+    assert list(VARIANTS) == ["pretraining", "few_shot", "contacts"]
 
 
 @pytest.mark.parametrize(
