@@ -28,6 +28,9 @@ class Arguments:
     figures: Path | None = None
     """Folder to draw the figures into (png)."""
 
+    only: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Figure to draw, e.g. few_shot; can be given several times. Without it: all that there are results for."""
+
     tables: Path | None = None
     """Folder to write every table into (NAME.csv), with a column for each number."""
 
@@ -53,10 +56,11 @@ def run(arguments: Arguments) -> None:
     if not arguments.page and arguments.figures is None and arguments.tables is None:
         print("\n\n".join(f"## {name}\n\n{text}" for name, text in blocks.items()))
     if arguments.figures is not None:
-        for path in draw_findings(found, arguments.figures):
+        for path in draw_findings(found, arguments.figures, arguments.only):
             print(path)
-        main = [ALL_TASKS[kind].from_parameters([]) for kind in MAIN_TASKS]
-        print(draw_summary(found, main, arguments.figures / "summary.png"))
+        if not arguments.only:
+            main = [ALL_TASKS[kind].from_parameters([]) for kind in MAIN_TASKS]
+            print(draw_summary(found, main, arguments.figures / "summary.png"))
     if arguments.tables is not None:
         for name, text in blocks.items():
             if name not in (*DEFINITIONS, "commands") and (table := csv_of(text)) is not None:

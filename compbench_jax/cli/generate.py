@@ -141,7 +141,7 @@ def run(arguments: Arguments) -> None:
     registry = core_registry() if arguments.registry == "core" else extended_registry()
     chosen = {find_molecule(text).inchikey for text in arguments.molecules}
     molecules = tuple(m for m in (extended_registry() if chosen else registry) if not chosen or m.inchikey in chosen)
-    paired = ()
+    paired: tuple[Molecule, ...] = ()
     if arguments.task is not None:
         trained, tested = sides_of(arguments.task, molecules)
         molecules = tuple(m for m in molecules if m in (*trained, *tested))

@@ -16,6 +16,8 @@ MARKERS = "osD^vPX<>*"
 FORMATS = (".png", ".pdf", ".svg")
 DPI = 150
 MEV = 1000.0
+LONG = 2000.0
+"""Ratio of the ends of a logarithmic axis from which on its marks would overlap."""
 
 
 def new_figure(path: Path, width: float, height: float) -> Any:
@@ -46,11 +48,12 @@ def check_format(path: Path) -> None:
 
 
 def plain_log_ticks(axis: Any) -> None:
-    """Mark a logarithmic axis at 1, 2 and 5 of every decade, in plain numbers."""
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    """Mark a logarithmic axis at 1, 2 and 5 of every decade, a long one at 1, in plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(ScalarFormatter())
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > LONG * low else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 

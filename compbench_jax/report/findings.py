@@ -11,6 +11,7 @@ from compbench_jax.evaluation.breakdowns import BREAKDOWNS
 from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.report.curves import match
 from compbench_jax.report.drawing import MEV
+from compbench_jax.report.findings_data import divergences, paired, priors, rank_correlations, setting, shots
 from compbench_jax.report.findings_material import (
     LEARNT,
     NOTHING,
@@ -353,6 +354,46 @@ def pretraining(found: Material) -> str:
     return markdown(headings, lines, 2)
 
 
+def few_shot(found: Material) -> str:
+    """OOD force MAE with more and more labelled frames of each OOD molecule."""
+    curves = shots(found)
+    numbers = sorted({frames for curve in curves for frames in curve.rows})
+    lines = []
+    for curve in curves:
+        rows = [curve.zero, *(curve.rows.get(frames) for frames in numbers), curve.oracle]
+        values = [None if row is None else row.estimate("ood").value for row in rows]
+        cells = [significant(None if value is None else MEV * value) for value in values]
+        lines.append([f"`{curve.task}`", curve.model, *cells])
+    return markdown(("task", "potential", "0", *map(str, numbers), "oracle"), lines, 2)
+
+
+def prior(found: Material) -> str:
+    """The same potential without and with a prior."""
+    lines = [[f"`{row.task}`", str(setting(row, "preset")), pair(without), pair(row)] for without, row in priors(found)]
+    return markdown(("task", "potential", "without prior", "with prior"), lines, 2)
+
+
+def pairs(found: Material) -> str:
+    """The same potential trained on a task's molecules alone, and in close pairs, too."""
+    lines = [[f"`{alone.task}`", row.model, pair(alone), pair(row)] for alone, row in paired(found)]
+    return markdown(("task", "potential", "trained on molecules alone", "and on close pairs of them"), lines, 2)
+
+
+def divergence(found: Material) -> str:
+    """Divergence of the atom environments of each split by radius, and the median OOD / ID."""
+    splits = divergences(found)
+    radii = list(splits[0].by_radius) if splits else []
+    lines = [
+        [f"`{item.task}`", *(f"{value:.3f}" for value in item.by_radius.values()),
+         significant(statistics.median(item.ratios))]
+        for item in splits
+    ]  # fmt: skip
+    correlations = rank_correlations(splits)
+    if correlations:
+        lines.append(["rank correlation with OOD / ID", *(f"{value:.2f}" for value in correlations.values()), "–"])
+    return markdown(("split", *(f"D_C, radius {k}" for k in radii), "OOD / ID, median"), lines)
+
+
 def energies(found: Material) -> str:
     """Energy errors three ways, in meV per atom; marked where training does not determine total energies."""
     lines = []
@@ -400,6 +441,10 @@ BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "gaps": gaps,
     "ranks": ranks,
     "pretraining": pretraining,
+    "few_shot": few_shot,
+    "prior": prior,
+    "pairs": pairs,
+    "divergence": divergence,
     "energies": energies,
     "metrics": metrics,
     "breakdowns": breakdowns,

@@ -1,63 +1,95 @@
-"""The figures of docs/findings.md: potentials across tasks, ratios, lengths, training, distances, gaps."""
+"""The figures of docs/findings.md, each drawn where there are results for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compbench_jax.errors import RunError
 from compbench_jax.report.charts import PALETTE
 from compbench_jax.report.drawing import COLOURS, MARKERS, MEV, bars, new_figure, plain_log_ticks, save_figure
+from compbench_jax.report.ensemble_charts import PARTS
 from compbench_jax.report.figure import stretches
+from compbench_jax.report.findings_data import Shots, divergences, energy_ratios, ensembles, priors, setting, shots
 from compbench_jax.report.findings_material import LEARNT, Material, mean_curve, mean_of
 from compbench_jax.report.leaderboard import METRIC, Row, models_of, tasks_of
 from compbench_jax.report.overview import overview_figure
+from compbench_jax.splits.roles import inner_task
 
-Panels = dict[str, list[Row]]
+Panels = dict[str, list[Any]]
+"""What is drawn in each panel, by its title."""
 RATIOS = (1, 2, 4, 8)
 """Lines of equal OOD / ID in figures of one against the other."""
 BAND = 0.8
 """Part of a task's band that its potentials occupy."""
 LEGEND_WIDTH = 1.35
 """Inches of an entry of a legend, the longest name of a potential among them."""
+RADIUS = 1
+"""Bonds of the atom environments whose divergence is drawn: at this radius it orders the tasks as their errors do."""
 
 
-def draw_findings(found: Material, folder: Path) -> list[Path]:
-    """Draw all figures that there are results for.
+def draw_findings(found: Material, folder: Path, only: Collection[str] = ()) -> list[Path]:
+    """Draw the figures that there are results for.
 
     Args:
         found: results.
         folder: of the pictures (png), made if need be.
+        only: names of the figures to draw; empty: all.
 
     Returns:
         the pictures.
 
     Raises:
-        RunError: a file could not be written, or there is nothing to draw.
+        RunError: a file could not be written, there is nothing to draw, or no such figure of these results.
         CompBenchError: matplotlib is not installed.
     """
-    written = [overview_figure(found.rows, folder / "overview.png")]
+    figures = figures_of(found)
+    unknown = [name for name in only if name not in figures]
+    if unknown:
+        raise RunError(f"these results have no figure {unknown[0]!r}: choose from {', '.join(figures)}")
+    return [draw(folder / f"{name}.png") for name, draw in figures.items() if not only or name in only]
+
+
+def figures_of(found: Material) -> dict[str, Callable[[Path], Path]]:
+    """How to draw each figure that there are results for, by its name."""
     learnt = {task: found.of(task) for task in tasks_of(found.rows) if found.of(task)}
     styles = {name: k for k, name in enumerate(dict.fromkeys(row.model for row in found.rows if row.kind in LEARNT))}
+    tasks = {name: k for k, name in enumerate(tasks_of(found.rows))}
     lengths = {task: rows for task, rows in learnt.items() if task.startswith("chain")}
     near = {task: rows for task, rows in learnt.items() if any(_by_distance(row) for row in rows)}
     trained = {task: [row for row in rows if mean_curve(row) is not None] for task, rows in learnt.items()}
+    labelled: Panels = {}
+    for curve in shots(found):
+        labelled.setdefault(curve.task, []).append(curve)
+    ensembled = {f"{row.task}\n{row.model}, {block['n_members']} seeds": [block] for row, block in ensembles(found)}
+    figures: dict[str, Callable[[Path], Path]] = {"overview": lambda path: overview_figure(found.rows, path)}
     for name, panels, draw, width in (
         ("lengths", lengths, draw_lengths, 5.6),
         ("training", {task: rows for task, rows in trained.items() if rows}, draw_training, 3.6),
         ("distances", near, draw_distances, 3.6),
-        ("ranks", learnt, draw_ranks, 3.6),
+        ("few_shot", labelled, draw_few_shot, 3.6),
+        ("uncertainty", ensembled, draw_uncertainty, 3.6),
     ):
         if panels:
-            written.append(_grid(folder / f"{name}.png", panels, draw, width, styles))
+            figures[name] = partial(_grid, panels=panels, draw=draw, width=width, styles=styles)
     if any(row.kind == "trained" for row in found.rows):
-        written.append(draw_ratios(found, styles, folder / "ratios.png"))
+        figures["ratios"] = partial(draw_ratios, found, styles)
     if found.gaps:
-        written.append(draw_gaps(found, folder / "gaps.png"))
-    return written
+        figures["gaps"] = partial(draw_gaps, found)
+    for name, there, draw_one in (
+        ("prior", priors(found), draw_prior),
+        ("divergence", divergences(found), draw_divergence),
+        ("energies", energy_ratios(found), draw_energies),
+    ):
+        if there:
+            figures[name] = partial(_single, there=there, draw=draw_one, styles=styles, tasks=tasks)
+    return figures
 
 
-Draw = Callable[[Any, Sequence[Row], dict[str, int]], tuple[str, str]]
+Draw = Callable[[Any, Sequence[Any], dict[str, int]], tuple[str, str]]
+DrawSingle = Callable[[Any, Any, dict[str, int], dict[str, int]], tuple[str, str]]
 
 
 def _grid(path: Path, panels: Panels, draw: Draw, width: float, styles: dict[str, int]) -> Path:
@@ -124,19 +156,101 @@ def draw_training(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tup
     return "ID force MAE (meV/Å), falling during training", "OOD force MAE (meV/Å)"
 
 
-def draw_ranks(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
-    """OOD against ID force MAE of the trained potentials with their intervals, and lines of equal ratio."""
+def draw_few_shot(axes: Any, curves: Sequence[Shots], styles: dict[str, int]) -> tuple[str, str]:
+    """OOD force MAE against labelled frames of each OOD molecule; dashed: without any, dotted: the oracle."""
+    for curve in curves:
+        values = [MEV * (row.estimate("ood").value or np.nan) for row in curve.rows.values()]
+        look = style(next(iter(curve.rows.values())), styles)
+        axes.plot(list(curve.rows), values, **look)
+        for row, line, name in ((curve.zero, "--", "none"), (curve.oracle, ":", "oracle")):
+            value = None if row is None else row.estimate("ood").value
+            if value:
+                axes.axhline(MEV * value, color=look["color"], linestyle=line)
+                axes.annotate(name, (1, MEV * value), xycoords=("axes fraction", "data"), xytext=(-2, 2),
+                              textcoords="offset points", ha="right", fontsize=7, color="#6b7280")  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    plain_log_ticks(axes.xaxis)
+    plain_log_ticks(axes.yaxis)
+    return "labelled frames of each OOD molecule", "OOD force MAE (meV/Å)"
+
+
+def draw_uncertainty(axes: Any, blocks: Sequence[Any], styles: dict[str, int]) -> tuple[str, str]:
+    """RMSE against ensemble standard deviation of the forces, ID and OOD; a calibrated ensemble is on the diagonal."""
+    everything: list[float] = []
+    for (part, label, *_), mark in zip(PARTS, "oD", strict=True):
+        curve = blocks[0]["forces"][part]["calibration"]
+        points = np.array([(p, o) for p, o in zip(curve["predicted"], curve["observed"], strict=True) if p and o])
+        if len(points):
+            axes.plot(*(MEV * points.T), mark + "-", color=COLOURS[part], label=label, markersize=4)
+            everything += (MEV * points).ravel().tolist()
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    if everything:
+        axes.plot([min(everything), max(everything)], [min(everything), max(everything)], ":", color="#9ca3af")
+    plain_log_ticks(axes.xaxis)
+    plain_log_ticks(axes.yaxis)
+    return "ensemble standard deviation (meV/Å)", "force RMSE of the ensemble mean (meV/Å)"
+
+
+def _single(path: Path, there: Any, draw: DrawSingle, styles: dict[str, int], tasks: dict[str, int]) -> Path:
+    """One panel, its legend at the right."""
+    figure = new_figure(path, 6.6, 4.2)
+    axes = figure.subplots()
+    across, up = draw(axes, there, styles, tasks)
+    for axis, set_scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+        set_scale("log")
+        plain_log_ticks(axis)
+    axes.set_xlabel(across, fontsize=8.5)
+    axes.set_ylabel(up, fontsize=8.5)
+    axes.tick_params(labelsize=8)
+    axes.grid(color="#e5e7eb", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles, loc="outside right center", fontsize=8, frameon=False)
+    return save_figure(figure, path)
+
+
+def draw_prior(axes: Any, pairs: Any, styles: dict[str, int], tasks: dict[str, int]) -> tuple[str, str]:
+    """From ID and OOD force MAE without (hollow) to with a prior (filled); a colour for each task."""
     errors = []
-    for row in rows:
-        inside, outside = row.estimate("id"), row.estimate("ood")
-        if inside.value and outside.value:
-            axes.errorbar(
-                MEV * inside.value, MEV * outside.value, xerr=bars(inside), yerr=bars(outside), elinewidth=0.7,
-                **{**style(row, styles), "linewidth": 0, "markersize": 6},
-            )  # fmt: skip
-            errors.append(MEV * inside.value)
-    _equal_ratios(axes, min(errors), max(errors))
-    return "ID force MAE (meV/Å)", "OOD force MAE (meV/Å)"
+    for without, row in pairs:
+        ends = [[item.estimate(part).value for part in ("id", "ood")] for item in (without, row)]
+        if None in (*ends[0], *ends[1]):
+            continue
+        points = MEV * np.array(ends, np.float64)
+        colour, mark = PALETTE[tasks[row.task] % len(PALETTE)], MARKERS[styles[without.model] % len(MARKERS)]
+        axes.plot(*points.T, "-", color=colour, linewidth=1.2)
+        axes.plot(*points[0], mark, color=colour, markerfacecolor="white")
+        axes.plot(*points[1], mark, color=colour, label=f"{row.task}, {setting(row, 'preset')}")
+        errors += points[:, 0].tolist()
+    if errors:
+        _equal_ratios(axes, min(errors), max(errors))
+    return "ID force MAE (meV/Å); hollow: without prior", "OOD force MAE (meV/Å)"
+
+
+def draw_divergence(axes: Any, splits: Any, _: dict[str, int], tasks: dict[str, int]) -> tuple[str, str]:
+    """OOD / ID of each potential and their median against the divergence of the split; hollow: random splits."""
+    for item in splits:
+        task = inner_task(item.task)
+        colour = PALETTE[tasks.get(task, len(tasks)) % len(PALETTE)]
+        face = "white" if item.random else colour
+        at = item.by_radius[RADIUS]
+        axes.plot([at] * len(item.ratios), item.ratios, ".", color=colour, alpha=0.5, markersize=5)
+        axes.plot(at, np.median(item.ratios), "s" if item.random else "D", color=colour, markerfacecolor=face,
+                  label=f"{task}, random" if item.random else task)  # fmt: skip
+    return f"divergence D_C of the atom environments of radius {RADIUS}", "OOD force MAE / ID force MAE (median: large)"
+
+
+def draw_energies(axes: Any, points: Any, _: dict[str, int], tasks: dict[str, int]) -> tuple[str, str]:
+    """OOD / ID of centred against raw energy errors; hollow: training does not determine the total energies."""
+    for row, raw, centred, marked in points:
+        colour = PALETTE[tasks[row.task] % len(PALETTE)]
+        axes.plot(raw, centred, "o", color=colour, markerfacecolor="white" if marked else colour, label=row.task)
+    ends = [pick(point[2] for point in points) for pick in (min, max)]
+    axes.plot(ends, ends, ":", color="#9ca3af", linewidth=0.9)
+    return "raw energy MAE, OOD / ID (hollow: not determined by training)", "centred energy MAE, OOD / ID"
 
 
 def _equal_ratios(axes: Any, low: float, high: float) -> None:

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,14 @@ class Material:
         gaps: runs with their controls, and the compositional gap.
         facts: the published numbers.
         main: kinds of the tasks of the headline.
+        others: rows of controls and other trainings of the tasks.
     """
 
     rows: list[Row]
     gaps: list[tuple[ControlledRuns, Gap]]
     facts: Mapping[str, Any]
     main: frozenset[str]
+    others: list[Row] = field(default_factory=list)
 
     def of(self, task: str, kinds: Sequence[str] = LEARNT) -> list[Row]:
         """Rows of a task, by kind."""
@@ -61,7 +63,8 @@ def material(
     rows = leaderboard(plain, order)
     tasks = tasks_of(rows)
     rows.sort(key=lambda row: (tasks.index(row.task), KINDS.index(row.kind), row.model))
-    return Material(rows, gaps_of(sources, order), facts, frozenset(main))
+    others = leaderboard([source for source in sources if source not in plain], order)
+    return Material(rows, gaps_of(sources, order), facts, frozenset(main), others)
 
 
 def gaps_of(sources: Iterable[Source], order: Sequence[str]) -> list[tuple[ControlledRuns, Gap]]:
