@@ -56,7 +56,7 @@ class Arguments:
     """Profile a step of a potential."""
 
     model: str = "mace-64"
-    """Preset of the registry, or one of mace-64, nequip-64, painn-128, schnet-128."""
+    """Preset of the registry, or one of mace-64, nequip-64, painn-128, schnet-128 (``throughput.py``)."""
     batch_size: int = 8
     """Mean number of structures per batch."""
     steps: int = 10

@@ -17,7 +17,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -44,6 +44,7 @@ from compbench_jax.store.frames import Frames, offsets_of
 COMPARED = {
     "mace-64": MACEConfig(channels=64, hidden_l=2),
     "nequip-64": NequIPConfig(channels=64, layers=4),
+    "nequip-64-unpruned": NequIPConfig(channels=64, layers=4, prune=False),
     "painn-128": PaiNNConfig(features=128, interactions=3),
     "schnet-128": SchNetConfig(features=128, interactions=6),
 }
@@ -58,7 +59,7 @@ class Arguments:
     """Measure the throughput of a potential."""
 
     model: str = "mace"
-    """Preset of the registry, or one of mace-64, nequip-64, painn-128, schnet-128."""
+    """Preset of the registry, or one of ``COMPARED``: mace-64, painn-128, schnet-128, …"""
     batch_size: int = 8
     """Mean number of structures per batch."""
     steps: int = 15
@@ -87,7 +88,7 @@ def alkane_frames(count: int) -> Frames:
 
 
 def make_step(potential: Potential, optimiser: optax.GradientTransformation) -> Callable[..., Any]:
-    """Compiled train step ``(params, average, state, graph) -> (params, average, state, loss)``."""
+    """Train step ``(params, average, state, graph) -> (params, average, state, loss)``."""
 
     def loss(params: Any, graph: jraph.GraphsTuple) -> jax.Array:
         energy, forces = potential.energy_and_forces(params, graph)
@@ -105,7 +106,7 @@ def make_step(potential: Potential, optimiser: optax.GradientTransformation) -> 
         average = optax.incremental_update(params, average, 0.001)
         return params, average, state, value
 
-    return jax.jit(step, donate_argnums=(0, 1, 2))
+    return step
 
 
 def measure(call: Callable[[jraph.GraphsTuple], Any], batches: list, steps: int) -> dict[str, float]:
@@ -155,8 +156,19 @@ class Work:
     average_neighbours: float
 
 
-def work_of(config: Any, frames: Frames, batch_size: int) -> Work:
-    """Batches of one epoch as in training, and the two kinds of step."""
+def work_of(
+    config: Any, frames: Frames, batch_size: int, *, seeds: int = 1, precision: str = "float32", backend: str = "auto"
+) -> Work:
+    """Batches of one epoch as in training, and the two kinds of step.
+
+    Args:
+        config: of the potential.
+        frames: the work.
+        batch_size: mean number of structures per batch.
+        seeds: members that are evaluated and trained at once, each on every batch.
+        precision: of the arithmetic.
+        backend: of the equivariant products.
+    """
     dataset = GraphDataset.build(
         frames,
         elements=(1, 6),
@@ -170,13 +182,17 @@ def work_of(config: Any, frames: Frames, batch_size: int) -> Work:
     average_neighbours = float(dataset.edges.n_edges.sum()) / len(frames.numbers)
     fitted = fit_normalisation(frames, average_neighbours=average_neighbours)
     normalisation = Normalisation(fitted.elements, (0.0, 0.0), fitted.scale, average_neighbours)
-    potential = build_potential(config, normalisation)
-    params = jax.jit(potential.init)(jax.random.key(0), batches[0])
-    compiled = jax.jit(potential.energy_and_forces)
+    potential = replace(build_potential(config, normalisation), precision=precision, backend=backend)
     optimiser = optax.adam(1e-3)
-    step = make_step(potential, optimiser)
+    key, init, predict = jax.random.key(0), potential.init, potential.energy_and_forces
+    step, start = make_step(potential, optimiser), optimiser.init
+    if seeds > 1:
+        key, init, predict = jax.random.split(key, seeds), *(jax.vmap(f, (0, None)) for f in (init, predict))
+        step, start = jax.vmap(step, (0, 0, 0, None)), jax.vmap(start)
+    params = jax.jit(init)(key, batches[0])
+    compiled, step = jax.jit(predict), jax.jit(step, donate_argnums=(0, 1, 2))
     # The step gives its arguments' memory away: it has parameters of its own.
-    state = [jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, params), optimiser.init(params)]
+    state = [jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, params), start(params)]
 
     def train(graph: jraph.GraphsTuple) -> jax.Array:
         *state[:], loss = step(*state, graph)

@@ -4,7 +4,8 @@ The architecture of the publication, with the normalisation of its authors' pack
 the spherical harmonics, self-interaction, a skip connection with weights of the element, and a gate, with SiLU for the
 even scalars and the gates, tanh for the odd scalars. Where this differs in form, though not in what it computes:
 
-- what cannot reach the energy is not computed, see :func:`layer_irreps`: fewer parameters than other programs count;
+- what cannot reach the energy is not computed unless ``prune`` is off, see :func:`layer_irreps`: fewer parameters than
+  other programs count;
 - the constants of the normalised SiLU and tanh are the exact integrals, where e3nn estimates them;
 - the energy's scale and the atoms' reference energies are in the normalisation of the potential, not in the network;
 - the Bessel functions are fixed, as in later versions of the authors' package; in the publication their frequencies are
@@ -50,6 +51,8 @@ class NequIPConfig:
     parity: bool = True
     """Features of both parities (0e, 0o, 1e, 1o …), as published; without, only those of the spherical harmonics (0e,
     1o, 2e …). Has an effect from four layers on."""
+    prune: bool = True
+    """Leave out features that cannot reach the energy. Without, the energies are of the same form and cost more."""
     n_basis: int = 8
     """Bessel functions that expand a distance."""
     envelope: int = 6
@@ -72,12 +75,13 @@ class NequIPConfig:
 
 
 @lru_cache
-def layer_irreps(layers: int, l_max: int, parity: bool) -> tuple[Irreps, ...]:
+def layer_irreps(layers: int, l_max: int, parity: bool, prune: bool = True) -> tuple[Irreps, ...]:
     """Features that each layer hands on, from those of the embedding to those of the last layer.
 
     Kept is what the harmonics can make from the features of the layer before, and what can still reach the energy: the
     last layer has scalars only, and the last but one none of the parity (−1)^(l + 1), which no harmonic turns into a
-    scalar. So features of both parities make no difference to a network of three layers or fewer.
+    scalar. So features of both parities make no difference to a network of three layers or fewer. Without ``prune``
+    all that can be made is kept, in the last layer too, as other programs do.
     """
     harmonics = [irrep for _, irrep in parity_irreps(l_max)]
     both = [e3nn.Irrep(degree, sign * (-1) ** degree) for degree in range(l_max + 1) for sign in (1, -1)]
@@ -89,7 +93,7 @@ def layer_irreps(layers: int, l_max: int, parity: bool) -> tuple[Irreps, ...]:
     for _ in range(layers):
         useful.append({x for x in both if any(y in x * sh for y in useful[-1] for sh in harmonics)})
     return tuple(
-        tuple(irrep for irrep in both if irrep in reachable & use)
+        tuple(irrep for irrep in both if irrep in reachable and (irrep in use or not prune))
         for reachable, use in zip(reached, reversed(useful), strict=True)
     )
 
@@ -180,7 +184,7 @@ class NequIP(nn.Module):
         embedding = self.param("embedding", nn.initializers.normal(1.0), (self.n_species, config.channels))
         embedding = embedding.astype(vectors.dtype)
         features: Features = (embedding[species][:, None, :] * self.element_fan_in**-0.5,)
-        irreps = layer_irreps(config.layers, config.l_max, config.parity)
+        irreps = layer_irreps(config.layers, config.l_max, config.parity, config.prune)
         for layer in range(config.layers):
             features = NequIPLayer(
                 config,

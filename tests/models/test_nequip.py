@@ -21,6 +21,8 @@ def test_what_the_layers_hand_on():
     assert [names(x) for x in layer_irreps(4, 2, False)] == ["0e", *["0e 1o 2e"] * 3, "0e"]
     assert names(layer_irreps(6, 1, True)[3]) == "0e 0o 1o 1e"
     assert layer_irreps(2, 0, True) == layer_irreps(2, 0, False)
+    unpruned = [names(x) for x in layer_irreps(4, 2, True, prune=False)]
+    assert unpruned == ["0e", "0e 1o 2e", "0e 1o 1e 2e 2o", *["0e 0o 1o 1e 2e 2o"] * 2]
 
 
 def test_couplings_of_the_harmonics_parity_are_maces():

@@ -14,7 +14,8 @@ N_NODE, N_EDGE, CHANNELS = 5, 14, 3
 def operands(l_in, l_edge, l_out, seed=0):
     rng = np.random.default_rng(seed)
     features = tuple(rng.normal(size=(N_NODE, 2 * d + 1, CHANNELS)).astype(np.float32) for d in range(l_in + 1))
-    harmonics = tuple(rng.normal(size=(N_EDGE, 2 * d + 1)).astype(np.float32) for d in range(l_edge + 1))
+    above = (rng.normal(size=(N_EDGE, 2 * d + 1)).astype(np.float32) for d in range(1, l_edge + 1))
+    harmonics = np.ones((N_EDGE, 1), np.float32), *above
     weights = rng.normal(size=(N_EDGE, len(coupling_paths(l_in, l_edge, l_out)), CHANNELS)).astype(np.float32)
     return features, harmonics, weights, rng.integers(N_NODE, size=N_EDGE), np.sort(rng.integers(N_NODE, size=N_EDGE))
 

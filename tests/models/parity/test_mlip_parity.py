@@ -154,7 +154,7 @@ def transferred(config, params):
         "readout_hidden": {"kernel": readout["Linear_0"]["weight0_0_1"].T},
         "readout": {"kernel": readout["Linear_1"]["weight0_0_1"].T},
     }
-    ours = layer_irreps(config.layers, config.l_max, config.parity)
+    ours = layer_irreps(config.layers, config.l_max, config.parity, config.prune)
     harmonics = [irrep for _, irrep in e3nn.Irreps.spherical_harmonics(config.l_max)]
     sources = [e3nn.Irrep("0e")]
     for layer in range(config.layers):
@@ -170,10 +170,11 @@ def transferred(config, params):
     "config",
     [
         NequIPConfig(layers=4, channels=4, radial_mlp=(8, 8), envelope=5),
+        NequIPConfig(layers=4, channels=4, radial_mlp=(8,), envelope=5, prune=False),
         NequIPConfig(layers=4, channels=4, radial_mlp=(8,), envelope=5, parity=False),
         NequIPConfig(layers=6, channels=4, l_max=1, radial_mlp=(8,), envelope=5),
     ],
-    ids=["both parities", "one parity", "odd scalars"],
+    ids=["both parities", "not pruned", "one parity", "odd scalars"],
 )
 def test_nequip(config):
     model = mlip(config)
