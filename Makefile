@@ -44,8 +44,9 @@ types: $(VENV)/.dev
 # `compbench foundation install so3lr`.
 results: $(VENV)/.run
 	$(BIN)/compbench bench --suite mini
-	$(BIN)/compbench findings results/mini --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
-	$(BIN)/compbench findings results/cpu --page docs/findings.md --of cpu
+	$(BIN)/compbench bench --suite cpu
+	$(BIN)/compbench findings results/cpu --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
+	$(BIN)/compbench findings results/mini --page docs/findings.md --of mini
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.

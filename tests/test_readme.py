@@ -20,11 +20,11 @@ from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
-PAGES = {"README.md": "mini", "docs/findings.md": "mini", "docs/results.md": "mini"}
-OTHERS = {"docs/findings.md": ["cpu"]}
+PAGES = {"README.md": "cpu", "docs/findings.md": "cpu", "docs/results.md": "cpu"}
+OTHERS = {"docs/findings.md": ["mini"]}
 """Labels of the parts of pages that show other results."""
 MOST_WORDS = {"README.md": 650, "docs/findings.md": 1500}
-DATA = {"mini": "mini"}
+DATA = {"mini": "mini", "cpu": "standard"}
 
 
 @lru_cache
@@ -48,9 +48,9 @@ def test_pages_are_short(page):
 
 def test_tables_as_files_are_those_of_the_committed_results():
     tables = {path.stem: path.read_text() for path in (ROOT / "docs" / "findings").glob("*.csv")}
-    found = {name: csv_of(text) for name, text in blocks("mini").items() if name not in DEFINITIONS}
+    found = {name: csv_of(text) for name, text in blocks("cpu").items() if name not in DEFINITIONS}
     assert tables == {name: text for name, text in found.items() if text is not None}
-    assert "fragment_fission[COOH],mace,1,23.8,22.1,25.7,182,150,221,7.64,6.24,9.34" in tables["intervals"].splitlines()
+    assert "fragment_fission[COOH],mace,1,10.5,9.21,11.9,134,116,155,12.8,10.7,15.2" in tables["intervals"].splitlines()
 
 
 def test_the_example_in_python_is_one_that_runs():
