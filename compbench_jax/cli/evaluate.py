@@ -104,6 +104,10 @@ def evaluate_run(arguments: "Arguments", settings: "Settings") -> None:
                 other.write(out / MEMBERS / name)
         else:
             evaluation = evaluated(run)
+    if arguments.uncertainty:
+        from compbench_jax.evaluation.last_layer import with_last_layer
+
+        evaluation = with_last_layer(evaluation, run, store, split, settings, arguments.run)
     evaluation.write(out)
     report(evaluation.results, out, {"predictions": out / PREDICTIONS, "audit": audit})
 

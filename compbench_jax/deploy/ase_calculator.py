@@ -21,6 +21,7 @@ from compbench_jax.batching.triplets import most_incoming
 from compbench_jax.deploy.forked import refuse_fork
 from compbench_jax.deploy.skin import SkinList
 from compbench_jax.errors import CompBenchError
+from compbench_jax.evaluation.last_layer import make_features, read_rigidity, variances
 from compbench_jax.models.potential import Potential
 from compbench_jax.models.precision import dtype_of
 from compbench_jax.molecules.molecule import MolecularGraph
@@ -37,7 +38,8 @@ class CompBenchCalculator(Calculator):
 
     ``results`` holds ``energy`` (total, eV: the reference energies of the atoms are added in float64), ``forces``
     (eV/Å ``[n_atoms, 3]``) and, of an ensemble, ``energy_std`` (eV) and ``forces_std`` (eV/Å ``[n_atoms, 3]``): the
-    sample standard deviations (n − 1) over its members.
+    sample standard deviations (n − 1) over its members. With ``uncertainty``, ``energy_std`` of a single run is that of
+    its last layer (:mod:`compbench_jax.evaluation.last_layer`).
 
     A pickled calculator is its arguments: whoever unpickles it loads the runs again from their folders. Threads may
     share one: they take turns (``atoms.get_forces()`` is whole; ``results`` is that of the last turn). In a process
@@ -51,13 +53,14 @@ class CompBenchCalculator(Calculator):
         skin: Å, of the neighbour list; it is searched again when an atom has moved half of this.
         graph: the molecule with its bonds in the order of the atoms, for potentials that are told bonds. Without it:
             perceived from the first geometry, which needs RDKit.
+        uncertainty: give ``energy_std`` of a single run, which ``compbench evaluate --uncertainty`` has prepared.
 
     Attributes:
         compilations: programs compiled so far: one for each potential, and one more whenever a molecule needs larger
             arrays than any before it.
 
     Raises:
-        RunError: a run is missing or damaged.
+        RunError: a run is missing or damaged, or not prepared for ``uncertainty``.
         CompBenchError: an element that a run was not trained on, a periodic cell, no atoms, positions that are not
             finite or not resolved, atoms nearer than 0.2 Å to each other, a forked process, or a negative skin.
     """
@@ -72,15 +75,23 @@ class CompBenchCalculator(Calculator):
         which: str = "best",
         skin: float = 0.5,
         graph: MolecularGraph | None = None,
+        uncertainty: bool = False,
     ):
         super().__init__()
         refuse_fork()
         given = [item if isinstance(item, LoadedRun) else Path(item).absolute() for item in (run, *ensemble)]
-        self._remade = partial(type(self), ensemble=given[1:], which=which, skin=skin, graph=graph), (given[0],)
+        self._remade = (
+            partial(type(self), ensemble=given[1:], which=which, skin=skin, graph=graph, uncertainty=uncertainty),
+            (given[0],),
+        )
         self._lock = threading.RLock()
         runs = [item if isinstance(item, LoadedRun) else with_precision(load_run(item, which)) for item in given]
         self._members = group_members(runs, skin, graph)
         self._n = len(runs)
+        if uncertainty:
+            if ensemble or isinstance(run, LoadedRun):
+                raise CompBenchError("uncertainty is that of one run: give its folder, without an ensemble")
+            self._members[0].rigidity = read_rigidity(Path(run))
 
     @property
     def compilations(self) -> int:
@@ -113,10 +124,12 @@ class CompBenchCalculator(Calculator):
         if self.atoms.pbc.any():
             raise CompBenchError("the potential is for isolated molecules: set atoms.pbc = False")
         answers = [member(self.atoms.numbers, self.atoms.positions) for member in self._members]
-        energies = np.concatenate([energy for energy, _ in answers])
-        forces = np.concatenate([force for _, force in answers])
+        energies = np.concatenate([energy for energy, _, _ in answers])
+        forces = np.concatenate([force for _, force, _ in answers])
         energy = float(energies.mean())
         self.results = {"energy": energy, "free_energy": energy, "forces": forces.mean(axis=0)}
+        if answers[0][2] is not None:
+            self.results["energy_std"] = answers[0][2]
         if self._n > 1:
             self.results |= {"energy_std": float(energies.std(ddof=1)), "forces_std": forces.std(axis=0, ddof=1)}
 
@@ -129,7 +142,12 @@ class Members:
         runs: the runs.
         skin: Å.
         graph: the molecule, or None to perceive it where the potential asks for bonds.
+
+    Attributes:
+        rigidity: matrix of :mod:`compbench_jax.evaluation.last_layer`, or None.
     """
+
+    rigidity: np.ndarray | None = None
 
     def __init__(self, potential: Potential, runs: Sequence[LoadedRun], skin: float, graph: MolecularGraph | None):
         self.potential = potential
@@ -142,12 +160,17 @@ class Members:
 
         def step(params: Any, graph: Any) -> Any:
             self.compilations += 1  # runs when JAX traces, not when the program does
-            return jax.vmap(potential.energy_and_forces, in_axes=(0, None))(params, graph)
+            energy, forces = jax.vmap(potential.energy_and_forces, in_axes=(0, None))(params, graph)
+            if self.rigidity is None:
+                return energy, forces, None
+            return energy, forces, make_features(potential)(jax.tree.map(lambda x: x[0], params), graph)[:1]
 
         self._step = jax.jit(step)
 
-    def __call__(self, numbers: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Total energies, eV float64 ``[n_members]``, and forces, eV/Å float64 ``[n_members, n_atoms, 3]``."""
+    def __call__(self, numbers: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, float | None]:
+        """Total energies, eV float64 ``[n_members]``, forces, eV/Å float64 ``[n_members, n_atoms, 3]``, and standard
+        deviation of the energy of a single one, eV.
+        """
         elements = np.array(self.potential.normalisation.elements)
         unknown = sorted(set(numbers.tolist()) - set(elements.tolist()))
         if unknown:
@@ -185,9 +208,13 @@ class Members:
             shape=self._shape,
             topology=topology,
         )
-        energy, forces = jax.device_get(self._step(self._params, dataset.batch(Packed(self._shape, np.array([0])))))
+        answer = self._step(self._params, dataset.batch(Packed(self._shape, np.array([0]))))
+        energy, forces, features = jax.device_get(answer)
+        spread = None
+        if features is not None and self.rigidity is not None:
+            spread = float(variances(features.astype(np.float64), self.rigidity)[0] ** 0.5)
         totals = energy[:, 0].astype(np.float64) + self.references[:, species].sum(axis=1)
-        return totals, forces[:, :n_atoms].astype(np.float64)
+        return totals, forces[:, :n_atoms].astype(np.float64), spread
 
     def _topology(self, frames: Frames) -> Topology:
         """Bonds of the molecule: given, or perceived once."""

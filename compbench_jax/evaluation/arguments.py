@@ -116,6 +116,10 @@ class Arguments:
     max_frames: int | None = None
     """Maximum number of frames of each test set, evenly over its molecules. Without it: all."""
 
+    uncertainty: bool = False
+    """Also the standard deviation of the energies from the last layer, and how it fits the errors; needs no ensemble.
+    Then ``Calculator(RUN, uncertainty=True)`` gives it."""
+
     benchmark: bool = False
     """Only time the run: structures per second here, and frame by frame through its ASE calculator."""
 
@@ -148,6 +152,12 @@ def parse(command_line: Sequence[str], prog: str = "python evaluate.py") -> Argu
         ]
         if odd:
             raise RunError(f"--{odd[0].replace('_', '-')} belongs to --calculator: leave it out, or leave out --run")
+        others = arguments.task or arguments.split or arguments.other_data or arguments.member is not None
+        if arguments.uncertainty and (others or arguments.which != "best"):
+            raise RunError(
+                "--uncertainty is that of a run's best parameters on its own task: leave out --task, --split, "
+                "--other-data, --member and --which"
+            )
     else:
         if (arguments.task is None and arguments.split is None) or arguments.data is None:
             raise RunError(f"--{given[0]} needs --task TASK (or --split FILE) and --data DIR too")
@@ -155,6 +165,8 @@ def parse(command_line: Sequence[str], prog: str = "python evaluate.py") -> Argu
             raise RunError(f"--member picks one of a run's potentials, and --{given[0]} has none: leave it out")
         if arguments.precision is not None:
             raise RunError(f"--precision is that of a run's arithmetic, and --{given[0]} has its own: leave it out")
+        if arguments.uncertainty:
+            raise RunError("--uncertainty is that of a run's last layer: give --run DIR")
         if arguments.benchmark:
             raise RunError("--benchmark times a run of ours: give --run DIR")
         if arguments.profile:

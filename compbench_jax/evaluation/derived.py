@@ -54,7 +54,7 @@ class Derived(Mapping[str, Any]):
             "train": lambda: msgspec.to_builtins(result.train),
         }
         stored = {name: getattr(result, name) for name in result.__struct_fields__}
-        absent = ("partial", "members", "levels", "energy_shifts", "seconds_per_frame", "parameters")
+        absent = ("partial", "members", "last_layer", "levels", "energy_shifts", "seconds_per_frame", "parameters")
         self._values: dict[str, Any] = {
             name: value
             for name, value in stored.items()

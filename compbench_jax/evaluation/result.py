@@ -117,6 +117,7 @@ class Result(
         energy_shifts: per element, of a calculator.
         partial: frames that a calculator did not compute, and why.
         members: of a run of several seeds, the others.
+        last_layer: scores of the standard deviation of the energies from the last layer, if asked for.
         damaged_checkpoints: that were passed over.
     """
 
@@ -144,6 +145,7 @@ class Result(
     energy_shifts: dict[str, Any] | None = None
     partial: dict[str, Any] | None = None
     members: dict[str, Any] | None = None
+    last_layer: dict[str, Any] | None = None
     damaged_checkpoints: list[Any] = []
 
 

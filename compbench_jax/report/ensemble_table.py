@@ -23,10 +23,12 @@ def ensemble_table(uncertainty: Mapping[str, Any]) -> Table:
     """Scores of forces and energies, ID and OOD.
 
     Args:
-        uncertainty: as in ``results["members"]["uncertainty"]``.
+        uncertainty: as in ``results["members"]["uncertainty"]``, or energies alone as in ``results["last_layer"]``.
     """
+    seeds = uncertainty.get("n_members")
+    ensemble = f"Ensemble standard deviation of {seeds} seeds and error of their mean"
     table = Table(
-        title=f"Ensemble standard deviation of {uncertainty['n_members']} seeds and error of their mean",
+        title=ensemble if seeds else "Standard deviation from the last layer and error, energies centred by molecule",
         caption="forces by atom, energies by frame; [95% interval over molecules]",
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -34,7 +36,7 @@ def ensemble_table(uncertainty: Mapping[str, Any]) -> Table:
     )
     for index, heading in enumerate(("", "score", "ID", "OOD")):
         table.add_column(heading, justify="left" if index < 2 else "right", no_wrap=True)
-    for name, heading in QUANTITIES.items():
+    for name, heading in QUANTITIES.items() if seeds else [("energy", "energies")]:
         for index, (key, label) in enumerate(ROWS):
             cells = [with_interval(Estimate(**uncertainty[name][part][key])) for part in ("id", "ood")]
             table.add_row(heading if not index else "", label, *cells, end_section=index == len(ROWS) - 1)

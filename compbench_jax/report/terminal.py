@@ -72,6 +72,9 @@ def report(results: Derived, out: Path, places: Mapping[str, Path], console: Con
     if "uncertainty" in results.get("members", {}):
         console.print(ensemble_table(results["members"]["uncertainty"]))
         console.print()
+    if "last_layer" in results:
+        console.print(ensemble_table(results["last_layer"]))
+        console.print()
     figure: Path | str
     try:
         figure = force_mae_figure([results], out / FIGURE)
