@@ -184,13 +184,17 @@ def audit_split(
         failures=(
             *(() if frames_disjoint else ("a frame is in two sets",)),
             *(f"OOD molecule {name} is trained, tuned or ID-tested on" for name in shared if split.molecule_disjoint),
-            *(
-                f"{item.kind} {item.what} of {', '.join(item.molecules)} does not occur in train"
-                for item in missing
-                if not item.made_of
-            ),
+            *(failure(item) for item in missing if not item.made_of),
         ),
     )
+
+
+def failure(item: Missing) -> str:
+    """What is missing, as a line. An identifier says nothing to a reader, but where to look."""
+    names = ", ".join(item.molecules)
+    if item.kind == "radius-0 environment":
+        return f"an atom of {names} has an element with neighbours and hydrogens as no atom in train ({item.what})"
+    return f"{item.kind} {item.what} of {names} does not occur in train"
 
 
 def write_audit(path: str | Path, audit: Audit) -> None:

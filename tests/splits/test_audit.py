@@ -74,6 +74,7 @@ def test_coverage_failures_are_listed_with_their_molecules(store):
         ("radius-0 environment", "7", ("alien",)),
     ]
     assert audit.failures[0] == "element S of alien does not occur in train"
+    assert "an atom of alien has an element with neighbours and hydrogens as no atom in train (7)" in audit.failures
     assert len(audit.failures) == 3
     assert audit.first_novelty == 0
 
