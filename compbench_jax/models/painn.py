@@ -19,6 +19,7 @@ from compbench_jax.models.equivariant.convolution import Edges
 from compbench_jax.models.equivariant.couplings import Couplings
 from compbench_jax.models.equivariant.pairs import undirected_pairs
 from compbench_jax.models.equivariant.tensor_product import Features, convolve
+from compbench_jax.models.layers.linear import CutDense
 from compbench_jax.models.layers.radial import bessel_basis, cosine_cutoff
 from compbench_jax.models.layers.safe import safe_norm, unit_vectors
 from compbench_jax.models.potential import Normalisation
@@ -156,7 +157,7 @@ class PaiNN(nn.Module):
         q = embed(species).astype(jnp.result_type(vectors, jnp.float32))
         mu = None
         for i in range(config.interactions):
-            filters = _dense(3 * config.features, f"filter_net_{i}")(basis) * cutoff
+            filters = CutDense(3 * config.features, name=f"filter_net_{i}")(basis, cutoff)
             q, mu = PaiNNInteraction(config.features, name=f"interaction_{i}")(q, mu, filters, harmonics, edges)
             q, mu = PaiNNMixing(config.features, name=f"mixing_{i}")(q, mu)
         half = config.features // 2

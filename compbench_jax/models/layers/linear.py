@@ -110,6 +110,22 @@ def _mix_by_element(values: jax.Array, kernel: jax.Array, species: jax.Array, fa
     return (mixed.reshape(n, size, n_species, features) * chosen).sum(axis=2)
 
 
+class CutDense(nn.Module):
+    """Dense layer with a bias, times a cutoff f: (x W + b) f, computed as (x f) W + f b where x is narrow.
+
+    Parameters and their initial values are those of ``nn.Dense`` with Xavier's kernel.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, cutoff: jax.Array) -> jax.Array:
+        """``[n, n_in]`` and ``[n, 1] -> [n, features]``."""
+        kernel = self.param("kernel", nn.initializers.xavier_uniform(), (x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return jnp.concatenate([x * cutoff, cutoff], axis=-1) @ jnp.concatenate([kernel, bias[None]])
+
+
 class RadialMLP(nn.Module):
     """Multilayer perceptron without biases: zero where its input is zero, hence at the cutoff."""
 
