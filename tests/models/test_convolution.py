@@ -8,6 +8,7 @@ import pytest
 from compbench_jax.errors import RunError
 from compbench_jax.models.equivariant import convolution
 from compbench_jax.models.equivariant.backend import computed_by
+from compbench_jax.models.equivariant.e3j_kernels import coefficients
 from compbench_jax.models.equivariant.tensor_product import Couplings, convolve
 
 N_NODE, N_EDGE, CHANNELS = 4, 11, 2
@@ -147,6 +148,46 @@ def test_lowers_for_all_platforms_and_open_sizes():
         assert ("stablehlo.while" in program) is loops, platform
 
 
+@pytest.mark.parametrize("couplings", [EVEN, MIXED, SUMMED, SCALAR])
+def test_the_terms_of_the_kernels_are_the_plain_form(couplings):
+    (features, harmonics, weights), (senders, receivers, _, rows) = operands(couplings)
+    h, y = np.concatenate(features, axis=1), np.concatenate([np.ones((N_EDGE, 1)), *harmonics], axis=1)
+    values, indices = coefficients(couplings, len(harmonics))
+    found = np.zeros((N_NODE, indices[:, 0].max() + 1, CHANNELS))
+    for value, (result, feature, harmonic, path) in zip(values, indices, strict=True):
+        term = value * h[senders, feature] * y[:, harmonic, None] * weights[rows, path]
+        np.add.at(found[:, result], receivers, term)
+    with jax.enable_x64(True), computed_by("plain"):
+        expected = convolve(features, (y[:, :1], *harmonics), weights, senders, receivers, couplings, rows)
+    start = 0
+    for degree, values in zip(couplings.outputs, expected, strict=True):
+        stop = start + values.size // (N_NODE * CHANNELS)
+        part = found[:, start:stop].reshape(N_NODE, 2 * degree + 1, -1)
+        np.testing.assert_allclose(part, values, rtol=0, atol=1e-12 * np.abs(values).max())
+        start = stop
+    assert start == found.shape[1]
+
+
+def test_the_kernels_lower_for_cuda_to_second_derivatives():
+    pytest.importorskip("e3j")
+    args, rest = operands(EVEN)
+    args = jax.tree.map(np.float32, args)
+    with computed_by("e3j"):
+        program = jax.jit(jax.vmap(jax.grad(derivative(energy(rest)))))
+        checks = [jax.export.DisabledSafetyCheck.custom_call(name) for name in ("convolution", "convolution_bwd")]
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct((2, *x.shape), jnp.float32), args)
+        module = jax.export.export(program, platforms=("cuda",), disabled_checks=checks)(shapes).mlir_module()
+    assert module.count("@convolution_bwd(") >= 2 and module.count("@convolution(") >= 2
+
+
+def test_kernels_want_a_power_of_two_of_channels():
+    pytest.importorskip("e3j")
+    (features, harmonics, weights), rest = operands(SCALAR)
+    three = ((features[0][..., :1].repeat(3, axis=2),), harmonics, weights[..., :1].repeat(3, axis=2))
+    with pytest.raises(RunError, match="not 3"), computed_by("e3j"):
+        energy(rest)(three)
+
+
 def test_an_unknown_backend_is_refused():
-    with pytest.raises(RunError, match="auto, chunks, plain"), computed_by("fast"):
+    with pytest.raises(RunError, match="auto, chunks, plain, e3j"), computed_by("fast"):
         pass

@@ -9,9 +9,10 @@ import jax
 
 from compbench_jax.errors import RunError
 
-Backend = Literal["auto", "chunks", "plain"]
+Backend = Literal["auto", "chunks", "plain", "e3j"]
 """``chunks``: a few edges at a time and component by component, see ``convolution.py``; ``plain``: all edges at once,
-derivatives as JAX makes them, also in forward mode; ``auto``: ``chunks`` on CPUs, ``plain`` elsewhere."""
+derivatives as JAX makes them, also in forward mode; ``e3j``: convolutions by the CUDA kernels of that package, see
+``e3j_kernels.py``; ``auto``: ``chunks`` on CPUs, ``plain`` elsewhere."""
 
 _CHOSEN: ContextVar[str] = ContextVar("backend", default="auto")
 
@@ -32,7 +33,12 @@ def computed_by(backend: str) -> Iterator[None]:
         _CHOSEN.reset(token)
 
 
+def chosen() -> str:
+    """What computes products here: chunks, plain or e3j."""
+    asked = _CHOSEN.get()
+    return ("chunks" if jax.default_backend() == "cpu" else "plain") if asked == "auto" else asked
+
+
 def in_chunks() -> bool:
     """Whether products are computed a few edges at a time here."""
-    chosen = _CHOSEN.get()
-    return jax.default_backend() == "cpu" if chosen == "auto" else chosen == "chunks"
+    return chosen() == "chunks"

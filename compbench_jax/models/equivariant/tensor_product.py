@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compbench_jax.models.equivariant.backend import in_chunks
+from compbench_jax.models.equivariant.backend import chosen
 from compbench_jax.models.equivariant.convolution import Edges, convolve_in_chunks
 from compbench_jax.models.equivariant.couplings import Couplings, coupling_paths
+from compbench_jax.models.equivariant.e3j_kernels import convolve_by_kernels
 from compbench_jax.models.equivariant.spherical import clebsch_gordan
 from compbench_jax.models.layers.aggregate import sum_to_receivers
 
@@ -52,11 +53,13 @@ def convolve(
         l1, l2, l3 = len(features) - 1, len(harmonics) - 1, outputs
         outputs = Couplings(tuple(range(l1 + 1)), tuple(range(l3 + 1)), coupling_paths(l1, l2, l3))
     with jax.named_scope("convolution"):
-        if in_chunks():
+        if chosen() != "plain":
             rows = jnp.arange(senders.shape[0]) if rows is None else rows
             stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)[:, 1:]
-            summed = convolve_in_chunks(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows))
-            return _by_output(summed, outputs)
+            form = convolve_in_chunks if chosen() == "chunks" else convolve_by_kernels
+            return _by_output(
+                form(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows)), outputs
+            )
         weights = weights if rows is None else weights[rows]
         sent = [h[senders] for h in features]
         messages = jnp.concatenate(
