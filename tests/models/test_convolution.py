@@ -77,7 +77,7 @@ def test_value_and_derivatives_are_those_of_the_plain_form(couplings, order, mon
         four_edges_at_a_time(monkeypatch)
         for form in ("plain", "chunks", "chunks elsewhere"):
             if form == "chunks elsewhere":  # what programs for other platforms do
-                monkeypatch.setattr(convolution, "_in_pieces", lambda chunk, *operands: chunk(*operands))
+                monkeypatch.setattr(convolution, "_in_pieces", lambda size, chunk, *operands: chunk(*operands))
             program = jax.jit(lambda args: values(energy(rest), args, order), compiler_options=QUICK)
             with computed_by(form.split()[0]):
                 found[form] = jax.tree.leaves(program(args))

@@ -33,7 +33,7 @@ CHUNK = 32
 """Fewest edges at a time: the arrays of a pass for so many fit in a cache of half a megabyte (64 channels, l ≤ 2)."""
 
 NUMBERS = 16384
-"""Numbers of the features of the edges at a time: with few components, more edges."""
+"""Numbers of the products of the edges at a time: where a convolution has few products, more edges."""
 
 Rows = list[jax.Array]
 """Components as separate arrays ``[edges, channels]``: XLA turns each into one loop over contiguous memory."""
@@ -121,7 +121,7 @@ def forward(couplings: Couplings, h: jax.Array, y: jax.Array, r: jax.Array, edge
         return (_add_at(total[0], at.receivers, _collect(sums, messages)),), ()
 
     start = jnp.zeros((h.shape[0], max(sums.output) + 1, h.shape[2]), h.dtype)
-    return _pass(chunk, (start,), (_matrices(sums, y),), edges)[0][0]
+    return _pass(sums, chunk, (start,), (_matrices(sums, y),), edges)[0][0]
 
 
 def backward(
@@ -138,7 +138,8 @@ def backward(
         dr = _add_at(total[1], at.rows, _contract(sums, coupled, bs))
         return (dh, dr), (_to_harmonics(sums, (hs, weighed)),)
 
-    (dh, dr), (dy,) = _pass(chunk, (jnp.zeros_like(h), jnp.zeros_like(r)), (_matrices(sums, y),), edges)
+    start = jnp.zeros_like(h), jnp.zeros_like(r)
+    (dh, dr), (dy,) = _pass(sums, chunk, start, (_matrices(sums, y),), edges)
     return dh, dy, dr
 
 
@@ -165,7 +166,7 @@ def second(
         dr = _add_at(total[2], at.rows, _contract(sums, coupled1, bs))
         return (db, dh, dr), (_to_harmonics(sums, (hs1, weighed), (hs, weighed1)),)
 
-    (db, dh, dr), (dy,) = _pass(chunk, start, (_matrices(sums, y), _matrices(sums, y1)), edges)
+    (db, dh, dr), (dy,) = _pass(sums, chunk, start, (_matrices(sums, y), _matrices(sums, y1)), edges)
     return dh, dy, dr, db
 
 
@@ -206,6 +207,7 @@ _gradient.defvjp(
 
 
 def _pass(
+    sums: Sums,
     chunk: Callable[[Any, Any, Edges], tuple[Any, Any]],
     start: tuple[jax.Array, ...],
     values: tuple[jax.Array, ...],
@@ -215,18 +217,19 @@ def _pass(
 
     A program lowered for anything but a CPU (an exported one, say) takes all edges at once, without a loop.
     """
-    return jax.lax.platform_dependent(start, values, edges, cpu=partial(_in_pieces, chunk), default=chunk)
+    size = max(CHUNK, NUMBERS // (len(sums.path) * start[0].shape[2]))
+    return jax.lax.platform_dependent(start, values, edges, cpu=partial(_in_pieces, size, chunk), default=chunk)
 
 
 def _in_pieces(
+    size: int,
     chunk: Callable[[Any, Any, Edges], tuple[Any, Any]],
     start: tuple[jax.Array, ...],
     values: tuple[jax.Array, ...],
     edges: Edges,
 ) -> tuple[Any, Any]:
     """The loop. Edges that fill up the last piece end at a node after the last, where nothing comes from or stays."""
-    n_edge, (n_node, n_component, channels) = edges.senders.shape[0], start[0].shape
-    size = max(CHUNK, NUMBERS // (n_component * channels))
+    n_edge, n_node = edges.senders.shape[0], start[0].shape[0]
     size = min(size, max(n_edge, 1)) if isinstance(n_edge, int) else size  # exported programs leave sizes open
     n_chunk = (n_edge + size - 1) // size
 
