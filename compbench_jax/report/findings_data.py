@@ -56,9 +56,14 @@ def shots(found: Material) -> list[Shots]:
 def priors(found: Material) -> list[tuple[Row, Row]]:
     """The same preset on the same task, without and with a prior."""
     trained = [row for row in found.rows if row.kind == "trained"]
-    plain = {(row.task, setting(row, "preset")): row for row in trained if setting(row, "prior") in (None, "none")}
+    plain = {(row.task, setting(row, "preset")): row for row in trained if not has_prior(row)}
     pairs = ((plain.get((row.task, setting(row, "preset"))), row) for row in trained)
     return [(without, row) for without, row in pairs if without is not None and without is not row]
+
+
+def has_prior(row: Row) -> bool:
+    """Whether a row is of a potential with a prior."""
+    return setting(row, "prior") not in (None, "none")
 
 
 def setting(row: Row, name: str) -> Any:
@@ -85,7 +90,7 @@ class Divergence:
         task: name of the task or of its random control.
         random: whether it is a random split.
         by_radius: compound divergence D_C of the atom environments, by radius in bonds.
-        rows: of the trained potentials.
+        rows: of the trained potentials, those with a prior left out: only some tasks have them.
     """
 
     task: str
@@ -104,7 +109,7 @@ def divergences(found: Material) -> list[Divergence]:
     splits: dict[str, Divergence] = {}
     for row in (*found.rows, *found.others):
         random = row.task.startswith("control_random(")
-        if row.kind != "trained" or (row in found.others and not random):
+        if row.kind != "trained" or has_prior(row) or (row in found.others and not random):
             continue
         if row.task not in splits:
             audit = next((a for s in row.sources if (a := read_audit(s.folder, s.results)) is not None), None)
