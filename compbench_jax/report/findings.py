@@ -35,8 +35,8 @@ INTERVALS = "meV/Å; [95% interval over molecules and seeds; of one seed over mo
 PER_ATOM = "_per_atom"
 """How the names of metrics per atom end."""
 
-HINTS = "_hints"
-"""How the kinds of tasks with hints end."""
+FEW = 5
+"""Labelled frames of each OOD molecule that the key finding is about, or the nearest number that there is."""
 
 FAR = 4
 """Bonds to an unseen environment from which on distances are merged."""
@@ -64,8 +64,8 @@ def headline(found: Material) -> str:
 
 
 def key(found: Material) -> str:
-    """The findings: ratios of all potentials on the main tasks, of easiest and hardest task, with hints, after
-    pre-training.
+    """The findings: ratios of all potentials on the main tasks, of easiest and hardest task, with a few labelled frames
+    of the OOD molecules, after pre-training.
     """
     trained = [row for row in found.rows if row.kind == "trained" and kind_of_task(row.task) in found.main]
     tasks = {task: _ratios(row for row in trained if row.task == task) for task in tasks_of(trained)}
@@ -81,16 +81,15 @@ def key(found: Material) -> str:
         f"known ones; the median is {middle}.",
         f"The task matters: median ratios run from {ends[0]} to {ends[-1]}.",
     ]
-    hinted = [(kind_of_task(row.task), row) for row in found.rows if kind_of_task(row.task).endswith(HINTS)]
-    plain = {(kind_of_task(row.task) + HINTS, row.model): row for row in trained}
-    changes = [
-        f"{row.model} from {significant(before.estimate('ratio').value, 2)} to "
-        f"{significant(row.estimate('ratio').value, 2)} (`{kind.removesuffix(HINTS)}`)"
-        for kind, row in hinted
-        if (before := plain.get((kind, row.model))) is not None
-    ]
-    if changes:
-        lines.append(f"Hints, molecules with the missing fragment among those trained on: {', '.join(changes)}.")
+    for curve in (curve for curve in shots(found) if curve.zero is not None):
+        frames = min(curve.rows, key=lambda number: abs(number - FEW))
+        before, after = (
+            significant(MEV * (row.estimate("ood").value or 0.0)) for row in (curve.zero, curve.rows[frames])
+        )
+        lines.append(
+            f"{frames} labelled frames of each unseen molecule bring {curve.model} from {before} to {after} meV/Å "
+            f"(`{kind_of_task(curve.task)}`)."
+        )
     place = {(row.task, row.model, row.kind): row for row in found.rows}
     tuned = [(row, place.get((row.task, row.model.removesuffix(" (fine-tuned)"), "trained"))) for row in found.rows
              if row.kind == "fine-tuned" and kind_of_task(row.task) in found.main]  # fmt: skip
