@@ -161,3 +161,10 @@ def test_figures_without_results_are_left_out(tmp_path):
     assert path.stem == "energies" and path.stat().st_size > 10_000
     with pytest.raises(RunError, match="no figure 'prior': choose from overview, "):
         draw_findings(read(tmp_path / "r"), tmp_path / "g", ["prior"])
+
+
+def test_key_findings_name_what_a_few_labels_bring(found):
+    (line,) = [line for line in findings(found)["key"].splitlines() if "labelled" in line]
+    before = 1e3 * read_results(EXTENSION)["ood"]["force_mae"]["value"]
+    change = f"bring mace from {before:.1f} to {0.875 * before:.1f} meV/Å (`chain_extension`)"
+    assert line == f"- 5 labelled frames of each unseen molecule {change}."
