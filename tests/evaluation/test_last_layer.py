@@ -19,8 +19,11 @@ from compbench_jax.evaluation.derived import read_results
 from compbench_jax.evaluation.last_layer import LAST, make_features, rigidity, variances
 from compbench_jax.models.registry import MODELS, build_potential
 
+QUICK_ONES = ("schnet", "painn", "mace", "nequip")
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in (*SMALL, "so3lr") if name not in QUICK_ONES]
 
-@pytest.mark.parametrize("name", SMALL)
+
+@pytest.mark.parametrize("name", [*QUICK_ONES, *OTHERS])
 def test_energies_are_linear_in_the_last_layer(name):
     """Other weights change the energies of a batch by exactly the features times the change."""
     with jax.enable_x64(True):

@@ -89,7 +89,13 @@ def test_new_elements_start_fresh_and_known_ones_where_they_were(before):
     np.testing.assert_array_equal(found["pairs"], fresh["pairs"][:2, :2])
 
 
-@pytest.mark.parametrize("name", SMALL)
+BY_ELEMENT = ("mace", "nequip")
+"""Potentials with weights that are normalised for a number of elements; the others are tested before a release."""
+
+
+@pytest.mark.parametrize(
+    "name", [*BY_ELEMENT, *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL if name not in BY_ELEMENT)]
+)
 def test_with_more_elements_it_starts_from_the_energies_of_the_run(name, tmp_path):
     """Molecules of the elements that the run knew have its energies before the first step, on and on."""
     config = replace(MODELS[name], **TINY[name])
