@@ -53,7 +53,7 @@ from compbench_jax.report.table import metric_table
 from compbench_jax.splits.contacts import DEFAULT_CUTOFF
 from compbench_jax.splits.split import Split
 from compbench_jax.splits.task import Task
-from compbench_jax.store.frames import Frames, offsets_of
+from compbench_jax.store.frames import unlabelled
 from compbench_jax.store.store import FrameStore as Data
 from compbench_jax.store.store import open_store
 from compbench_jax.tasks import ALL_TASKS as TASKS
@@ -336,14 +336,8 @@ class Potential:
         sizes = [len(atoms) for atoms in structures]
         potential, normalisation = self.run.potential, self.run.potential.normalisation
         dtype = dtype_of(potential.precision)
-        frames = Frames(
-            np.concatenate([atoms.numbers for atoms in structures]).astype(np.int32),
-            np.concatenate([atoms.positions for atoms in structures]),
-            np.zeros((sum(sizes), 3), np.float32),
-            np.zeros(len(sizes)),
-            np.arange(len(sizes), dtype=np.int32),
-            offsets_of(sizes),
-        )
+        positions = np.concatenate([atoms.positions for atoms in structures])
+        frames = unlabelled(np.concatenate([atoms.numbers for atoms in structures]), positions, sizes)
         refuse_unresolved(frames)
         edges = neighbour_lists(frames, potential.cutoff)
         refuse_overlapping(frames, edges)

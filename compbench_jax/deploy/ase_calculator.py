@@ -25,7 +25,7 @@ from compbench_jax.evaluation.last_layer import make_features, read_rigidity, va
 from compbench_jax.models.potential import Potential
 from compbench_jax.models.precision import dtype_of
 from compbench_jax.molecules.molecule import MolecularGraph
-from compbench_jax.store.frames import Frames
+from compbench_jax.store.frames import Frames, unlabelled
 from compbench_jax.training.loaded_run import LoadedRun, load_run, with_precision
 
 Run = str | Path | LoadedRun
@@ -179,14 +179,7 @@ class Members:
                 "take a run that was trained on a set with this element"
             )
         n_atoms, dtype = len(numbers), dtype_of(self.potential.precision)
-        frames = Frames(
-            np.asarray(numbers, np.int32),
-            np.asarray(positions, np.float64),
-            np.zeros((n_atoms, 3), np.float32),
-            np.zeros(1),
-            np.zeros(1, np.int32),
-            np.array([0, n_atoms]),
-        )
+        frames = unlabelled(numbers, np.asarray(positions, np.float64), [n_atoms])
         refuse_unresolved(frames)
         edges = self._list.edges(frames)
         refuse_overlapping(frames, edges)

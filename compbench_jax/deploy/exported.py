@@ -24,7 +24,7 @@ from compbench_jax.deploy.forked import refuse_fork
 from compbench_jax.errors import DataError, optional_import
 from compbench_jax.files import parse_json
 from compbench_jax.molecules.molecule import MolecularGraph
-from compbench_jax.store.frames import Frames, offsets_of
+from compbench_jax.store.frames import Frames, unlabelled
 
 FORMAT, VERSION = "compbench-program", 1
 HEADER, PROGRAM = "header.json", "program.bin"
@@ -172,11 +172,5 @@ def frames_of(structures: Sequence[Structure]) -> Frames:
                 f"structure {k} has numbers {np.shape(numbers)}, positions {np.shape(positions)}: give [n] and [n, 3]"
             )
     positions = np.concatenate([np.asarray(positions, np.float64) for _, positions in structures])
-    return Frames(
-        numbers=np.concatenate([np.asarray(numbers, np.int32) for numbers, _ in structures]),
-        positions=positions,
-        forces=np.zeros_like(positions),
-        energy=np.zeros(len(structures)),
-        molecule=np.arange(len(structures), dtype=np.int32),
-        offsets=offsets_of(np.array([len(numbers) for numbers, _ in structures])),
-    )
+    elements = [numbers for numbers, _ in structures]
+    return unlabelled(np.concatenate(elements), positions, [len(item) for item in elements])

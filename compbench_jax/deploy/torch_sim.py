@@ -5,8 +5,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import torch
-from torch_sim.models.interface import ModelInterface
 
 from compbench_jax.batching.dataset import GraphDataset
 from compbench_jax.batching.geometry import centred, refuse_overlapping, refuse_unresolved
@@ -17,8 +15,14 @@ from compbench_jax.batching.triplets import most_incoming
 from compbench_jax.deploy.ase_calculator import grown
 from compbench_jax.errors import CompBenchError
 from compbench_jax.models.precision import dtype_of
-from compbench_jax.store.frames import Frames, offsets_of
+from compbench_jax.store.frames import unlabelled
 from compbench_jax.training.loaded_run import LoadedRun, load_run, with_precision
+
+try:
+    import torch
+    from torch_sim.models.interface import ModelInterface
+except ImportError as error:
+    raise CompBenchError(f"TorchSim cannot be imported ({error}): pip install torch-sim-atomistic") from error
 
 
 class TorchSimModel(ModelInterface):
@@ -54,14 +58,7 @@ class TorchSimModel(ModelInterface):
         numbers, owner = (getattr(state, name).detach().cpu().numpy() for name in ("atomic_numbers", "system_idx"))
         positions = state.positions.detach().cpu().numpy().astype(np.float64)
         sizes = np.bincount(owner)
-        frames = Frames(
-            numbers.astype(np.int32),
-            positions,
-            np.zeros(positions.shape, np.float32),
-            np.zeros(len(sizes)),
-            np.arange(len(sizes), dtype=np.int32),
-            offsets_of(sizes),
-        )
+        frames = unlabelled(numbers, positions, sizes)
         refuse_unresolved(frames)
         edges = neighbour_lists(frames, potential.cutoff)
         refuse_overlapping(frames, edges)

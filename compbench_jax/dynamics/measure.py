@@ -32,7 +32,7 @@ from compbench_jax.labelling.executors import Executor
 from compbench_jax.labelling.levels import Level
 from compbench_jax.models.precision import dtype_of
 from compbench_jax.splits.split import Split
-from compbench_jax.store.frames import Frames, offsets_of
+from compbench_jax.store.frames import unlabelled
 from compbench_jax.store.store import FrameStore
 from compbench_jax.training.loaded_run import LoadedRun
 
@@ -254,14 +254,9 @@ class Measurement:
         potential = self.run.potential
         counts = np.array([graph.n_atoms for graph, points in scans for _ in points])
         positions = [(at - at.mean(axis=0)).astype(dtype_of(potential.precision)) for _, ats in scans for at in ats]
-        frames = Frames(
-            numbers=np.concatenate([graph.numbers for graph, points in scans for _ in points]).astype(np.int32),
-            positions=np.concatenate(positions),
-            forces=np.zeros((int(counts.sum()), 3), np.float32),
-            energy=np.zeros(len(counts)),
-            molecule=np.repeat(np.arange(len(scans), dtype=np.int32), [len(points) for _, points in scans]),
-            offsets=offsets_of(counts),
-        )
+        numbers = np.concatenate([graph.numbers for graph, points in scans for _ in points])
+        owner = np.repeat(np.arange(len(scans), dtype=np.int32), [len(points) for _, points in scans])
+        frames = unlabelled(numbers, np.concatenate(positions), counts, owner)
         dataset = GraphDataset.build(
             frames,
             elements=potential.normalisation.elements,

@@ -11,7 +11,7 @@ from compbench_jax.batching.packing import BatchShape
 from compbench_jax.models.potential import Normalisation, Potential
 from compbench_jax.models.registry import build_potential, n_parameters
 from compbench_jax.molecules.molecule import MolecularGraph, Molecule
-from compbench_jax.store.frames import Frames
+from compbench_jax.store.frames import Frames, unlabelled
 
 ELEMENTS = (1, 6, 7, 8)
 """Elements that parameters are counted for: those of the benchmark."""
@@ -88,14 +88,7 @@ def hexane() -> tuple[Frames, MolecularGraph]:
             bonds.append((i, len(positions)))
             positions.append(carbon + 1.09 * direction)
     numbers = np.array([6] * 6 + [1] * 14, np.int32)
-    frames = Frames(
-        numbers=numbers,
-        positions=np.array(positions, np.float32),
-        forces=np.zeros((20, 3), np.float32),
-        energy=np.zeros(1),
-        molecule=np.zeros(1, np.int32),
-        offsets=np.array([0, 20]),
-    )
+    frames = unlabelled(numbers, np.array(positions, np.float32), [20])
     record = Molecule("hexane", "CCCCCC", "VLKZOEOYAKHREP-UHFFFAOYSA-N", "C6H14")
     environments = np.repeat(numbers[:, None], 5, axis=1).astype(np.uint32)
     return frames, MolecularGraph(record, numbers, np.array(sorted(bonds), np.int32), environments)

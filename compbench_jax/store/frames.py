@@ -39,6 +39,23 @@ class Frames:
         return np.diff(self.offsets)
 
 
+def unlabelled(
+    numbers: ArrayLike, positions: np.ndarray, sizes: ArrayLike, molecule: np.ndarray | None = None
+) -> Frames:
+    """Geometries without labels: energies and forces are zero.
+
+    Args:
+        numbers: of the atoms of all, ``[n_atoms]``.
+        positions: Å, ``[n_atoms, 3]``.
+        sizes: atoms of each, ``[n_frames]``.
+        molecule: of each, ``[n_frames]``; by default each is of its own.
+    """
+    n_frames = np.size(sizes)
+    owner = np.arange(n_frames, dtype=np.int32) if molecule is None else molecule
+    forces = np.zeros(positions.shape, np.float32)
+    return Frames(np.asarray(numbers, np.int32), positions, forces, np.zeros(n_frames), owner, offsets_of(sizes))
+
+
 def ragged_indices(starts: ArrayLike, lengths: ArrayLike) -> np.ndarray:
     """Indices of several runs ``start, start + 1, …`` one after the other, int64 ``[sum(lengths)]``."""
     starts, lengths = np.asarray(starts, np.int64), np.asarray(lengths, np.int64)
