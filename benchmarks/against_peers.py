@@ -78,7 +78,7 @@ INSTALL = {
          "torch-ema", "tensorboard", "tensorboardX", "h5py", "ase"),
         ("--no-deps", "schnetpack==2.1.1"),  # its pin of sympy contradicts torch's
     ),
-    "mlip": (("torch==2.13.0",), ("torch==2.13.0", "mlip==0.2.5", "jax==0.10.2")),
+    "mlip": (("mlip==0.2.5", "jax==0.10.1"),),
 }  # fmt: skip
 """Calls of pip that make each environment."""
 
