@@ -45,8 +45,10 @@ types: $(VENV)/.dev
 results: $(VENV)/.run
 	$(BIN)/compbench bench --suite mini
 	$(BIN)/compbench bench --suite cpu
+	$(BIN)/compbench bench --suite contacts
 	$(BIN)/compbench findings results/cpu --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
 	$(BIN)/compbench findings results/mini --page docs/findings.md --of mini
+	$(BIN)/compbench findings results/contacts --page docs/findings.md --of contacts
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.

@@ -21,10 +21,10 @@ from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 PAGES = {"README.md": "cpu", "docs/findings.md": "cpu", "docs/results.md": "cpu"}
-OTHERS = {"docs/findings.md": ["mini"]}
+OTHERS = {"docs/findings.md": ["mini", "contacts"]}
 """Labels of the parts of pages that show other results."""
 MOST_WORDS = {"README.md": 650, "docs/findings.md": 1500}
-DATA = {"mini": "mini", "cpu": "standard"}
+DATA = {"mini": "mini", "cpu": "standard", "contacts": "pairs"}
 
 
 @lru_cache

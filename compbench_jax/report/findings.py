@@ -81,11 +81,12 @@ def key(found: Material) -> str:
         f"known ones; the median is {middle}.",
         f"The task matters: median ratios run from {ends[0]} to {ends[-1]}.",
     ]
-    for curve in (curve for curve in shots(found) if curve.zero is not None):
+    for curve in shots(found):
+        if curve.zero is None:
+            continue
         frames = min(curve.rows, key=lambda number: abs(number - FEW))
-        before, after = (
-            significant(MEV * (row.estimate("ood").value or 0.0)) for row in (curve.zero, curve.rows[frames])
-        )
+        ends = (row.estimate("ood").value or 0.0 for row in (curve.zero, curve.rows[frames]))
+        before, after = (significant(MEV * value) for value in ends)
         lines.append(
             f"{frames} labelled frames of each unseen molecule bring {curve.model} from {before} to {after} meV/Å "
             f"(`{kind_of_task(curve.task)}`)."
