@@ -85,8 +85,8 @@ def key(found: Material) -> str:
         if curve.zero is None:
             continue
         frames = min(curve.rows, key=lambda number: abs(number - FEW))
-        ends = (row.estimate("ood").value or 0.0 for row in (curve.zero, curve.rows[frames]))
-        before, after = (significant(MEV * value) for value in ends)
+        errors = (row.estimate("ood").value or 0.0 for row in (curve.zero, curve.rows[frames]))
+        before, after = (significant(MEV * value) for value in errors)
         lines.append(
             f"{frames} labelled frames of each unseen molecule bring {curve.model} from {before} to {after} meV/Å "
             f"(`{kind_of_task(curve.task)}`)."
