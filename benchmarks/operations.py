@@ -220,7 +220,7 @@ def part_of(path: str) -> str:
     if network is None:
         return "outside the network"
     numbered = [re.sub(r"_?l?\d+[eo]?(?=_|$)", "", word) for word in words[network + 1 : -1]]  # linear_out_2e, l1
-    part = [word for word in numbered if word]
+    part = ["einsum" if "->" in word else word.rpartition(".")[2] for word in numbered if word]
     return "/".join(part[: 1 if part and part[0] in SCOPES else 2]) or "network itself"
 
 

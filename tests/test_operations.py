@@ -49,6 +49,7 @@ def test_parts_of_paths(operations):
     assert operations.part_of("jit(step)/jvp(jvp(SchNet))/interaction_1/filter_0/dot_general") == "interaction/filter"
     assert operations.part_of("jit(step)/jvp(jvp(SchNet))/pairs/jit(argsort)/sort") == "pairs"
     assert operations.part_of("jit(step)/jvp(NequIP)/layer_1/linear_out_2e/dot_general") == "layer/linear_out"
+    assert operations.part_of("jit(step)/jvp(DimeNet)/interaction_1/nlab,nblc->nac/dot_general") == "interaction/einsum"
     assert operations.part_of("jit(step)/adam/mul") == "outside the network"
     assert operations.part_of("") == "copies"
 

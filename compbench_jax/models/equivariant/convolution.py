@@ -237,11 +237,8 @@ def _in_pieces(
         filled = jnp.asarray(x).at[jnp.arange(n_chunk * size)].get(mode="fill", fill_value=0)
         return filled.reshape(n_chunk, size, *x.shape[1:])
 
-    def step(total: Any, piece: tuple[Any, Edges]) -> tuple[Any, Any]:
-        return chunk(total, piece[0], piece[1]._replace(receivers=piece[1].receivers + n_node))
-
-    pieces = jax.tree.map(divide, (values, edges._replace(receivers=edges.receivers - n_node)))
-    totals, each = jax.lax.scan(step, start, pieces)
+    pieces: Edges = jax.tree.map(divide, edges)._replace(receivers=divide(edges.receivers - n_node) + n_node)
+    totals, each = jax.lax.scan(lambda total, xs: chunk(total, *xs), start, (jax.tree.map(divide, values), pieces))
     return totals, jax.tree.map(lambda x: x.reshape(n_chunk * size, *x.shape[2:])[:n_edge], each)
 
 
@@ -293,16 +290,14 @@ def _to_harmonics(sums: Sums, *pairs: tuple[Rows, Rows]) -> jax.Array:
     """Σ C h (R B), summed over the channels and pairs of h and R B, ``[edges, n_harmonic]``.
 
     Coefficients first, then the sum over channels: there are ten times fewer of those to take than entries of the
-    matrices.
+    matrices. One row more, of zeros: eight rows of 64 channels, for l ≤ 2, would lie a power of two apart in the cache.
     """
-    if not sums.triples:
-        return jnp.zeros((pairs[0][1][0].shape[0], 0), pairs[0][1][0].dtype)
+    zero = jnp.zeros_like(pairs[0][1][0])
     rows = [
         [coefficient * (h[i] * weighed[o]) for h, weighed in pairs for coefficient, i, o in terms]
         for terms in sums.triples
     ]
-    zero = jnp.zeros_like(pairs[0][1][0])
-    return stack([_sum(row) if row else zero for row in rows]).sum(axis=-1)
+    return stack([zero, *(_sum(row) if row else zero for row in rows)]).sum(axis=-1)[:, 1:]
 
 
 def _weigh(sums: Sums, r: Rows, values: Rows) -> Rows:
@@ -336,9 +331,9 @@ def _sum(terms: Sequence[jax.Array]) -> jax.Array:
 
 def _take(x: jax.Array, rows: jax.Array) -> Rows:
     """Components of these rows."""
-    return unstack(jnp.asarray(x).at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False))
+    return unstack(jnp.asarray(x).at[rows].get(mode="promise_in_bounds"))
 
 
 def _add_at(total: jax.Array, rows: jax.Array, components: Rows) -> jax.Array:
     """Components added to these rows; those after the last row are left out."""
-    return total.at[rows].add(stack(components), mode="drop", wrap_negative_indices=False)
+    return total.at[rows].add(stack(components), mode="drop")
