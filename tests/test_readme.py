@@ -77,7 +77,7 @@ def test_results_are_of_the_committed_data(suite):
         assert results["data"] == data
         # A cell is called after its task (`oracle(TASK,seed=1)` is oracle-TASK-seed=1) and its potential.
         task = re.sub(r"[(,]", "-", re.sub(r"\[.*\]", "", results["task"])).replace(")", "")
-        assert path.parent.name.startswith(f"{task}-{results['model']}")
+        assert path.parent.name.startswith(f"{task}-{results['model'].removesuffix(' + classical prior')}")
 
 
 @pytest.mark.parametrize("task", ["chain_extension"])

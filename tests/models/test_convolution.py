@@ -104,6 +104,12 @@ def scans(jaxpr):
                 yield from scans(inner)
 
 
+@pytest.mark.parametrize(("couplings", "loops"), [(EVEN, True), (SUMMED, False), (SCALAR, False)])
+def test_on_a_cpu_few_products_are_taken_all_at_once(couplings, loops):
+    args, rest = operands(couplings)
+    assert bool(list(scans(jax.make_jaxpr(energy(rest))(args).jaxpr))) == loops
+
+
 @computed_by("chunks")
 def test_training_keeps_no_message(monkeypatch):
     """The training derivative is a few passes, none of which hands on anything of every edge and channel."""

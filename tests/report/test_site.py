@@ -14,11 +14,15 @@ from report_results import HOSTILE, RESULTS, copy_results, showcase
 from compbench_jax.cli.exit_code import exit_code_of
 from compbench_jax.cli.main import run_command
 from compbench_jax.evaluation.derived import read_results
+from compbench_jax.report.findings import findings
+from compbench_jax.report.findings_material import material
 from compbench_jax.report.leaderboard import leaderboard, read_sources, slug
 from compbench_jax.report.poster import poster
 from compbench_jax.report.site import project_links
 from compbench_jax.report.site_pages import shown_kind
+from compbench_jax.report.site_published import published_facts
 from compbench_jax.store.store import open_store
+from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("chain_extension", "fragment_duplication")
@@ -294,11 +298,12 @@ def test_the_leaderboard_of_the_repository_is_built(tmp_path):
     text = (tmp_path / "pages" / "index.html").read_text()
     assert all(json.loads(file.read_text())["name"] in text for file in ROOT.glob("leaderboard/*/submission.json"))
     assert "Show in 3-D" in (tmp_path / "pages" / "model-MACE-small.html").read_text()
-    # Every kind has its filter, the headline is that of the README, pages are small, and the first needs no Plotly.
+    # Every kind has its filter, the headline is that of the rows' grid, pages are small, and the first needs no Plotly.
     assert re.findall(r'data-kind="([^"]*)" data-tip', text) == ["trained", "fine-tuned", "zero-shot", "semi-empirical"]
     lead = re.search(r'class="lead">(.*?)</(?:p|ul)>', text, re.DOTALL)[1].replace("<wbr>", "")
     lines = [line for line in re.sub(r"</?code>", "`", lead).replace("</li>", "").split("<li>") if line]
-    assert lines and all(line in (ROOT / "README.md").read_text() for line in lines)
+    grid = material(read_sources([ROOT / "results" / "mini"]), list(ALL_TASKS), published_facts(), MAIN_TASKS)
+    assert lines and all(f"- {line}" in findings(grid)["key"].splitlines() for line in lines)
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "pages").glob("*.html")}
     assert sizes.pop("index.html") < 80_000 and max(sizes.values()) < 400_000
     assert "plotly" not in text and "3Dmol" not in text

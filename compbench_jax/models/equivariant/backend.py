@@ -12,7 +12,7 @@ from compbench_jax.errors import RunError
 Backend = Literal["auto", "chunks", "plain", "e3j"]
 """``chunks``: a few edges at a time and component by component, see ``convolution.py``; ``plain``: all edges at once,
 derivatives as JAX makes them, also in forward mode; ``e3j``: convolutions by the CUDA kernels of that package, see
-``e3j_kernels.py``; ``auto``: ``chunks`` on CPUs, ``plain`` elsewhere."""
+``e3j_kernels.py``; ``auto``: ``chunks`` on CPUs, but for convolutions of few products, ``plain`` elsewhere."""
 
 _CHOSEN: ContextVar[str] = ContextVar("backend", default="auto")
 
@@ -33,10 +33,10 @@ def computed_by(backend: str) -> Iterator[None]:
         _CHOSEN.reset(token)
 
 
-def chosen() -> str:
-    """What computes products here: chunks, plain or e3j."""
+def chosen(few: bool = False) -> str:
+    """What computes products here, ``few`` or many of them: chunks, plain or e3j."""
     asked = _CHOSEN.get()
-    return ("chunks" if jax.default_backend() == "cpu" else "plain") if asked == "auto" else asked
+    return ("chunks" if jax.default_backend() == "cpu" and not few else "plain") if asked == "auto" else asked
 
 
 def in_chunks() -> bool:

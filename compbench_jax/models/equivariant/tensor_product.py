@@ -48,30 +48,32 @@ def convolve(
         For each l up to the largest, ``[n_node, 2l + 1, n_path(l) · channels]``, path-major; or for each output of the
         couplings, where the paths may be added up.
     """
-    n_node, channels = features[0].shape[0], features[0].shape[-1]
+    n_node = features[0].shape[0]
     if not isinstance(outputs, Couplings):
         l1, l2, l3 = len(features) - 1, len(harmonics) - 1, outputs
         outputs = Couplings(tuple(range(l1 + 1)), tuple(range(l3 + 1)), coupling_paths(l1, l2, l3))
     with jax.named_scope("convolution"):
-        if chosen() != "plain":
+        few = outputs.summed or len(outputs.paths) == 1
+        if (backend := chosen(few)) != "plain":
             rows = jnp.arange(senders.shape[0]) if rows is None else rows
             stacked, joined = jnp.concatenate(features, axis=1), jnp.concatenate(harmonics, axis=1)[:, 1:]
-            form = convolve_in_chunks if chosen() == "chunks" else convolve_by_kernels
+            form = convolve_in_chunks if backend == "chunks" else convolve_by_kernels
             return _by_output(
                 form(outputs, stacked, joined, jnp.asarray(weights), Edges(senders, receivers, rows)), outputs
             )
         weights = weights if rows is None else weights[rows]
         sent = [h[senders] for h in features]
-        messages = jnp.concatenate(
-            [
-                weights[:, i, None, :]
-                * _couple(sent[first], harmonics[l2], clebsch_gordan(outputs.inputs[first], l2, outputs.outputs[last]))
-                for i, (first, l2, last) in enumerate(outputs.paths)
-            ],
-            axis=1,
-        )
-        joined_paths = unstack_paths(sum_to_receivers(messages, receivers, n_node), outputs)
-        return tuple(_sum_paths(x, channels) for x in joined_paths) if outputs.summed else joined_paths
+        messages = [
+            weights[:, i, None, :]
+            * _couple(sent[first], harmonics[l2], clebsch_gordan(outputs.inputs[first], l2, outputs.outputs[last]))
+            for i, (first, l2, last) in enumerate(outputs.paths)
+        ]
+        if outputs.summed:
+            paths = [[m for m, path in zip(messages, outputs.paths, strict=True) if path[2] == k]
+                     for k in range(len(outputs.outputs))]  # fmt: skip
+            messages = [sum(own[1:], own[0]) for own in paths]
+        received = sum_to_receivers(jnp.concatenate(messages, axis=1), receivers, n_node)
+        return _by_output(received, outputs) if outputs.summed else unstack_paths(received, outputs)
 
 
 def _by_output(summed: jax.Array, couplings: Couplings) -> Features:
@@ -95,11 +97,6 @@ def unstack_paths(stacked: jax.Array, couplings: Couplings) -> Features:
         result.append(part.swapaxes(1, 2).reshape(n, 2 * degree + 1, n_path * channels))
         start += size
     return tuple(result)
-
-
-def _sum_paths(x: jax.Array, channels: int) -> jax.Array:
-    """Sum over the paths that are laid along the channels."""
-    return x.reshape(*x.shape[:2], -1, channels).sum(axis=2)
 
 
 def _couple(h: jax.Array, y: jax.Array, coefficients: np.ndarray) -> jax.Array:
