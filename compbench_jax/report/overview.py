@@ -40,9 +40,10 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
     tasks = tasks_of(drawn)
     columns = min(2, len(tasks))
     lines = -(-len(tasks) // columns)
-    tallest = max(sum(row.task == task for row in drawn) for task in tasks)
-    figure = new_figure(path, 4.9 * columns, lines * (0.9 + 0.27 * tallest) + 0.3)
-    grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
+    counts = [sum(row.task == task for row in drawn) for task in tasks]
+    heights = [0.9 + 0.27 * max(counts[columns * line : columns * (line + 1)]) for line in range(lines)]
+    figure = new_figure(path, 4.9 * columns, sum(heights) + 0.3)
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True, height_ratios=heights)
     for index in range(lines * columns):
         axes = grid[index // columns][index % columns]
         if index >= len(tasks):
