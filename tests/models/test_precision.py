@@ -50,7 +50,7 @@ def test_matrix_products_are_whole_unless_asked_otherwise(params, graph):
     assert products == whole > 20
     assert short == 0
     products, whole, short = counts("tensorfloat32", params, graph)
-    assert whole == 4  # the coefficients of the convolution
+    assert whole == 2  # the coefficients of the convolution
     assert short >= products - whole
 
 

@@ -106,7 +106,7 @@ def _couple(h: jax.Array, y: jax.Array, coefficients: np.ndarray) -> jax.Array:
     products with a number of the edge, unrolled so that it is one loop without temporaries.
     """
     size1, _, size3 = coefficients.shape
-    matrix = jnp.einsum("nb,abc->nac", y, jnp.asarray(coefficients, y.dtype))
+    matrix = jnp.einsum("nb,abc->nac", y, jnp.asarray(coefficients, y.dtype), precision="highest")
     structure = np.abs(coefficients).sum(axis=1) > 1e-10
     rows = []
     for c in range(size3):
