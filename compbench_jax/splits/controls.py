@@ -15,18 +15,39 @@ from compbench_jax.splits.task import Task
 from compbench_jax.store.store import FrameStore
 
 
-def refuse_control(kind: str, task: Task) -> None:
-    """Refuse a control of a control.
+@dataclass(frozen=True)
+class MadeOfTask:
+    """What controls and preparations of a task share.
 
-    Raises:
-        TaskError: the task is one.
+    Attributes:
+        task: what it is made of.
     """
-    if isinstance(task, ControlRandom | Oracle | FewShot | Contacts):
-        raise TaskError(f"{kind}({task.name}): a control of a control: name the task itself")
+
+    kind: ClassVar[str]
+
+    task: Task
+
+    def __post_init__(self) -> None:
+        """Refuse what is made of a task itself.
+
+        Raises:
+            TaskError: the task is a control or a preparation.
+        """
+        if isinstance(self.task, MadeOfTask):
+            raise TaskError(f"{self.kind}({self.task.name}): a control of a control: name the task itself")
+
+    @property
+    def name(self) -> str:
+        """``KIND(TASK)``."""
+        return f"{self.kind}({self.task.name})"
+
+    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
+        """The task's two sides."""
+        return self.task.molecules(graphs)
 
 
 @dataclass(frozen=True)
-class ControlRandom(Task, control=True):
+class ControlRandom(MadeOfTask, Task, control=True):
     """The molecules of a task, assigned to train and OOD at random: as many to each side, without a rule.
 
     The ratio OOD/ID of this control holds for any unseen molecule; what a task has above it is
@@ -45,12 +66,11 @@ class ControlRandom(Task, control=True):
     trained_on: ClassVar[str] = "as many of the task's molecules, at random"
     tested_on: ClassVar[str] = "the task's other molecules"
 
-    task: Task
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be split at random."""
-        refuse_control(self.kind, self.task)
+        super().__post_init__()
         if self.seed < 0:
             raise TaskError(f"{self.kind}({self.task.name}): seed {self.seed} is negative: give 0 or more")
 
@@ -76,7 +96,7 @@ class ControlRandom(Task, control=True):
 
 
 @dataclass(frozen=True)
-class Oracle(Task, control=True):
+class Oracle(MadeOfTask, Task, control=True):
     """A task that trains on frames of the OOD molecules too: the error to be had once no molecule is unseen.
 
     Not molecule-disjoint, by definition and by declaration. Training: primary frames of both sides.
@@ -98,28 +118,13 @@ class Oracle(Task, control=True):
     tested_on: ClassVar[str] = "unseen (secondary) frames of the task's OOD molecules"
     molecule_disjoint: ClassVar[bool] = False
 
-    task: Task
-
-    def __post_init__(self) -> None:
-        """Refuse an oracle of a control."""
-        refuse_control(self.kind, self.task)
-
-    @property
-    def name(self) -> str:
-        """``oracle(TASK)``."""
-        return f"{self.kind}({self.task.name})"
-
-    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
-        """The task's two sides; which frames of them are trained on is up to :meth:`split`."""
-        return self.task.molecules(graphs)
-
     def split(self, store: FrameStore) -> Split:
         """The oracle's four sets of frames; their ``molecule_disjoint`` is False."""
         return oracle_split(store, self.name, self.molecules(store.graphs))
 
 
 @dataclass(frozen=True)
-class FewShot(Task, control=True):
+class FewShot(MadeOfTask, Task, control=True):
     """A task that trains on a few frames of each OOD molecule too: how many labels close the gap?
 
     Its test sets are those of the :class:`Oracle`, whose limit it is: with as many frames as there are it trains on the
@@ -139,12 +144,11 @@ class FewShot(Task, control=True):
     tested_on: ClassVar[str] = Oracle.tested_on
     molecule_disjoint: ClassVar[bool] = False
 
-    task: Task
     frames: int = 20
 
     def __post_init__(self) -> None:
         """Refuse a control of a control, and no frames."""
-        refuse_control(self.kind, self.task)
+        super().__post_init__()
         if self.frames < 1:
             raise TaskError(f"{self.kind}({self.task.name}): frames {self.frames}: give 1 or more")
 
@@ -153,17 +157,13 @@ class FewShot(Task, control=True):
         """``few_shot(TASK,frames=20)``."""
         return f"{self.kind}({self.task.name},frames={self.frames})"
 
-    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
-        """The task's two sides."""
-        return self.task.molecules(graphs)
-
     def split(self, store: FrameStore) -> Split:
         """The four sets of frames; their ``molecule_disjoint`` is False."""
         return oracle_split(store, self.name, self.molecules(store.graphs), self.frames)
 
 
 @dataclass(frozen=True)
-class Contacts(Task, control=True):
+class Contacts(MadeOfTask, Task, control=True):
     """A task that trains on pairs of its training molecules in contact, too: what do unseen contacts cost?
 
     No molecule of a pair is one of the OOD molecules, whose environments stay unseen. What training gains is what their
@@ -180,21 +180,6 @@ class Contacts(Task, control=True):
     question: ClassVar[str] = "How large is the error once close pairs of the training molecules are trained on?"
     trained_on: ClassVar[str] = "the task's molecules, alone and in close pairs"
     tested_on: ClassVar[str] = "the task's OOD molecules"
-
-    task: Task
-
-    def __post_init__(self) -> None:
-        """Refuse a control of a control."""
-        refuse_control(self.kind, self.task)
-
-    @property
-    def name(self) -> str:
-        """``contacts(TASK)``."""
-        return f"{self.kind}({self.task.name})"
-
-    def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
-        """The task's two sides."""
-        return self.task.molecules(graphs)
 
     def split(self, store: FrameStore) -> Split:
         """The task's four sets of frames, the primary frames of the pairs added to train.

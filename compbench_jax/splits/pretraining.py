@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from compbench_jax.errors import TaskError
 from compbench_jax.molecules.molecule import MolecularGraph
 from compbench_jax.splits.checks import MoleculeSplit
-from compbench_jax.splits.controls import ControlRandom, Oracle
+from compbench_jax.splits.controls import MadeOfTask
 from compbench_jax.splits.task import Task
 
 
 @dataclass(frozen=True)
-class Pretraining(Task, control=True):
+class Pretraining(MadeOfTask, Task, control=True):
     """The union of the families that a task neither trains on nor tests, for runs that are then fine-tuned on the task.
 
     A run on this task may be given to ``train.py --task TASK --init-from RUN``: it has seen none of the task's OOD
@@ -28,18 +27,6 @@ class Pretraining(Task, control=True):
     question: ClassVar[str] = "How large is the error on a task's OOD molecules after training on all other families?"
     trained_on: ClassVar[str] = "all families that the task has no molecule of"
     tested_on: ClassVar[str] = "the task's OOD molecules"
-
-    task: Task
-
-    def __post_init__(self) -> None:
-        """Refuse what is no task by itself."""
-        if isinstance(self.task, ControlRandom | Oracle | Pretraining):
-            raise TaskError(f"{self.kind}({self.task.name}): name the task itself, no control and no pretraining")
-
-    @property
-    def name(self) -> str:
-        """``pretraining(TASK)``."""
-        return f"{self.kind}({self.task.name})"
 
     def select(self, graphs: Sequence[MolecularGraph]) -> MoleculeSplit:
         """Molecules of other families; a molecule of two families counts as one of the task's if either is."""

@@ -96,6 +96,7 @@ def test_tables_hold_four_tasks_two_subtasks_two_controls():
         ("oracle(zzz)", "no such task 'zzz'"),
         ("oracle(fragment_fusion,seed=1)", "it has no seed: leave that out"),
         ("oracle(control_random(fragment_fusion))", "a control of a control"),
+        ("pretraining(few_shot(fragment_fusion))", "a control of a control"),
         ("control_random(oracle(fragment_fusion),seed=1)", "a control of a control"),
         ("control_random(fragment_fusion,seed=-1)", "seed '-1' is not a whole number"),
         ("control_random(fragment_fusion,seed=x)", "seed 'x' is not a whole number"),
