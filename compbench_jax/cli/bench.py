@@ -29,9 +29,9 @@ class Arguments:
 
     suite: str = "mini"
     """mini: the seven potentials (small), baselines, SO3LR, four tasks and fission, data/mini. cpu: standard data, the
-    hints too, two seeds, controls, priors, few-shot training. accurate: four potentials and SO3LR, half an hour each.
-    longer: MACE and PaiNN on one task, ten times the minutes of cpu. contacts: MACE on one task, with and without pairs
-    of molecules. paper: the published sizes on a GPU, five seeds at once."""
+    hints too, two seeds, controls, priors, few-shot training. accurate: three potentials, MACE with a prior and SO3LR,
+    more training frames, ten times the minutes of cpu. contacts: MACE on one task, with and without pairs of molecules.
+    paper: the published sizes on a GPU, five seeds at once."""
 
     data: Path | None = None
     """Folder of the data set. Without it: the suite's own."""

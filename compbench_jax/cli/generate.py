@@ -32,8 +32,11 @@ class Arguments:
     molecules: tuple[str, ...] = ()
     """Only these molecules, each by name, SMILES or InChIKey. Without it: the whole registry."""
 
-    task: str | None = None
-    """Only the molecules of this task, e.g. fragment_duplication."""
+    task: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Only the molecules of this task, e.g. fragment_duplication. Can be given several times."""
+
+    training_frames: int = 0
+    """Primary frames of each training molecule of the --task, where that should be more than of the others."""
 
     pairs: int = 0
     """Frames of each pair of training molecules of the --task, their fragments in contact, for `contacts(TASK)`."""
@@ -141,16 +144,24 @@ def run(arguments: Arguments) -> None:
     registry = core_registry() if arguments.registry == "core" else extended_registry()
     chosen = {find_molecule(text).inchikey for text in arguments.molecules}
     molecules = tuple(m for m in (extended_registry() if chosen else registry) if not chosen or m.inchikey in chosen)
-    paired: tuple[Molecule, ...] = ()
-    if arguments.task is not None:
-        trained, tested = sides_of(arguments.task, molecules)
-        molecules = tuple(m for m in molecules if m in (*trained, *tested))
-        paired = trained
-    if arguments.pairs < 0 or (arguments.pairs and not paired):
+    sides = [sides_of(task, molecules) for task in arguments.task]
+    if sides:
+        molecules = tuple(m for m in molecules if any(m in side for task in sides for side in task))
+    trained = tuple(m for m in molecules if any(m in side for side, _ in sides))
+    for name, frames in (("pairs", arguments.pairs), ("training-frames", arguments.training_frames)):
+        if frames < 0 or (frames and not trained):
+            raise CompBenchError(
+                f"--{name} {frames}: give a number of frames, and the --task whose molecules are meant"
+            )
+    if 0 < arguments.training_frames <= settings.primary_frames:
         raise CompBenchError(
-            f"--pairs {arguments.pairs}: give a number of frames, and a --task whose molecules to pair"
+            f"--training-frames {arguments.training_frames}: every molecule has {settings.primary_frames} primary "
+            "frames, give more"
         )
-    plan = Plan(arguments.out, molecules, arguments.level, settings, arguments.preset, paired, arguments.pairs)
+    plan = Plan(
+        arguments.out, molecules, arguments.level, settings, arguments.preset, trained, arguments.training_frames,
+        arguments.pairs,
+    )  # fmt: skip
     pairs = len(plan.everything) - len(molecules)
     what = f"{len(molecules)} molecules" + (f", {pairs} pairs" if pairs else "")
     console.print(f"{what}, {executor.description}, {arguments.level}")

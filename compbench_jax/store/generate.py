@@ -32,6 +32,13 @@ PAIR_SEGMENT = 5
 PAIR_FRAMES = "pair_frames"
 """Setting in the manifest of a data set that has pairs."""
 
+FURTHER_SEGMENT = 100
+"""Fewest frames of a further trajectory of a training molecule, unless there are fewer in all: of shorter ones much of
+the work would be equilibration."""
+
+TRAINING_FRAMES = "training_frames"
+"""Setting in the manifest of a data set whose training molecules have more primary frames than the others."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -43,8 +50,11 @@ class Plan:
         level: name of the level of theory.
         settings: how.
         preset: name of the preset the settings came from, for the record.
-        paired: molecules of which every two, and each with itself, are sampled in contact, too: primary frames only.
-        pair_frames: of each pair, :data:`PAIR_SEGMENT` from one placement.
+        trained: training molecules of a task.
+        training_frames: primary frames of each of those; 0: as many as of the others. The first are those of the
+            settings, more come from further trajectories.
+        pair_frames: primary frames of every two training molecules, and of each with itself, in contact;
+            :data:`PAIR_SEGMENT` from one placement.
     """
 
     out: Path
@@ -52,30 +62,42 @@ class Plan:
     level: str
     settings: SamplingSettings
     preset: str
-    paired: tuple[Molecule, ...] = ()
+    trained: tuple[Molecule, ...] = ()
+    training_frames: int = 0
     pair_frames: int = 0
 
     @cached_property
     def everything(self) -> tuple[Molecule, ...]:
         """The molecules, then the pairs."""
-        pairs = itertools.combinations_with_replacement(self.paired, 2) if self.pair_frames else ()
+        pairs = itertools.combinations_with_replacement(self.trained, 2) if self.pair_frames else ()
         return (*self.molecules, *(pair_of(*pair) for pair in pairs))
 
     def jobs(self) -> list[SamplingJob]:
         """One job a segment, in the order of the store."""
         folder = str(self.out.resolve() / SHARDS)  # workers of a cluster start in folders of their own
-        of_pair = [min(PAIR_SEGMENT, self.pair_frames - k) for k in range(0, self.pair_frames, PAIR_SEGMENT)]
         return [
             SamplingJob(folder, molecule, self.level, self.settings, set, segment, n_frames)
             for k, molecule in enumerate(self.everything)
             for set in (SETS if k < len(self.molecules) else SETS[:1])
-            for segment, n_frames in enumerate(self.settings.segments(set) if k < len(self.molecules) else of_pair)
+            for segment, n_frames in enumerate(self._segments(molecule, set, k >= len(self.molecules)))
         ]
+
+    def _segments(self, molecule: Molecule, set: str, is_pair: bool) -> list[int]:
+        """Number of frames of each segment."""
+        if is_pair:
+            return [min(PAIR_SEGMENT, self.pair_frames - k) for k in range(0, self.pair_frames, PAIR_SEGMENT)]
+        segments = self.settings.segments(set)
+        further = self.training_frames - sum(segments) if set == SETS[0] and molecule in self.trained else 0
+        if further <= 0:
+            return segments
+        count = max(1, further // FURTHER_SEGMENT)
+        return [*segments, *(further // count + (k < further % count) for k in range(count))]
 
     def manifest_settings(self) -> dict[str, Any]:
         """The settings as the manifest records them."""
         settings = {"preset": self.preset, **asdict(self.settings)}
-        return settings | ({PAIR_FRAMES: self.pair_frames} if self.pair_frames else {})
+        more = {TRAINING_FRAMES: self.training_frames, PAIR_FRAMES: self.pair_frames}
+        return settings | {name: frames for name, frames in more.items() if frames}
 
 
 def is_complete(plan: Plan) -> bool:
@@ -170,7 +192,8 @@ def take_over(plan: Plan, path: Path) -> int:
     # A setting that an older version did not have stood at what is now its default.
     defaults = asdict(SamplingSettings())
     other, own = (
-        {**defaults, **s, "preset": "", PAIR_FRAMES: 0} for s in (store.manifest.settings, plan.manifest_settings())
+        {**defaults, **s, "preset": "", TRAINING_FRAMES: 0, PAIR_FRAMES: 0}
+        for s in (store.manifest.settings, plan.manifest_settings())
     )
     if other != own:
         names = ", ".join(sorted(name for name in {*other, *own} if other.get(name) != own.get(name)))

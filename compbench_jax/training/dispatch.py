@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 from compbench_jax.batching.packing import BatchShape
 from compbench_jax.models.potential import Potential
@@ -58,7 +59,8 @@ def make_program(
     alone = len(rates) == 1
 
     def total(tree: Any) -> Any:
-        return jax.lax.psum(tree, BATCH)
+        vector, back = ravel_pytree(tree)  # one collective for all leaves: each has a cost of its own
+        return back(jax.lax.psum(vector, BATCH))
 
     member_step = make_member_step(potential, optimiser, configuration, total if layout.n_batch > 1 else None)
 

@@ -108,7 +108,7 @@ def test_what_another_store_has_is_taken_over_byte_for_byte(finished, tmp_path):
 def test_pairs_are_sampled_with_their_molecules(finished, tmp_path):
     from compbench_jax.store.verify import verify
 
-    plan = dataclasses.replace(finished, out=tmp_path / "pairs", paired=(finished.molecules[1],), pair_frames=7)
+    plan = dataclasses.replace(finished, out=tmp_path / "pairs", trained=(finished.molecules[1],), pair_frames=7)
     assert [job.n_frames for job in plan.jobs()][-2:] == [5, 2]
     assert take_over(plan, finished.out) == 8
     generate(plan, ProcessExecutor(1), quiet, quiet)
@@ -129,6 +129,27 @@ def test_pairs_are_sampled_with_their_molecules(finished, tmp_path):
     assert contents(tmp_path / "again") == whole
     with pytest.raises(DataError, match="other settings"):
         generate(dataclasses.replace(plan, pair_frames=8), ProcessExecutor(1), quiet, quiet)
+
+
+def test_training_molecules_can_have_more_frames_than_others(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr("compbench_jax.store.generate.FURTHER_SEGMENT", 2)
+    plan = dataclasses.replace(finished, out=tmp_path / "more", trained=(finished.molecules[1],), training_frames=9)
+    assert take_over(plan, finished.out) == 8
+    manifest = generate(plan, ProcessExecutor(1), quiet, quiet)
+    assert manifest.settings["training_frames"] == 9
+    before, after = open_store(finished.out), open_store(plan.out, checksums=True)
+    for molecule, frames in ((0, 4), (1, 9)):
+        old, new = (store.gather(store.select(molecule, "primary")) for store in (before, after))
+        assert (old.n_frames, new.n_frames) == (4, frames)
+        np.testing.assert_array_equal(new.positions[: len(old.positions)], old.positions)
+        assert len(after.select(molecule, "secondary")) == 4
+    # Two further trajectories, of three frames and of two, from geometries of their own.
+    assert np.bincount(after.segment[after.select(1, "primary")]).tolist() == [2, 2, 3, 2]
+    positions = new.positions.reshape(9, -1)
+    assert np.linalg.norm(positions[4] - positions[7]) > 0.1
+    # The further frames can be taken over in turn, but not by a plan without them.
+    assert take_over(dataclasses.replace(plan, out=tmp_path / "again"), plan.out) == 10
+    assert take_over(dataclasses.replace(finished, out=tmp_path / "fewer"), plan.out) == 8
 
 
 def test_nothing_is_taken_over_from_other_settings_or_levels(finished, tmp_path):
