@@ -42,7 +42,7 @@ FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after
 FREE |= {"conditional", "call", "while", "partition-id", "replica-id", "iota"}
 """Operations that move nothing themselves."""
 
-SCOPES = {"pairs", "radial_basis", "harmonics"}
+SCOPES = {"pairs", "radial_basis", "radial_table", "harmonics"}
 """Parts that are not divided further."""
 
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}

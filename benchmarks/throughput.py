@@ -190,6 +190,7 @@ def work_of(
         key, init, predict = jax.random.split(key, seeds), *(jax.vmap(f, (0, None)) for f in (init, predict))
         step, start = jax.vmap(step, (0, 0, 0, None)), jax.vmap(start)
     params = jax.jit(init)(key, batches[0])
+    fast = params if seeds > 1 else potential.for_inference(params)
     compiled, step = jax.jit(predict), jax.jit(step, donate_argnums=(0, 1, 2))
     # The step gives its arguments' memory away: it has parameters of its own.
     state = [jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, params), start(params)]
@@ -201,10 +202,10 @@ def work_of(
     return Work(
         batches,
         [len(item.indices) for item in plan],
-        lambda graph: jax.block_until_ready(compiled(params, graph)),
+        lambda graph: jax.block_until_ready(compiled(fast, graph)),
         train,
         (
-            lambda: compiled.lower(params, batches[0]).compile().as_text(),
+            lambda: compiled.lower(fast, batches[0]).compile().as_text(),
             lambda: step.lower(*state, batches[0]).compile().as_text(),
         ),
         n_parameters(params),

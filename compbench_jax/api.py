@@ -353,7 +353,7 @@ class Potential:
             graphs=known,
             dtype=dtype,
         )
-        found = predict(step_of(potential), self.run.params, dataset)
+        found = predict(step_of(potential), self.run.fast_params, dataset)
         return found.energy, np.split(found.forces, frames.offsets[1:-1])
 
     def energy_function(self, atoms: Atoms, graph: MolecularGraph | None = None) -> Callable[..., jax.Array]:

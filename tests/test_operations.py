@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from compbench_jax.models.potential import Potential
 from compbench_jax.models.schnet import SchNetConfig
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,7 @@ def test_parts_of_paths(operations):
 def test_parts_of_a_small_potential(operations, monkeypatch):
     config = SchNetConfig(features=8, interactions=2, n_basis=5)
     monkeypatch.setitem(operations.PRESETS, "tiny", config)
+    monkeypatch.setattr(Potential, "for_inference", lambda _, params: params)  # the networks, not their tables
     arguments = operations.Arguments("tiny", batch_size=2, steps=2, structures=8, forces=True)
     text, times = operations.measure(arguments)
     parts = operations.by_part(text, times)

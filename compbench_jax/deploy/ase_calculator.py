@@ -153,7 +153,9 @@ class Members:
         self.potential = potential
         self.compilations = 0
         self.references = np.array([run.potential.normalisation.reference_energies for run in runs], np.float64)
-        self._params = jax.device_put(jax.tree.map(lambda *leaves: jnp.stack(leaves), *[run.params for run in runs]))
+        self._params = jax.device_put(
+            jax.tree.map(lambda *leaves: jnp.stack(leaves), *[run.fast_params for run in runs])
+        )
         self._list = SkinList(potential.cutoff, skin)
         self._graph, self._perceived = graph, (np.zeros(0, np.int32), graph)
         self._shape = BatchShape(0, 0, 2, 0)

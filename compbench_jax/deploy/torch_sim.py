@@ -43,7 +43,7 @@ class TorchSimModel(ModelInterface):
         self.run = run if isinstance(run, LoadedRun) else with_precision(load_run(run))
         self._device, self._dtype = torch.device(device), torch.float64
         self._compute_stress, self._compute_forces = False, True
-        self._params, self._step = jax.device_put(self.run.params), jax.jit(self.run.potential.energy_and_forces)
+        self._params, self._step = jax.device_put(self.run.fast_params), jax.jit(self.run.potential.energy_and_forces)
         self._shape = BatchShape(0, 0, 0, 0)
 
     def forward(self, state: Any, **ignored: Any) -> dict[str, torch.Tensor]:

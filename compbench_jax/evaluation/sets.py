@@ -52,7 +52,8 @@ def predict_sets(
     sets = datasets_of(run, store, list(frames.values()), settings)
     step = step_of(run.potential)
     return {
-        name: predict(step, run.params, dataset, progress=progress) for name, dataset in zip(frames, sets, strict=True)
+        name: predict(step, run.fast_params, dataset, progress=progress)
+        for name, dataset in zip(frames, sets, strict=True)
     }
 
 

@@ -5,17 +5,18 @@ be copied one to one. The output network uses the paper's shifted softplus, whic
 ``activation=shifted_softplus`` (its default there is SiLU).
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from compbench_jax.models.equivariant.pairs import undirected_pairs
 from compbench_jax.models.equivariant.tensor_product import convolve
 from compbench_jax.models.layers.radial import cosine_cutoff, gaussian_basis
+from compbench_jax.models.layers.radial_table import radial_weights
 from compbench_jax.models.layers.safe import safe_norm
 from compbench_jax.models.potential import Normalisation
 
@@ -51,7 +52,7 @@ class SchNetConfig:
 @jax.custom_jvp
 def shifted_softplus(x: jax.Array) -> jax.Array:
     """ssp(x) = ln(½ eˣ + ½), zero at zero (Schütt et al. 2017, section 4.2)."""
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x))) - np.log(2.0)
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x))) - math.log(2.0)
 
 
 @shifted_softplus.defjvp
@@ -68,23 +69,33 @@ class SchNetInteraction(nn.Module):
 
     features: int
     filters: int
+    cutoff: float
 
     @nn.compact
     def __call__(
         self,
         x: jax.Array,
+        lengths: jax.Array,
         basis: jax.Array,
-        cutoff: jax.Array,
+        envelope: jax.Array,
         senders: jax.Array,
         receivers: jax.Array,
         rows: jax.Array,
     ) -> jax.Array:
-        """Update atom features ``[n_node, features]`` with ``basis [n_pair, n_basis]`` and ``cutoff [n_pair]``.
+        """Update atom features ``[n_node, features]``.
 
-        Filters are those of the pairs, ``rows [n_edge]`` says which of them an edge has.
+        Args:
+            x: the features.
+            lengths: of the pairs, Å ``[n_pair]``.
+            basis: Gaussians of the lengths, ``[n_pair, n_basis]``.
+            envelope: cutoff function of the lengths, ``[n_pair]``.
+            senders: of the edges.
+            receivers: of the edges.
+            rows: the pair of each edge.
         """
         filters = shifted_softplus(_dense(self.filters, "filter_0")(basis))
-        filters = _dense(self.filters, "filter_1")(filters) * cutoff[:, None]
+        filters = _dense(self.filters, "filter_1")(filters) * envelope[:, None]
+        filters = radial_weights(self, filters, lengths, self.cutoff)
         sent = _dense(self.filters, "in2f", use_bias=False)(x)[:, None]
         ones = jnp.ones((senders.shape[0], 1), sent.dtype)
         (received,) = convolve((sent,), (ones,), filters[:, None], senders, receivers, 0, rows)
@@ -98,6 +109,9 @@ class SchNet(nn.Module):
     config: SchNetConfig
     n_species: int
 
+    tabulates: ClassVar[bool] = True
+    """Tables of the filters nearly halve the time of energies and forces on a CPU."""
+
     @nn.compact
     def __call__(self, vectors: jax.Array, species: jax.Array, senders: jax.Array, receivers: jax.Array) -> jax.Array:
         """Node energies ``[n_node]`` in units of the normalisation's scale."""
@@ -105,13 +119,13 @@ class SchNet(nn.Module):
         pairs = undirected_pairs(vectors, senders, receivers)
         lengths = safe_norm(pairs.vectors)
         basis = gaussian_basis(lengths, config.cutoff, config.n_basis)
-        cutoff = cosine_cutoff(lengths, config.cutoff)
+        envelope = cosine_cutoff(lengths, config.cutoff)
         embed = nn.Embed(self.n_species, config.features, embedding_init=nn.initializers.normal(1.0), name="embedding")
         x = embed(species).astype(jnp.result_type(vectors, jnp.float32))
         filters = config.features if config.filters is None else config.filters
         for i in range(config.interactions):
-            x = SchNetInteraction(config.features, filters, name=f"interaction_{i}")(
-                x, basis, cutoff, senders, receivers, pairs.rows
+            x = SchNetInteraction(config.features, filters, config.cutoff, name=f"interaction_{i}")(
+                x, lengths, basis, envelope, senders, receivers, pairs.rows
             )
         hidden = shifted_softplus(_dense(config.features // 2, "output_0")(x))
         return _dense(1, "output_1")(hidden)[:, 0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ class LoadedRun:
     validation_loss: float = float("inf")
     stopped: int = 0
     damaged: tuple[int, ...] = ()
+
+    @cached_property
+    def fast_params(self) -> Params:
+        """The parameters for many energies and forces, see :meth:`.Potential.for_inference`."""
+        return self.potential.for_inference(self.params)
 
 
 def load_run(run: str | Path, which: str = "best", member: int | None = None) -> LoadedRun:

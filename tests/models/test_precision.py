@@ -132,3 +132,16 @@ def test_float64_needs_64_bit_jax():
         refuse_unprepared("float64")
     with pytest.raises(RunError, match="--precision is 'half': choose one of float32"):
         prepare_precision("half")
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.endswith("-paper")])
+def test_float32_stays_float32_where_double_precision_is_allowed(name):
+    config = MODELS[name]
+    triplets = 4 if getattr(config, "triplets", False) else None
+    graph = pack([molecule(4, 1)], config.cutoff, padding=(1, 2, 1), incoming=triplets)
+    single = build_potential(config, NORMALISATION)
+    with jax.enable_x64(True):
+        params = jax.eval_shape(single.init, jax.random.key(0), graph)
+        params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), params)
+        found = jax.eval_shape(single.energy_and_forces, params, graph)
+    assert [item.dtype for item in found] == [jnp.float32] * 2

@@ -29,7 +29,7 @@ def gaussian_basis(lengths: jax.Array, cutoff: float, n_basis: int, width: float
     """
     with jax.named_scope("radial_basis"):
         centres = np.linspace(0.0, cutoff, n_basis)
-        scaled = (lengths[..., None] - jnp.asarray(centres, lengths.dtype)) / (width * (centres[1] - centres[0]))
+        scaled = (lengths[..., None] - jnp.asarray(centres, lengths.dtype)) / float(width * (centres[1] - centres[0]))
         return jnp.exp(-0.5 * scaled * scaled)
 
 
