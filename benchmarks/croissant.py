@@ -11,7 +11,7 @@ from typing import Any
 from compbench_jax._version import __version__
 
 DATA = Path(__file__).parent.parent / "data"
-SETS = ("mini", "standard", "pairs", "pbe_mini")
+SETS = ("mini", "standard", "pairs", "acids", "pbe_mini")
 PAPER = "https://arxiv.org/abs/2605.08988"
 CONTENT = {
     "positions": "positions of the atoms of all frames, in the order of their molecule",

@@ -16,7 +16,7 @@ from compbench_jax.store.verify import verify
 from compbench_jax.tasks import get_task
 
 DATA = Path(__file__).parents[2] / "data"
-MEGABYTES = {"mini": 6, "standard": 36, "pairs": 5, "pbe_mini": 3}
+MEGABYTES = {"mini": 6, "standard": 36, "pairs": 5, "acids": 12, "pbe_mini": 3}
 FAMILIES = {"alkane", "alcohol", "amine", "aldehyde", "acid", "diol", "diamine", "dialdehyde", "diacid", "amino acid"}
 
 
@@ -60,6 +60,20 @@ def test_dft_labels_are_of_geometries_of_the_mini_set():
         pairs = zip(own.positions.reshape(own.n_frames, -1), own.forces.reshape(own.n_frames, -1), strict=True)
         errors = np.concatenate([forces - tight[frame.tobytes()] for frame, forces in pairs])
         assert 0.05 < np.abs(errors).mean() < 0.6
+
+
+def test_acids_have_as_many_training_frames_as_the_paper_s_and_begin_as_in_the_standard_set():
+    standard, store = open_store(DATA / "standard"), open_store(DATA / "acids")
+    place = {graph.molecule.inchikey: m for m, graph in enumerate(standard.graphs)}
+    trained = get_task("fragment_duplication").molecules(store.graphs).train
+    assert trained == get_task("fragment_fission").molecules(store.graphs).train and len(trained) == 6
+    for m, graph in enumerate(store.graphs):
+        there = place[graph.molecule.inchikey]
+        for name, frames in (("primary", 2013 if m in trained else 300), ("secondary", 150)):
+            own, same = store.gather(store.select(m, name)), standard.gather(standard.select(there, name))
+            assert own.n_frames == frames
+            np.testing.assert_array_equal(own.positions[: len(same.positions)], same.positions)
+            np.testing.assert_array_equal(own.forces[: len(same.forces)], same.forces)
 
 
 def test_pairs_are_of_two_acids_in_contact_and_the_molecules_are_those_of_the_standard_set():
