@@ -105,7 +105,7 @@ def test_the_metadata_of_the_data_are_those_of_the_manifests():
     text = (ROOT / "data" / "croissant.json").read_text()
     assert text == load_script(ROOT / "benchmarks" / "croissant.py").as_text(), "run python benchmarks/croissant.py"
     files = json.loads(text)["distribution"]
-    assert all((ROOT / "data" / item["contentUrl"]).exists() for item in files) and len(files) == 48
+    assert all((ROOT / "data" / item["contentUrl"]).exists() for item in files) and len(files) == 60
     assert "data/mini" not in text and "Licence: MIT" in (ROOT / "data" / "README.md").read_text()
 
 

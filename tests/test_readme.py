@@ -21,10 +21,10 @@ from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 PAGES = {"README.md": "cpu", "docs/findings.md": "cpu", "docs/results.md": "cpu"}
-OTHERS = {"docs/findings.md": ["mini", "contacts"]}
+OTHERS = {"docs/findings.md": ["mini", "contacts", "accurate"]}
 """Labels of the parts of pages that show other results."""
 MOST_WORDS = {"README.md": 650, "docs/findings.md": 1500}
-DATA = {"mini": "mini", "cpu": "standard", "contacts": "pairs"}
+DATA = {"mini": "mini", "cpu": "standard", "contacts": "pairs", "accurate": "acids"}
 
 
 @lru_cache

@@ -23,6 +23,10 @@ MEMBERS = "members"
 class Ensemble(Potential):
     """The mean of potentials that differ in their parameters only, which have a leading axis of members."""
 
+    def for_inference(self, params: Params) -> Params:
+        """The parameters: those of members have their tables already."""
+        return params
+
     def energy_and_forces(self, params: Params, graph: Graphs) -> tuple[jax.Array, jax.Array]:
         """Mean energies, eV ``[n_graph]``, and forces, eV/Å ``[n_node, 3]``; these are the gradient of those."""
         one = super().energy_and_forces
@@ -34,7 +38,7 @@ def ensemble_of(members: Sequence[LoadedRun]) -> LoadedRun:
     """The ensemble of these members as one run to evaluate; its step is that of the member trained longest."""
     first = members[0]
     potential = Ensemble(**{f.name: getattr(first.potential, f.name) for f in fields(first.potential)})
-    params = jax.tree.map(lambda *leaves: np.stack(leaves), *(member.params for member in members))
+    params = jax.tree.map(lambda *leaves: np.stack(leaves), *(member.fast_params for member in members))
     return replace(first, potential=potential, params=params, step=max(member.step for member in members))
 
 
