@@ -102,6 +102,7 @@ def predict(
         dataset: batched with the elements, reference energies and cutoff of the potential.
         progress: called with the number of frames of every finished batch.
     """
+    params = jax.device_put(params)
     concurrent = concurrent_batches()
     free: SimpleQueue[None] = SimpleQueue()
     energy = np.zeros(dataset.n_frames)

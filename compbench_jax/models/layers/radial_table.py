@@ -82,7 +82,8 @@ def tabulated(network: nn.Module, params: Mapping[str, Any], cutoff: float, inte
         cubic = left, first, 3 * (right - left) - 2 * first - last, 2 * (left - right) + first + last
         return np.stack(cubic, axis=1).astype(dtype)
 
-    return {**params, TABLES: jax.tree.map(coefficients, values, slopes)}
+    # On the device: of arrays of the host each call of a program may make a copy.
+    return {**params, TABLES: jax.device_put(jax.tree.map(coefficients, values, slopes))}
 
 
 def dimers(lengths: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
