@@ -108,6 +108,9 @@ def main() -> None:
                 with tempfile.TemporaryDirectory() as folder:
                     found[way].append(run(way, model, arguments, Path(folder) / "run"))
                 print(f"{model}, turn {turn}, {way}: {found[way][-1]}", file=sys.stderr)
+        losses = [item["loss"] for way in WAYS for item in found[way]]
+        if max(losses) > 1.0001 * min(losses):
+            sys.exit(f"{model}: the losses do not agree: {losses}")
         rates = {way: statistics.median(item["structures_per_second"] for item in found[way]) for way in WAYS}
         for way, rate in rates.items():
             print(
