@@ -31,7 +31,7 @@ class Arguments:
     """mini: the seven potentials (small), baselines, SO3LR, four tasks and fission, data/mini. cpu: standard data, the
     hints too, two seeds, controls, priors, few-shot training. accurate: three potentials, MACE with a prior and SO3LR,
     more training frames, ten times the minutes of cpu. contacts: MACE on one task, with and without pairs of molecules.
-    paper: the published sizes on a GPU, five seeds at once."""
+    ensemble: three seeds of MACE in one run. paper: the published sizes on a GPU, five seeds at once."""
 
     data: Path | None = None
     """Folder of the data set. Without it: the suite's own."""

@@ -11,7 +11,15 @@ from compbench_jax.evaluation.breakdowns import BREAKDOWNS
 from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.report.curves import match
 from compbench_jax.report.drawing import MEV
-from compbench_jax.report.findings_data import divergences, paired, priors, rank_correlations, setting, shots
+from compbench_jax.report.findings_data import (
+    divergences,
+    ensembles,
+    paired,
+    priors,
+    rank_correlations,
+    setting,
+    shots,
+)
 from compbench_jax.report.findings_material import (
     LEARNT,
     NOTHING,
@@ -394,6 +402,19 @@ def pairs(found: Material) -> str:
     return markdown(("task", "potential", "trained on molecules alone", "and on close pairs of them"), lines, 2)
 
 
+def uncertainty(found: Material) -> str:
+    """What the standard deviation of an ensemble's forces says of their error, atom by atom."""
+    lines = []
+    for row, block in ensembles(found):
+        scores = [
+            " → ".join(significant(block["forces"][part][name]["value"]) for part in ("id", "ood"))
+            for name in ("error_over_spread", "spearman")
+        ]
+        lines.append([f"`{row.task}`", f"{row.model}, {block['n_members']} seeds", *scores])
+    headings = ("task", "ensemble", "RMSE / standard deviation, ID → OOD", "rank correlation, ID → OOD")
+    return markdown(headings, lines, 2)
+
+
 def divergence(found: Material) -> str:
     """Divergence of the atom environments of each split by radius, and the median OOD / ID."""
     splits = divergences(found)
@@ -459,6 +480,7 @@ BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "few_shot": few_shot,
     "prior": prior,
     "pairs": pairs,
+    "uncertainty": uncertainty,
     "divergence": divergence,
     "energies": energies,
     "metrics": metrics,

@@ -253,6 +253,17 @@ SUITES: Mapping[str, Suite] = {
         ("mace",),
         frames=1000,
     ),
+    "ensemble": Suite(
+        "three seeds of MACE together: does their standard deviation notice an unseen fragment?",
+        "data/standard",
+        ("fragment_fusion", "fragment_duplication"),
+        12.0,
+        ("mace",),
+        seeds=3,
+        together=True,
+        again=AGAIN,
+        frames=1000,
+    ),
     "paper": Suite(
         "the published sizes on a GPU, five seeds at once",
         "data/standard",

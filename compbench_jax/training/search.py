@@ -42,12 +42,15 @@ class Axis:
 
 
 def default_axes(base: RunConfig) -> list[Axis]:
-    """Learning rate, weight of energies, and half, once and twice the width where the potential has one width.
+    """Learning rate, matrix rate of Muon, weight of energies, and half, once and twice the width where there is one.
 
     The weight of forces stays: only the ratio of the two weights matters, but for clipping.
     """
     weight = base.loss.energy_weight
     axes = [Axis("optimiser.learning_rate", 3e-4, 3e-2, log=True)]
+    if base.optimiser.name == "muon":
+        rate = base.optimiser.matrix_rate
+        axes.append(Axis("optimiser.matrix_rate", rate / 4, rate * 4, log=True))
     if weight > 0 and base.loss.force_weight > 0:
         axes.append(Axis("loss.energy_weight", weight / 10, weight * 10, log=True))
     for name in WIDTHS:

@@ -34,7 +34,8 @@ class TuneArguments(arguments.Arguments):
     search: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, for a setting of model, optimiser or loss, or batch_size, e.g.
     --search optimiser.learning_rate=1e-4:1e-2:log --search model.cutoff=4,5,6. Added to the default, or replacing it:
-    optimiser.learning_rate=3e-4:3e-2:log, a tenth to ten times loss.energy_weight, half to twice the width."""
+    optimiser.learning_rate=3e-4:3e-2:log, a quarter to four times optimiser.matrix_rate (Muon), a tenth to ten times
+    loss.energy_weight, half to twice the width."""
 
     default_search: bool = True
     """Search the default settings in addition to those of --search."""

@@ -28,7 +28,8 @@ TASKS = ("chain_extension", "fragment_fusion", "fragment_duplication")
 EXTENSION = RESULTS / "chain_extension-mace-seed0"
 DUPLICATION = RESULTS / "fragment_duplication-mace-seed0"
 CURVE = {"calibration": {"predicted": [0.01, 0.02, 0.04], "observed": [0.02, 0.03, None]}}
-UNCERTAINTY = {"n_members": 3, "forces": {"id": CURVE, "ood": CURVE}}
+SCORES = [{"error_over_spread": {"value": a}, "spearman": {"value": b}} for a, b in ((1.25, 0.5), (2.5, 0.75))]
+UNCERTAINTY = {"n_members": 3, "forces": {"id": CURVE | SCORES[0], "ood": CURVE | SCORES[1]}}
 
 
 def read(folder):
@@ -82,6 +83,11 @@ def test_a_prior_is_compared_with_the_same_preset_on_the_same_task(found):
     assert row.estimate("ood").value / without.estimate("ood").value == pytest.approx(0.25)
     (line,) = rows_of(findings(found)["prior"])
     assert line[1] == "mace" and line[2].startswith(f"{1000 * error(EXTENSION, 'id'):.3g} → ")
+
+
+def test_the_spread_of_an_ensemble_is_compared_with_its_error(found):
+    (line,) = rows_of(findings(found)["uncertainty"])
+    assert line == ["`chain_extension`", "mace + classical prior, 3 seeds", "1.25 → 2.50", "0.500 → 0.750"]
 
 
 def test_pairs_are_compared_with_molecules_alone_on_the_same_data(found, tmp_path):

@@ -57,13 +57,16 @@ def test_what_cannot_be_searched_is_one_line(text, part):
 
 
 def test_the_default_space_is_what_the_potential_offers():
-    assert [axis.name for axis in default_axes(BASE)] == [
-        "optimiser.learning_rate",
-        "loss.energy_weight",
-        "model.channels",
-    ]
+    recipe = ["optimiser.learning_rate", "optimiser.matrix_rate", "loss.energy_weight"]
+    assert [axis.name for axis in default_axes(BASE)] == [*recipe, "model.channels"]
     gemnet = replace(BASE, model=MODELS["gemnet"])
-    assert [axis.name for axis in default_axes(gemnet)] == ["optimiser.learning_rate", "loss.energy_weight"]
+    assert [axis.name for axis in default_axes(gemnet)] == recipe
+
+
+def test_the_matrix_rate_is_searched_around_that_of_the_recipe_with_muon_only():
+    assert default_axes(BASE)[1] == Axis("optimiser.matrix_rate", 0.005, 0.08, log=True)
+    adam = replace(BASE, optimiser=replace(BASE.optimiser, name="adam"))
+    assert "optimiser.matrix_rate" not in [axis.name for axis in default_axes(adam)]
 
 
 def test_given_axes_replace_the_default_ones_or_come_beside_them():
@@ -71,6 +74,7 @@ def test_given_axes_replace_the_default_ones_or_come_beside_them():
     axes = search_space(BASE, words, defaults=True)
     assert [axis.name for axis in axes] == [
         "optimiser.learning_rate",
+        "optimiser.matrix_rate",
         "loss.energy_weight",
         "model.channels",
         "model.cutoff",
