@@ -1,6 +1,6 @@
 """The figures of docs/findings.md, each drawn where there are results for it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def figures_of(found: Material) -> dict[str, Callable[[Path], Path]]:
     ensembled = {f"{row.task}\n{row.model}, {block['n_members']} seeds": [block] for row, block in ensembles(found)}
     figures: dict[str, Callable[[Path], Path]] = {"overview": lambda path: overview_figure(found.rows, path)}
     for name, panels, draw, width in (
-        ("lengths", lengths, draw_lengths, 5.6),
+        ("lengths", lengths, partial(draw_lengths, published=found.facts["by_n"]), 5.6),
         ("training", {task: rows for task, rows in trained.items() if rows}, draw_training, 3.6),
         ("distances", near, draw_distances, 3.6),
         ("few_shot", labelled, draw_few_shot, 3.6),
@@ -129,8 +129,10 @@ def style(row: Row, styles: dict[str, int]) -> dict[str, Any]:
             "linestyle": "--" if turn else "-", "markersize": 4.5, "linewidth": 1.4}  # fmt: skip
 
 
-def draw_lengths(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tuple[str, str]:
-    """Force MAE against n, the trained range shaded."""
+def draw_lengths(
+    axes: Any, rows: Sequence[Row], styles: dict[str, int], published: Sequence[Mapping[str, Any]]
+) -> tuple[str, str]:
+    """Force MAE against n, the trained range shaded; the published curve of the task, if there is one."""
     first = rows[0].group.runs[0]
     for low, high in stretches([int(n) for n in first["train"]["n"]]):
         axes.axvspan(low - 0.5, high + 0.5, color="#000000", alpha=0.06, linewidth=0)
@@ -138,6 +140,11 @@ def draw_lengths(axes: Any, rows: Sequence[Row], styles: dict[str, int]) -> tupl
     for row in rows:
         values = [mean_of(row, "by_n", "id", str(n)) or mean_of(row, "by_n", "ood", str(n)) or np.nan for n in ns]
         axes.plot(ns, MEV * np.array(values), **style(row, styles))
+    for item in published:
+        if rows[0].task in item["names"]:
+            errors = [MEV * value for value in item["force_mae"].values()]
+            label = f"{item['model'].partition(' (')[0]} (published)"
+            axes.plot([int(n) for n in item["force_mae"]], errors, "--", color="#6b7280", label=label)
     axes.set_yscale("log")
     plain_log_ticks(axes.yaxis)
     axes.set_xticks(ns)

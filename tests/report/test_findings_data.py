@@ -154,6 +154,8 @@ def test_everything_is_drawn_where_there_are_results(found, tmp_path, monkeypatc
     (axes,) = kept["divergence"].axes
     large = [line for line in axes.lines if line.get_marker() in "sD"]
     assert [line.get_xdata()[0] for line in large] == [item.by_radius[RADIUS] for item in divergences(found)]
+    (axes,) = kept["lengths"].axes
+    assert axes.lines[-1].get_xydata()[[0, -1]] == pytest.approx(np.array([[2, 0.315], [13, 2.723]]))  # as published
     (axes,) = kept["uncertainty"].axes
     assert axes.lines[0].get_xydata() == pytest.approx(np.array([[10, 20], [20, 30]]))
     assert len(ensembles(found)) == 1 and "3 seeds" in axes.get_title(loc="left")
