@@ -96,7 +96,10 @@ def parse(command_line: Sequence[str], kind: type[Arguments] = Arguments, prog: 
         arguments = replace(arguments, task="")  # that of --config
     if bool(arguments.task) == (arguments.split is not None):
         raise RunError("give one of --task TASK (`compbench tasks` lists them) and --split FILE")
-    named = [word.removeprefix("model:") for word in command_line if word.removeprefix("model:") in presets]
+    # The help writes names with hyphens.
+    by_word = {name.replace("_", "-"): name for name in presets}
+    words = [word.removeprefix("model:").replace("_", "-") for word in command_line]
+    named = [by_word[word] for word in words if word in by_word]
     fitting = [name for name in named if type(presets[name]) is type(arguments.model)]
     return replace(arguments, preset=fitting[-1] if fitting else base.preset if base is not None else "")
 

@@ -195,9 +195,10 @@ def test_a_run_of_a_version_without_a_choice_of_optimiser_had_adam(tmp_path):
 
 
 @pytest.mark.parametrize("preset", sorted(MODELS))
-def test_every_preset_is_a_subcommand(preset):
-    arguments = command_line.parse([*COMMAND, f"model:{preset}"])
-    assert (arguments.model, arguments.preset) == (MODELS[preset], preset)
+def test_every_preset_is_a_subcommand_as_it_is_named_and_as_the_help_writes_it(preset):
+    for word in {preset, preset.replace("_", "-")}:
+        arguments = command_line.parse([*COMMAND, f"model:{word}"])
+        assert (arguments.model, arguments.preset) == (MODELS[preset], preset)
 
 
 def test_a_file_gives_defaults_and_flags_come_before_it(tmp_path):
