@@ -36,7 +36,13 @@ RECIPES = {
     "adam": ("--optimiser.name", "adam"),
     "muon": ("--optimiser.name", "muon"),
     "muon + prior": ("--optimiser.name", "muon", "--prior", "classical"),
+    "muon, linear": ("--optimiser.name", "muon", "--optimiser.schedule", "linear"),
+    "muon, EMA 0.99": ("--optimiser.name", "muon", "--optimiser.ema-decay", "0.99"),
+    "muon, energies 1": ("--optimiser.name", "muon", "--loss.energy-weight", "1"),
+    "muon, batch 4": ("--optimiser.name", "muon", "--batch-size", "4"),
+    "muon, batch 16": ("--optimiser.name", "muon", "--batch-size", "16"),
 }
+"""Options of ``train.py``. The last five change one setting of the recipe each, to see whether it pays."""
 
 
 def main() -> None:
@@ -74,19 +80,21 @@ def ladder(arguments: argparse.Namespace, task: str, potential: str, recipe: str
 
 def measure(arguments: argparse.Namespace, task: str, potential: str, recipe: str, steps: int) -> dict:
     """One run: its error at the end and its processor time."""
-    run = arguments.runs / f"{task}-{potential}-{recipe.replace(' ', '')}-{steps}"
+    run = arguments.runs / f"{task}-{potential}-{recipe.replace(' ', '').replace(',', '-')}-{steps}"
+    size = () if "--batch-size" in RECIPES[recipe] else ("--batch-size", str(BATCH_SIZE))
     pin = ("taskset", "-c", str(arguments.core)) if shutil.which("taskset") else ()
     command = (*pin, sys.executable, "train.py", "--task", task, "--data", str(arguments.data), "--out", str(run),
-               "--steps", str(steps), "--batch-size", str(BATCH_SIZE), "--watch.monitor-frames", "0",
+               "--steps", str(steps), *size, "--watch.monitor-frames", "0",
                "--watch.validate-every", str(steps),
                *RECIPES[recipe], f"model:{potential.replace('_', '-')}")  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    config = json.loads((run / "config.json").read_text())
     # Structures by processor time of the core that the run was pinned to.
-    seconds = steps * BATCH_SIZE / measured_rate(run / "log.jsonl")
+    seconds = steps * config["batch_size"] / measured_rate(run / "log.jsonl")
     error = [record["validation_force_mae"] for record in records if record["event"] == "validation"][-1]
-    settings = json.loads((run / "config.json").read_text())["optimiser"]
+    settings = config["optimiser"]
     return {
         "task": task,
         "potential": potential,

@@ -37,6 +37,11 @@ def test_the_pages_have_the_times(benchmark):
     of_painn = "PaiNN needs {} s to 40 meV/Å with Adam and {} s with Muon, and {} s and {} s to 30 meV/Å."
     assert of_painn.format(*needed("painn", 40.0), *needed("painn", 30.0)) in page
     assert "NequIP needs {} s and {} s to 40 meV/Å.".format(*needed("nequip", 40.0)) in page
+    for potential in ("dimenet", "gemnet", "equiformer_v2", "so3lr"):
+        own = [run for run in runs if run["potential"] == potential]
+        steps = min(run["steps"] for run in own)
+        error = {run["recipe"]: run["force_mae_mev"] for run in own if run["steps"] == steps}
+        assert f"{error['adam']:.1f} and {error['muon']:.1f} (`{potential}`)" in page
     runs = [run for run in runs if run["potential"] == "mace"]
     times = [
         round(benchmark.time_to(20.0, [run for run in runs if run["recipe"] == recipe]))

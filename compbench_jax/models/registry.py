@@ -136,9 +136,10 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "schnet": Recipe("muon", 1e-2, 0.01),
     "painn": Recipe("muon", 1e-2, 0.01),
-    "dimenet": Recipe("muon", 1e-3, 0.01),
-    "gemnet": Recipe("muon", 3e-3, 0.01),
-    "equiformer_v2": Recipe("muon", 3e-3, 0.01),
+    "dimenet": Recipe("muon", 3e-3, 0.01),
+    "gemnet": Recipe("muon", 3e-3, 0.02),
+    "equiformer_v2": Recipe("muon", 1e-2, 0.02),
+    "so3lr": Recipe("muon", 5e-3, 0.02),
     "mace": Recipe("muon", 1e-2, 0.02),
     "nequip": Recipe("muon", 1e-2, 0.02),
     **{
@@ -146,9 +147,9 @@ RECIPES: dict[str, Recipe] = {
         for name in ("schnet", "painn", "dimenet", "gemnet", "equiformer_v2", "mace", "nequip")
     },
 }
-"""Recipes of presets that are trained from random parameters. Learning rates were chosen on tuning frames by
-``benchmarks/learning_rates.sh``, for Adam; matrix rates of schnet, painn, mace and nequip by a few trials. The other
-three have that of painn. Presets that are not listed have the default."""
+"""Recipes of presets that are trained from random parameters, chosen on tuning frames: learning rates of schnet, painn,
+mace, nequip and gemnet by ``benchmarks/learning_rates.sh``, for Adam; the others, and matrix rates, by a few trials of
+Muon. Presets that are not listed have the default."""
 
 BASELINES: dict[str, Any] = {
     "composition": CompositionConfig(),

@@ -178,7 +178,7 @@ def test_the_recipe_is_that_of_the_preset_unless_one_is_given(tmp_path):
     for preset in ("mace", "schnet", "mace-paper"):
         assert recipe(f"model:{preset}") == RECIPES[preset]
     assert recipe("model:mace-paper", "--model.channels", "64") == RECIPES["mace-paper"]
-    assert recipe("model:so3lr") == Recipe()
+    assert recipe("model:composition") == Recipe()
     assert recipe("model:mace").optimiser == "muon"
     assert recipe("model:mace", "--init-from", "run").optimiser == "adam"
     assert recipe("model:mace", "--init-from", "run", "--optimiser.name", "muon").optimiser == "muon"
