@@ -12,6 +12,7 @@ from compbench_jax.metrics.definitions import METRICS
 from compbench_jax.report.curves import match
 from compbench_jax.report.drawing import MEV
 from compbench_jax.report.findings_data import (
+    directions,
     divergences,
     ensembles,
     paired,
@@ -447,6 +448,19 @@ def energies(found: Material) -> str:
     return table if table == NOTHING else f"{table}\n\n{note}"
 
 
+def directions_table(found: Material) -> str:
+    """Errors of the magnitude and of the direction of forces."""
+    lines = []
+    for row, sizes, angles in directions(found):
+        pairs = ([MEV * value for value in sizes], angles)
+        cells = [
+            f"{significant(inside)} → {significant(outside)} ({significant(outside / inside)})"
+            for inside, outside in pairs
+        ]
+        lines.append([f"`{row.task}`", row.model, *cells])
+    return markdown(("task", "potential", "magnitude MAE (meV/Å)", "angle (degrees)"), lines, 2)
+
+
 def metrics(_: Material) -> str:
     """Every metric: name in results, unit there, definition. Those per atom are one sentence."""
     lines = [
@@ -483,6 +497,7 @@ BLOCKS: Mapping[str, Callable[[Material], str]] = {
     "uncertainty": uncertainty,
     "divergence": divergence,
     "energies": energies,
+    "directions": directions_table,
     "metrics": metrics,
     "breakdowns": breakdowns,
 }

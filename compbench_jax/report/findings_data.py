@@ -2,6 +2,7 @@
 ensembles.
 """
 
+import math
 import re
 import statistics
 from collections.abc import Mapping
@@ -142,6 +143,22 @@ def energy_ratios(found: Material) -> list[tuple[Row, float, float, bool]]:
         if row.kind == "trained" and raw and centred:
             points.append((row, raw, centred, is_marked(row.group.runs[0], names[0])))
     return points
+
+
+def directions(found: Material) -> list[tuple[Row, list[float], list[float]]]:
+    """Errors of the potentials trained here, ID and OOD: of the magnitude (eV/Å), and of the direction (degrees).
+
+    The error of the direction is the angle whose cosine is the mean cosine between predicted and reference force.
+    """
+    rows = []
+    for row in found.rows:
+        sizes, cosines = (
+            [value for part in ("id", "ood") if (value := row.estimate(part, name).value) is not None]
+            for name in ("force_magnitude_mae", "force_cosine")
+        )
+        if row.kind == "trained" and len(sizes) == len(cosines) == 2:
+            rows.append((row, sizes, [math.degrees(math.acos(min(max(value, -1.0), 1.0))) for value in cosines]))
+    return rows
 
 
 def ensembles(found: Material) -> list[tuple[Row, Mapping[str, Any]]]:

@@ -12,7 +12,16 @@ from compbench_jax.report.charts import PALETTE
 from compbench_jax.report.drawing import COLOURS, MARKERS, MEV, bars, new_figure, plain_log_ticks, save_figure
 from compbench_jax.report.ensemble_charts import PARTS
 from compbench_jax.report.figure import stretches
-from compbench_jax.report.findings_data import Shots, divergences, energy_ratios, ensembles, priors, setting, shots
+from compbench_jax.report.findings_data import (
+    Shots,
+    directions,
+    divergences,
+    energy_ratios,
+    ensembles,
+    priors,
+    setting,
+    shots,
+)
 from compbench_jax.report.findings_material import LEARNT, Material, mean_curve, mean_of
 from compbench_jax.report.leaderboard import METRIC, Row, models_of, tasks_of
 from compbench_jax.report.overview import overview_figure
@@ -82,6 +91,7 @@ def figures_of(found: Material) -> dict[str, Callable[[Path], Path]]:
         ("prior", priors(found), draw_prior),
         ("divergence", divergences(found), draw_divergence),
         ("energies", energy_ratios(found), draw_energies),
+        ("directions", directions(found), draw_directions),
     ):
         if there:
             figures[name] = partial(_single, there=there, draw=draw_one, styles=styles, tasks=tasks)
@@ -258,6 +268,17 @@ def draw_energies(axes: Any, points: Any, _: dict[str, int], tasks: dict[str, in
     ends = [pick(point[2] for point in points) for pick in (min, max)]
     axes.plot(ends, ends, ":", color="#9ca3af", linewidth=0.9)
     return "raw energy MAE, OOD / ID (hollow: not determined by training)", "centred energy MAE, OOD / ID"
+
+
+def draw_directions(axes: Any, rows: Any, _: dict[str, int], tasks: dict[str, int]) -> tuple[str, str]:
+    """OOD / ID of the errors of direction against those of magnitude; on the dotted line they grow alike."""
+    growth = []
+    for row, *errors in rows:
+        growth.append([outside / inside for inside, outside in errors])
+        axes.plot(*growth[-1], "o", color=PALETTE[tasks[row.task] % len(PALETTE)], label=row.task)
+    ends = [pick(value for pair in growth for value in pair) for pick in (min, max)]
+    axes.plot(ends, ends, ":", color="#9ca3af", linewidth=0.9)
+    return "MAE of the magnitude, OOD / ID", "angle between predicted and reference force, OOD / ID"
 
 
 def _equal_ratios(axes: Any, low: float, high: float) -> None:

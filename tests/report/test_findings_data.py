@@ -137,13 +137,23 @@ def test_energy_ratios_and_whether_training_determines_them(found):
     assert not points["fragment_fusion[OH]", "mace"][2]
 
 
+def test_errors_of_direction_are_the_angles_of_the_mean_cosines(found):
+    lines = {(line[0], line[1]): line[2:] for line in rows_of(findings(found)["directions"])}
+    results = read_results(DUPLICATION)
+    size, angle = lines["`fragment_duplication[COOH]`", "mace"]
+    cosines = [results[part]["force_cosine"]["value"] for part in ("id", "ood")]
+    angles = [np.degrees(np.arccos(value)) for value in cosines]
+    assert angle == f"{angles[0]:.3g} → {angles[1]:.3g} ({angles[1] / angles[0]:.3g})"
+    assert size.startswith(f"{1000 * results['id']['force_magnitude_mae']['value']:.3g} → ")
+
+
 def test_everything_is_drawn_where_there_are_results(found, tmp_path, monkeypatch):
     kept = {}
     monkeypatch.setattr(
         findings_figures, "save_figure", lambda figure, path: kept.setdefault(path.stem, figure) and path
     )
     drawn = {path.stem for path in draw_findings(found, tmp_path)}
-    assert {"few_shot", "prior", "divergence", "energies", "uncertainty", "gaps"} < drawn and len(drawn) <= 11
+    assert {"few_shot", "prior", "divergence", "energies", "uncertainty", "gaps", "directions"} < drawn
     (axes,) = kept["few_shot"].axes
     curve, zero, oracle = (np.asarray(line.get_ydata(), float) for line in axes.lines)
     worst = 1000 * error(EXTENSION)
