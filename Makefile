@@ -47,7 +47,6 @@ results: $(VENV)/.run
 	$(BIN)/compbench bench --suite cpu
 	$(BIN)/compbench bench --suite contacts
 	$(BIN)/compbench findings results/cpu --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
-	$(BIN)/compbench findings results/mini --page docs/findings.md --of mini
 	$(BIN)/compbench findings results/contacts --page docs/findings.md --of contacts
 	$(BIN)/compbench findings results/accurate --page docs/findings.md --of accurate
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
