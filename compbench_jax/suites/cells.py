@@ -245,6 +245,15 @@ SUITES: Mapping[str, Suite] = {
         again=AGAIN,
         frames=1000,
     ),
+    "accurate_chain": Suite(
+        "the same potentials on alkanes, which need less: twelve minutes each",
+        "data/standard",
+        ("chain_extension",),
+        12.0,
+        ("mace", "nequip", "painn"),
+        variants={"mace-prior": Variant("mace", PRIOR)},
+        frames=1000,
+    ),
     "contacts": Suite(
         "MACE on di-acids, without and with close pairs of mono-acids in training, in equal steps",
         "data/pairs",
