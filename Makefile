@@ -49,6 +49,7 @@ results: $(VENV)/.run
 	$(BIN)/compbench findings results/cpu --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
 	$(BIN)/compbench findings results/contacts --page docs/findings.md --of contacts
 	$(BIN)/compbench findings results/accurate --page docs/findings.md --of accurate
+	$(BIN)/compbench findings results/accurate_chain --page docs/findings.md --of accurate_chain
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.

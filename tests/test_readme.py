@@ -21,10 +21,11 @@ from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 PAGES = {"README.md": "cpu", "docs/findings.md": "cpu", "docs/results.md": "cpu"}
-OTHERS = {"docs/findings.md": ["contacts", "accurate"]}
+OTHERS = {"docs/findings.md": ["contacts", "accurate", "accurate_chain"]}
 """Labels of the parts of pages that show other results."""
 MOST_WORDS = {"README.md": 650, "docs/findings.md": 1500}
-DATA = {"mini": "mini", "cpu": "standard", "contacts": "pairs", "accurate": "acids"}
+DATA = {"mini": "mini", "contacts": "pairs", "accurate": "acids"}
+DATA |= dict.fromkeys(("cpu", "accurate_chain"), "standard")
 
 
 @lru_cache
