@@ -40,16 +40,13 @@ format: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# The committed results and the pages made of them: hours of two cores; goes on where it was. First
+# The committed results and the pages made of them: days of two cores; goes on where it was. First
 # `compbench foundation install so3lr`.
 results: $(VENV)/.run
-	$(BIN)/compbench bench --suite mini
-	$(BIN)/compbench bench --suite cpu
-	$(BIN)/compbench bench --suite contacts
+	for suite in mini cpu contacts accurate accurate_chain ensemble; do $(BIN)/compbench bench --suite $$suite || exit; done
 	$(BIN)/compbench findings results/cpu --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
-	$(BIN)/compbench findings results/contacts --page docs/findings.md --of contacts
-	$(BIN)/compbench findings results/accurate --page docs/findings.md --of accurate
-	$(BIN)/compbench findings results/accurate_chain --page docs/findings.md --of accurate_chain
+	$(BIN)/compbench findings results/ensemble --figures docs/findings --only uncertainty
+	for suite in contacts accurate accurate_chain ensemble; do $(BIN)/compbench findings results/$$suite --page docs/findings.md --of $$suite || exit; done
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.
