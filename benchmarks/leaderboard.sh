@@ -5,13 +5,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tasks=(chain_extension fragment_fusion fragment_duplication fragment_combination fragment_fission)
 
+rm -rf leaderboard/*/
+
 entry() {  # CELLS NAME DESCRIPTION PRE-TRAINING
     local folder=leaderboard/$1 results=() found
     for task in "${tasks[@]}"; do
         [ -e "results/cpu/$task-$1-seed0/results.json" ] || return 0
         for found in results/cpu/"$task-$1"-seed*; do results+=("$found"); done
     done
-    rm -rf "$folder"
     compbench submit "${results[@]}" --name "$2" --description "$3" --pretraining "$4" --out "$folder"
 }
 
@@ -25,7 +26,6 @@ entry equiformer_v2 "EquiformerV2 (small)" "$small" none
 entry nequip "NequIP (small)" "$small" none
 entry mace "MACE (small)" "$small Weights: mace-chain_extension, mace-fragment_fusion, mace-fragment_combination." none
 entry mace-prior "MACE with a classical prior" "$small The network learns what a classical force field, fitted to the same frames, leaves." none
-entry classical "Classical force field" "Fitted in closed form to 300 GFN2-xTB frames per molecule." none
 entry so3lr "SO3LR, from random parameters" "Its network. ${small#Small preset, }" none
 entry so3lr-fine-tuned "SO3LR" "Its published weights, fine-tuned. ${small#Small preset, }" "$four_million"
 entry so3lr-zero-shot "SO3LR" "Its published weights as they are: another level of theory than the labels." "$four_million"

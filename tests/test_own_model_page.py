@@ -22,7 +22,7 @@ def test_twenty_lines_are_a_row_of_the_leaderboard(tmp_path):
     assert len([line for line in block("python").splitlines() if line.strip()]) <= 20 and "calculate" in body
     (tmp_path / "my_potential.py").write_text(block("python"))
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "mini").symlink_to(ROOT / "data" / "mini")
+    (tmp_path / "data" / "standard").symlink_to(ROOT / "data" / "standard")
     shutil.copytree(ROOT / "leaderboard", tmp_path / "leaderboard")
     commands = block("bash").rstrip() + " --csv all.csv\n"
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
