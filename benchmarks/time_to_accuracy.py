@@ -28,9 +28,12 @@ BATCH_SIZE = 8
 TARGETS = (30.0, 20.0, 10.0, 5.0)
 """meV/Å, force MAE per component."""
 
-FIRST_STEPS = {"schnet": 1000, "painn": 500, "mace": 500, "nequip": 300, "so3lr": 150, "dimenet": 150, "gemnet": 150,
-               "equiformer_v2": 60}  # fmt: skip
-"""Steps of the shortest run: about half a minute of a core."""
+FIRST_STEPS = {"schnet": 1000, "painn": 500, "mace": 500, "nequip": 300, "so3lr": 500, "dimenet": 300, "gemnet": 250,
+               "equiformer_v2": 120}  # fmt: skip
+"""Steps of the shortest run: half a minute to a minute of a core."""
+
+ADAM_RATES = {"dimenet": 1e-3, "equiformer_v2": 3e-3}
+"""Learning rates that ``learning_rates.sh`` chose for Adam, where those of Muon's recipe are others."""
 
 RECIPES = {
     "adam": ("--optimiser.name", "adam"),
@@ -82,11 +85,13 @@ def measure(arguments: argparse.Namespace, task: str, potential: str, recipe: st
     """One run: its error at the end and its processor time."""
     run = arguments.runs / f"{task}-{potential}-{recipe.replace(' ', '').replace(',', '-')}-{steps}"
     size = () if "--batch-size" in RECIPES[recipe] else ("--batch-size", str(BATCH_SIZE))
+    adam = recipe == "adam" and potential in ADAM_RATES
+    rate = ("--optimiser.learning-rate", str(ADAM_RATES[potential])) if adam else ()
     pin = ("taskset", "-c", str(arguments.core)) if shutil.which("taskset") else ()
     command = (*pin, sys.executable, "train.py", "--task", task, "--data", str(arguments.data), "--out", str(run),
                "--steps", str(steps), *size, "--watch.monitor-frames", "0",
                "--watch.validate-every", str(steps),
-               *RECIPES[recipe], f"model:{potential.replace('_', '-')}")  # fmt: skip
+               *RECIPES[recipe], *rate, f"model:{potential.replace('_', '-')}")  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]

@@ -21,11 +21,11 @@ from compbench_jax.tasks import ALL_TASKS, MAIN_TASKS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 PAGES = {"README.md": "cpu", "docs/findings.md": "cpu", "docs/results.md": "cpu"}
-OTHERS = {"docs/findings.md": ["contacts", "accurate", "accurate_chain"]}
+OTHERS = {"docs/findings.md": ["contacts", "accurate", "accurate_chain", "ensemble"]}
 """Labels of the parts of pages that show other results."""
 MOST_WORDS = {"README.md": 650, "docs/findings.md": 1500}
 DATA = {"mini": "mini", "contacts": "pairs", "accurate": "acids"}
-DATA |= dict.fromkeys(("cpu", "accurate_chain"), "standard")
+DATA |= dict.fromkeys(("cpu", "accurate_chain", "ensemble"), "standard")
 
 
 @lru_cache
@@ -96,6 +96,30 @@ def test_the_angles_are_what_the_documentation_says():
     inside, outside = re.findall(r"([\d.]+) → ([\d.]+)", line)[1]
     text = " ".join((ROOT / "docs" / "findings.md").read_text().split())
     assert f"is {cosine:.3f}, an angle of {outside} degrees, against {inside} on known molecules" in text
+
+
+def test_what_longer_training_does_is_what_the_documentation_says():
+    def errors(grid, task, potential):
+        results = read_results(RESULTS / grid / f"{task}-{potential}-seed0")
+        return [results[part]["force_mae"]["value"] for part in ("id", "ood")]
+
+    names = ("mace", "mace-prior", "nequip", "painn", "so3lr-fine-tuned")
+    longer, shorter = ({name: errors(grid, "fragment_fission", name) for name in names} for grid in ("accurate", "cpu"))
+    id_ratio, ood_ratio = ({name: longer[name][k] / shorter[name][k] for name in names} for k in (0, 1))
+    assert all(0.4 < id_ratio[name] < 0.6 for name in names[:4]) and 0.6 < id_ratio["so3lr-fine-tuned"] < 0.75
+    assert min(ood_ratio.values()) > 0.63 and round(ood_ratio["painn"]) == 6
+    assert min(names, key=lambda name: longer[name][1]) == "so3lr-fine-tuned"
+    (published,) = [table for table in published_facts()["tables"] if "fragment_duplication" in table["names"]]
+    at = published["columns"].index("force_mae_ood")
+    ratio = published["rows"]["PaiNN"][at] / errors("accurate", "fragment_duplication", "painn")[1]
+    assert round(ratio) == 4
+
+
+def test_an_ensemble_does_what_the_documentation_says():
+    block = read_results(RESULTS / "ensemble" / "fragment_fusion-mace-seed0")["members"]["uncertainty"]["forces"]
+    inside, outside = block["id"], block["ood"]
+    assert outside["spearman"]["value"] > inside["spearman"]["value"] > 0.5
+    assert min(part["error_over_spread"]["value"] for part in (inside, outside)) > 1.5
 
 
 def test_the_example_of_dynamics_is_what_was_measured():

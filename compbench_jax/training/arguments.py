@@ -98,7 +98,7 @@ def parse(command_line: Sequence[str], kind: type[Arguments] = Arguments, prog: 
         raise RunError("give one of --task TASK (`compbench tasks` lists them) and --split FILE")
     # The help writes names with hyphens.
     by_word = {name.replace("_", "-"): name for name in presets}
-    words = [word.removeprefix("model:").replace("_", "-") for word in command_line]
+    words = [word.removeprefix("model:").replace("_", "-") for word in command_line if word.startswith("model:")]
     named = [by_word[word] for word in words if word in by_word]
     fitting = [name for name in named if type(presets[name]) is type(arguments.model)]
     return replace(arguments, preset=fitting[-1] if fitting else base.preset if base is not None else "")

@@ -201,6 +201,10 @@ def test_every_preset_is_a_subcommand_as_it_is_named_and_as_the_help_writes_it(p
         assert (arguments.model, arguments.preset) == (MODELS[preset], preset)
 
 
+def test_a_folder_that_is_called_as_a_preset_is_none():
+    assert command_line.parse([*COMMAND, "model:mace", "--out", "mace-paper"]).preset == "mace"
+
+
 def test_a_file_gives_defaults_and_flags_come_before_it(tmp_path):
     path = tmp_path / "config.json"
     saved = replace(BASE, steps=77, preset="mace-paper", model=replace(MODELS["mace-paper"], channels=16), seed=5)
