@@ -43,6 +43,12 @@ def test_the_pages_have_the_times(benchmark):
         error = {run["recipe"]: run["force_mae_mev"] for run in own if run["steps"] == steps}
         assert f"{error['adam']:.1f} and {error['muon']:.1f} (`{potential}`)" in page
     runs = [run for run in runs if run["potential"] == "mace"]
+    first = {run["recipe"]: run["force_mae_mev"] for run in runs if run["steps"] == 500}
+    for recipe in ("muon, linear", "muon, EMA 0.99", "muon, energies 1"):
+        assert abs(first[recipe] - first["muon"]) < 1.0
+    assert first["muon, batch 16"] > first["muon"]
+    of_four = round(benchmark.time_to(20.0, [run for run in runs if run["recipe"] == "muon, batch 4"]))
+    assert f"Batches of 4 need {of_four} s to 20 meV/Å" in page
     times = [
         round(benchmark.time_to(20.0, [run for run in runs if run["recipe"] == recipe]))
         for recipe in ("adam", "muon", "muon + prior")
