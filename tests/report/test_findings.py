@@ -23,7 +23,18 @@ from compbench_jax.report.pages import csv_of, fill, fill_page
 from compbench_jax.report.site_published import published_facts
 
 TASKS = ("chain_extension", "fragment_duplication", "fragment_combination", "fragment_fusion")
-FIGURES = ("overview", "ratios", "lengths", "training", "distances", "gaps", "divergence", "energies", "summary")
+FIGURES = (
+    "overview",
+    "ratios",
+    "lengths",
+    "training",
+    "directions",
+    "distances",
+    "gaps",
+    "divergence",
+    "energies",
+    "summary",
+)
 
 
 def code(*words):
