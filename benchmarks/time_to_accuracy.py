@@ -7,7 +7,8 @@ A schedule decays until the last step of a run, so the time to an error is that 
 Every potential is therefore trained several times, each run twice as long as the one before, until the smallest
 error is reached or the runs last --minutes. Between two lengths the time is interpolated (logarithms of both). Runs
 are pinned to one core; their time is processor time, without compilation and validation. Errors are of tuning frames,
-never of test frames. Finished runs are kept in --runs: the same command resumes. The figures go to --out as JSON.
+never of test frames. The figures go to --out as JSON. Runs that stand there are not repeated, and unfinished ones are
+kept in --runs: the same command resumes. For another machine use another --out.
 """
 
 import argparse
@@ -72,8 +73,10 @@ def ladder(arguments: argparse.Namespace, task: str, potential: str, recipe: str
     """Runs of one potential and recipe, each twice as long as the one before."""
     steps = FIRST_STEPS[potential]
     while True:
-        point = measure(arguments, task, potential, recipe, steps)
-        keep(arguments.out, point)
+        point = known(arguments.out, task, potential, recipe, steps)
+        if point is None:
+            point = measure(arguments, task, potential, recipe, steps)
+            keep(arguments.out, point)
         print(f"{task} {potential} {recipe}: {steps} steps, {point['processor_seconds']:.0f} s, "
               f"{point['force_mae_mev']:.1f} meV/Å", flush=True)  # fmt: skip
         if point["force_mae_mev"] <= min(TARGETS) or 2 * point["processor_seconds"] > 60 * arguments.minutes:
@@ -110,6 +113,15 @@ def measure(arguments: argparse.Namespace, task: str, potential: str, recipe: st
         "learning_rate": settings["learning_rate"],
         "matrix_rate": settings["matrix_rate"],
     }
+
+
+def known(path: Path, task: str, potential: str, recipe: str, steps: int) -> dict | None:
+    """A run that stands in the figures already."""
+    wanted = (task, potential, recipe, steps)
+    for run in json.loads(path.read_text())["runs"] if path.exists() else ():
+        if (run["task"], run["potential"], run["recipe"], run["steps"]) == wanted:
+            return run
+    return None
 
 
 def keep(path: Path, point: dict) -> None:
