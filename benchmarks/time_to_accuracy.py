@@ -22,9 +22,13 @@ from pathlib import Path
 
 from compbench_jax.evaluation.provenance import processor_name
 from compbench_jax.files import write_atomically
+from compbench_jax.report.pages import fill_page
 from compbench_jax.suites.plan import measured_rate
 
 BATCH_SIZE = 8
+
+PART = "time_to_accuracy"
+"""Part of a page that the second table stands in."""
 
 TARGETS = (30.0, 20.0, 10.0, 5.0)
 """meV/Å, force MAE per component."""
@@ -59,14 +63,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data/standard"))
     parser.add_argument("--runs", type=Path, default=Path("runs/time_to_accuracy"))
     parser.add_argument("--out", type=Path, default=Path("results/time_to_accuracy.json"))
-    parser.add_argument("--table", action="store_true", help="only print the table of --out")
+    parser.add_argument("--table", action="store_true", help="only print the tables of --out")
+    parser.add_argument("--page", type=Path, help="page to write the second table into")
     arguments = parser.parse_args()
     if not arguments.table:
         for task in arguments.tasks:
             for potential in arguments.potentials:
                 for recipe in arguments.recipes:
                     ladder(arguments, task, potential, recipe)
-    table(json.loads(arguments.out.read_text())["runs"])
+    runs = json.loads(arguments.out.read_text())["runs"]
+    table(runs)
+    print("\n" + beside_adam(runs))
+    if arguments.page:
+        fill_page(arguments.page, {PART: beside_adam(runs)})
 
 
 def ladder(arguments: argparse.Namespace, task: str, potential: str, recipe: str) -> None:
@@ -162,6 +171,28 @@ def table(runs: list[dict]) -> None:
             ratio = f" ({adam / seconds:.1f}×)" if recipe != "adam" and math.isfinite(adam) else ""
             cells.append("–" if math.isinf(seconds) else f"{seconds:.0f} s{ratio}")
         print(f"| {task} | {potential} | {recipe} | " + " | ".join(cells) + " |")
+
+
+def beside_adam(runs: list[dict]) -> str:
+    """A table of the seconds to the lowest error that Adam reached, by recipe."""
+    others = ("muon", "muon + prior")
+    lines = [
+        "| task | potential | lowest error of Adam | Adam | Muon | Muon and prior |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for task, potential in sorted({(run["task"], run["potential"]) for run in runs}):
+        own = {name: [run for run in runs if (run["task"], run["potential"], run["recipe"]) == (task, potential, name)]
+               for name in ("adam", *others)}  # fmt: skip
+        if not own["adam"]:
+            continue
+        lowest = min(run["force_mae_mev"] for run in own["adam"])
+        adam = time_to(lowest, own["adam"])
+        cells = [f"`{task}`", f"`{potential}`", f"{lowest:.1f} meV/Å", f"{adam:.0f} s"]
+        for name in others:
+            seconds = time_to(lowest, own[name])
+            cells.append("–" if math.isinf(seconds) else f"{seconds:.0f} s ({adam / seconds:.1f}×)")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def test_tables_as_files_are_those_of_the_committed_results():
     tables = {path.stem: path.read_text() for path in (ROOT / "docs" / "findings").glob("*.csv")}
     found = {name: csv_of(text) for name, text in blocks("cpu").items() if name not in DEFINITIONS}
     assert tables == {name: text for name, text in found.items() if text is not None}
-    assert "fragment_fission[COOH],nequip,1,8.96,7.99,10.1,105,91.2,121,11.7,9.94,13.9" in tables["intervals"].splitlines()
+    assert (
+        "fragment_fission[COOH],nequip,1,8.96,7.99,10.1,105,91.2,121,11.7,9.94,13.9" in tables["intervals"].splitlines()
+    )
 
 
 def test_the_example_in_python_is_one_that_runs():

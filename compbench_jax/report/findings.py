@@ -133,7 +133,7 @@ def _beside_oracles(found: Material) -> str:
     if not values:
         return ""
     models = " and ".join(dict.fromkeys(model for model, _ in pairs))
-    return f"; {ranges(values)} times that of the same potential trained on these, too ({models})"
+    return f"; {ranges(values)} times that of the same potential trained on the unseen molecules too ({models})"
 
 
 def _ratios(rows: Iterable[Row]) -> list[float]:

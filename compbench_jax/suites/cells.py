@@ -198,8 +198,8 @@ SO3LR = {"so3lr": Pretrained(("--optimiser.learning-rate", "5e-4"), ())}
 PRIOR = ("--prior", "classical")
 
 FEW_SHOT = tuple(
-    (f"few_shot({task},frames={frames})", "mace")
-    for task in ("fragment_duplication", "fragment_fusion")
+    (f"few_shot({task},frames={frames})", name)
+    for task, name in (("fragment_duplication", "mace"), ("fragment_fusion", "mace"), ("fragment_fusion", "painn"))
     for frames in (1, 5, 20, 100)
 )
 """From hardly any labelled frames of each OOD molecule to a third of those that the oracle has."""

@@ -91,7 +91,7 @@ def test_the_headline_is_true(found, blocks):
     ratios = [row.estimate("ratio").value for row in found.rows if row.kind == "trained"]
     assert "4 potentials" in text
     assert ranges(ratios) in text and f"median {np.median(ratios):.2g}" in text
-    assert text.endswith("; 2.0 times that of the same potential trained on these, too (mace).**")
+    assert text.endswith("; 2.0 times that of the same potential trained on the unseen molecules too (mace).**")
     # Hardest first.
     medians = [np.median([r.estimate("ratio").value for r in found.rows if r.kind == "trained" and r.task == task])
                for task in re.findall(r"`([^`]+)`", text)]  # fmt: skip
