@@ -85,6 +85,11 @@ def test_results_are_of_the_committed_data(suite):
         assert path.parent.name.startswith(f"{task}-{results['model'].removesuffix(' + classical prior')}")
 
 
+def test_results_name_no_folders_of_a_machine():
+    for path in (*RESULTS.rglob("*.json"), *(ROOT / "leaderboard").rglob("*.json")):
+        assert not re.search(r'"(/|~|[A-Z]:)[^"]*/', path.read_text()), path
+
+
 @pytest.mark.parametrize("task", ["chain_extension"])
 def test_the_trial_is_what_the_documentation_says(task):
     (row,) = leaderboard(read_sources([RESULTS / "trial" / task]))
