@@ -41,7 +41,8 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
     columns = min(2, len(tasks))
     lines = -(-len(tasks) // columns)
     counts = [sum(row.task == task for row in drawn) for task in tasks]
-    heights = [0.9 + 0.27 * max(counts[columns * line : columns * (line + 1)]) for line in range(lines)]
+    most = [max(counts[columns * line : columns * (line + 1)]) for line in range(lines)]
+    heights = [0.9 + 0.27 * count for count in most]
     figure = new_figure(path, 4.9 * columns, sum(heights) + 0.3)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, height_ratios=heights)
     for index in range(lines * columns):
@@ -68,7 +69,7 @@ def overview_figure(rows: Sequence[Row], path: str | Path) -> Path:
             )  # fmt: skip
         axes.set_xscale("log")
         axes.set_yticks(range(len(own)), [row.label for row in own], fontsize=8.5)
-        axes.set_ylim(len(own) - 0.4, -0.6)
+        axes.set_ylim(most[index // columns] - 0.4, -0.6)
         axes.set_title(tasks[index], fontsize=9.5, loc="left")
         plain_log_ticks(axes.xaxis)
         axes.tick_params(axis="x", labelbottom=True, labelsize=8)
