@@ -374,7 +374,7 @@ def draw_gaps(found: Material, path: Path) -> Path:
             )  # fmt: skip
     names = [f"{controlled.task} · {controlled.runs[0]['model']}" for controlled, _ in found.gaps]
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xscale("log")
     plain_log_ticks(axes.xaxis)
     axes.set_xlabel("OOD force MAE (meV/Å)", fontsize=8.5)
