@@ -129,6 +129,26 @@ def test_the_controls_are_what_the_documentation_says():
     assert shortest <= {molecule["name"] for molecule in results["ood"]["molecules"]}
 
 
+def test_hints_do_what_the_documentation_says():
+    rows = leaderboard(read_sources([RESULTS / "cpu"]))
+    ratios = {(row.task.split("[")[0], row.model): row.estimate("ratio").value for row in rows}
+    for model in ("mace", "painn"):
+        assert round(ratios["fragment_fusion_hints", model]) == 4 < 0.6 * ratios["fragment_fusion", model]
+    assert ratios["chain_extension_hints", "mace"] < 1.1
+
+
+def test_pretraining_does_what_the_documentation_says():
+    rows = {(row.task.split("[")[0], row.label): row for row in leaderboard(read_sources([RESULTS / "cpu"]))}
+    fusion = [rows["fragment_fusion", label] for label in ("so3lr", "so3lr (fine-tuned)")]
+    before, after = ([row.estimate(part).value for part in ("id", "ood")] for row in fusion)
+    assert all(1.9 < old / new < 3 for old, new in zip(before, after, strict=True))
+    assert f"its ratio in fusion is {significant(before[1] / before[0])}" in (ROOT / "docs" / "findings.md").read_text()
+    assert all(
+        round(rows[task, "so3lr (fine-tuned)"].estimate("ratio").value) == 4
+        for task in ("fragment_fusion", "fragment_fission")
+    )
+
+
 def test_what_longer_training_does_is_what_the_documentation_says():
     def errors(grid, task, potential):
         results = read_results(RESULTS / grid / f"{task}-{potential}-seed0")
