@@ -139,14 +139,14 @@ def test_hints_do_what_the_documentation_says():
 
 def test_pretraining_does_what_the_documentation_says():
     rows = {(row.task.split("[")[0], row.label): row for row in leaderboard(read_sources([RESULTS / "cpu"]))}
-    fusion = [rows["fragment_fusion", label] for label in ("so3lr", "so3lr (fine-tuned)")]
-    before, after = ([row.estimate(part).value for part in ("id", "ood")] for row in fusion)
-    assert all(1.9 < old / new < 3 for old, new in zip(before, after, strict=True))
-    assert f"its ratio in fusion is {significant(before[1] / before[0])}" in (ROOT / "docs" / "findings.md").read_text()
-    assert all(
-        round(rows[task, "so3lr (fine-tuned)"].estimate("ratio").value) == 4
-        for task in ("fragment_fusion", "fragment_fission")
-    )
+    ratios = []
+    for task in ("fragment_fusion", "fragment_fission"):
+        before, after = (rows[task, label] for label in ("so3lr", "so3lr (fine-tuned)"))
+        assert all(1.9 < before.estimate(part).value / after.estimate(part).value < 5 for part in ("id", "ood"))
+        assert round(after.estimate("ratio").value) == 4
+        ratios.append(significant(before.estimate("ratio").value))
+    text = (ROOT / "docs" / "findings.md").read_text()
+    assert f"From random parameters they are {ratios[0]} and {ratios[1]}," in text
 
 
 def test_what_longer_training_does_is_what_the_documentation_says():
