@@ -174,18 +174,18 @@ def table(runs: list[dict]) -> None:
 
 
 def beside_adam(runs: list[dict]) -> str:
-    """A table of the seconds to the lowest error that Adam reached, by recipe."""
+    """A table of the seconds to the lowest error that both Adam and Muon reached, by recipe."""
     others = ("muon", "muon + prior")
     lines = [
-        "| task | potential | lowest error of Adam | Adam | Muon | Muon and prior |",
+        "| task | potential | error | Adam | Muon | Muon and prior |",
         "|---|---|---:|---:|---:|---:|",
     ]
     for task, potential in sorted({(run["task"], run["potential"]) for run in runs}):
         own = {name: [run for run in runs if (run["task"], run["potential"], run["recipe"]) == (task, potential, name)]
                for name in ("adam", *others)}  # fmt: skip
-        if not own["adam"]:
+        if not own["adam"] or not own["muon"]:
             continue
-        lowest = min(run["force_mae_mev"] for run in own["adam"])
+        lowest = max(min(run["force_mae_mev"] for run in own[name]) for name in ("adam", "muon"))
         adam = time_to(lowest, own["adam"])
         cells = [f"`{task}`", f"`{potential}`", f"{lowest:.1f} meV/Å", f"{adam:.0f} s"]
         for name in others:
