@@ -298,11 +298,11 @@ def test_the_leaderboard_of_the_repository_is_built(tmp_path):
     text = (tmp_path / "pages" / "index.html").read_text()
     assert all(json.loads(file.read_text())["name"] in text for file in ROOT.glob("leaderboard/*/submission.json"))
     assert "Show in 3-D" in (tmp_path / "pages" / "model-MACE-small.html").read_text()
-    # Every kind has its filter, the headline is that of the rows' grid, pages are small, and the first needs no Plotly.
+    # Every kind has its filter, the headline is that of its rows, pages are small, and the first needs no Plotly.
     assert re.findall(r'data-kind="([^"]*)" data-tip', text) == ["trained", "fine-tuned", "zero-shot", "semi-empirical"]
     lead = re.search(r'class="lead">(.*?)</(?:p|ul)>', text, re.DOTALL)[1].replace("<wbr>", "")
     lines = [line for line in re.sub(r"</?code>", "`", lead).replace("</li>", "").split("<li>") if line]
-    grid = material(read_sources([ROOT / "results" / "cpu"]), list(ALL_TASKS), published_facts(), MAIN_TASKS)
+    grid = material(read_sources([ROOT / "leaderboard"]), list(ALL_TASKS), published_facts(), MAIN_TASKS)
     assert lines and all(f"- {line}" in findings(grid)["key"].splitlines() for line in lines)
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "pages").glob("*.html")}
     assert sizes.pop("index.html") < 80_000 and max(sizes.values()) < 400_000
