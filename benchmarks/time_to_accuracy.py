@@ -27,6 +27,9 @@ from compbench_jax.suites.plan import measured_rate
 
 BATCH_SIZE = 8
 
+KEY = ("task", "potential", "recipe", "steps")
+"""What tells a run from the others."""
+
 PART = "time_to_accuracy"
 """Part of a page that the second table stands in."""
 
@@ -126,19 +129,16 @@ def measure(arguments: argparse.Namespace, task: str, potential: str, recipe: st
 
 def known(path: Path, task: str, potential: str, recipe: str, steps: int) -> dict | None:
     """A run that stands in the figures already."""
-    wanted = (task, potential, recipe, steps)
-    for run in json.loads(path.read_text())["runs"] if path.exists() else ():
-        if (run["task"], run["potential"], run["recipe"], run["steps"]) == wanted:
-            return run
-    return None
+    wanted = dict(zip(KEY, (task, potential, recipe, steps), strict=True))
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    return next((run for run in runs if wanted.items() <= run.items()), None)
 
 
 def keep(path: Path, point: dict) -> None:
     """Add a run to the figures, in place of one with the same settings."""
     content = json.loads(path.read_text()) if path.exists() else {"hardware": f"{processor_name()}, 1 core", "runs": []}
-    key = ("task", "potential", "recipe", "steps")
-    others = [run for run in content["runs"] if any(run[name] != point[name] for name in key)]
-    content["runs"] = sorted([*others, point], key=lambda run: [str(run[name]).zfill(9) for name in key])
+    others = [run for run in content["runs"] if any(run[name] != point[name] for name in KEY)]
+    content["runs"] = sorted([*others, point], key=lambda run: [str(run[name]).zfill(9) for name in KEY])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 

@@ -31,8 +31,7 @@ def test_the_pages_have_the_times(benchmark):
     text = (ROOT / "docs" / "models.md").read_text()
     assert benchmark.beside_adam(runs) in text, "run benchmarks/time_to_accuracy.py --table --page docs/models.md"
     page = " ".join(text.split())
-    runs = [run for run in runs if run["task"] == "fragment_duplication"]
-    runs = [run for run in runs if run["potential"] == "mace"]
+    runs = [run for run in runs if (run["task"], run["potential"]) == ("fragment_duplication", "mace")]
     first = {run["recipe"]: run["force_mae_mev"] for run in runs if run["steps"] == 500}
     for recipe in ("muon, linear", "muon, EMA 0.99", "muon, energies 1"):
         assert abs(first[recipe] - first["muon"]) < 1.0
@@ -42,6 +41,14 @@ def test_the_pages_have_the_times(benchmark):
     of = {name: [run for run in runs if run["recipe"] == name] for name in ("adam", "muon", "muon + prior")}
     times = [round(benchmark.time_to(10.0, of[name])) for name in of]
     assert "MACE needs {} s to 10 meV/Å with Adam, {} s with Muon and {} s with the prior.".format(*times) in page
+
+
+def test_a_run_that_stands_in_the_figures_is_found(benchmark, tmp_path):
+    run = {"task": "t", "potential": "p", "recipe": "adam", "steps": 500, "force_mae_mev": 9.0}
+    assert benchmark.known(tmp_path / "figures.json", "t", "p", "adam", 500) is None
+    benchmark.keep(tmp_path / "figures.json", run)
+    assert benchmark.known(tmp_path / "figures.json", "t", "p", "adam", 500) == run
+    assert benchmark.known(tmp_path / "figures.json", "t", "p", "adam", 1000) is None
 
 
 def test_the_table_beside_adam_is_of_the_lowest_error_of_both(benchmark):
