@@ -43,10 +43,10 @@ types: $(VENV)/.dev
 # The committed results and the pages made of them: days of two cores; goes on where it was. First
 # `compbench foundation install so3lr`.
 results: $(VENV)/.run
-	for suite in mini cpu contacts accurate accurate_chain ensemble; do $(BIN)/compbench bench --suite $$suite || exit; done
+	for suite in mini cpu contacts accurate accurate_standard accurate_chain ensemble; do $(BIN)/compbench bench --suite $$suite || exit; done
 	$(BIN)/compbench findings results/cpu --page README.md --page docs/findings.md --page docs/results.md --page docs/commands.md --figures docs/findings --tables docs/findings
 	$(BIN)/compbench findings results/ensemble --figures docs/findings --only uncertainty
-	for suite in contacts accurate accurate_chain ensemble; do $(BIN)/compbench findings results/$$suite --page docs/findings.md --of $$suite || exit; done
+	for suite in contacts accurate accurate_standard accurate_chain ensemble; do $(BIN)/compbench findings results/$$suite --page docs/findings.md --of $$suite || exit; done
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/leaderboard.sh
 
 # The leaderboard as pages that open offline.

@@ -30,9 +30,9 @@ class Arguments:
     suite: str = "mini"
     """mini: the seven potentials (small), baselines, SO3LR, four tasks and fission, data/mini. cpu: standard data, the
     hints too, two seeds, controls, priors, few-shot training. accurate: three potentials, MACE with a prior and SO3LR,
-    more training frames, ten times the minutes of cpu; accurate_chain: on alkanes, three times. contacts: MACE on one
-    task, with and without pairs of molecules. ensemble: three seeds of MACE in one run. paper: the published sizes on
-    a GPU, five seeds at once."""
+    more training frames, ten times the minutes of cpu; accurate_standard: on fusion and combination; accurate_chain:
+    on alkanes, three times. contacts: MACE on one task, with and without pairs of molecules. ensemble: three seeds of
+    MACE in one run. paper: the published sizes on a GPU, five seeds at once."""
 
     data: Path | None = None
     """Folder of the data set. Without it: the suite's own."""

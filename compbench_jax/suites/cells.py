@@ -254,6 +254,15 @@ SUITES: Mapping[str, Suite] = {
         variants={"mace-prior": Variant("mace", PRIOR)},
         frames=1000,
     ),
+    "accurate_standard": Suite(
+        "the same potentials on fusion and combination, with the frames of data/standard; forty minutes each",
+        "data/standard",
+        ("fragment_fusion", "fragment_combination"),
+        40.0,
+        ("mace", "nequip", "painn"),
+        variants={"mace-prior": Variant("mace", PRIOR)},
+        frames=1000,
+    ),
     "contacts": Suite(
         "MACE on di-acids, without and with close pairs of mono-acids in training, in equal steps",
         "data/pairs",
