@@ -128,11 +128,11 @@ def show_plan(cells: "tuple[Cell, ...]", suite: "Suite", place: "Place", plan: "
     from compbench_jax.suites.plan import key
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=f"{suite.about} ({escape(str(place.data))})")
-    table.add_column("cell", no_wrap=True)
-    table.add_column("kind")
+    table.add_column("cell", overflow="fold")
+    table.add_column("kind", no_wrap=True)
     for name in ("steps", "min", "GB"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     left = 0.0
     for cell in cells:
         done = place.is_done(cell)

@@ -69,7 +69,7 @@ def table(found: "dict[str, Summary]", flops: bool) -> object:
     for heading in ("parameters", "receptive field", *(["Gflop"] if flops else [])):
         view.add_column(heading, justify="right")
     view.columns[0].no_wrap = True
-    view.add_column("published")
+    view.add_column("published", overflow="fold")
     for name, item in found.items():
         cells = [
             name + ("*" if item.direct_forces else ""),

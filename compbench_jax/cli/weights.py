@@ -40,15 +40,16 @@ def run(arguments: Arguments) -> None:
         from rich.console import Console
         from rich.table import Table
 
-        table = Table("weights", "model", "trained on", box=box.SIMPLE_HEAD, show_edge=False)
+        table = Table("weights", box=box.SIMPLE_HEAD, show_edge=False)
         table.columns[0].no_wrap = True
+        table.add_column("trained on", overflow="fold")
         for heading in ("ID", "OOD", "OOD / ID"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=True)
         for name in weights.names():
             card = weights.read_card(name)
             error = card["force_mae"]
             figures = (f"{1e3 * error['id']:.3g}", f"{1e3 * error['ood']:.3g}", f"{error['ratio']:.2f}")
-            table.add_row(name, card["model"], card["task"].replace("[", "\\["), *figures)
+            table.add_row(name, card["task"].replace("[", "\\["), *figures)
         Console(highlight=False).print(table)
         print("Force MAE in meV/Å. compbench weights get NAME writes a run folder.")
         return
